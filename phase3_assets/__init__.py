@@ -1,0 +1,1 @@
+"""What can be started: the Dagster graph and the command line. Rules and adapters live elsewhere."""

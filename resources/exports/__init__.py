@@ -1,0 +1,1 @@
+"""Where the report goes: workbook, file."""

@@ -1,0 +1,1 @@
+"""Our tables, one repository a file, the call ledger, migrations and the embedded server."""

@@ -1,0 +1,1 @@
+"""One file per vendor: its wire protocol as its documentation tells it."""

@@ -1,1 +1,1 @@
-"""The rules: values, policy and use cases. Standard library only; no Dagster, SQL, HTTP, clock or randomness."""
+"""The rules: values, policy, use cases. Standard library only; no Dagster, SQL, HTTP, clock or randomness."""

@@ -1,0 +1,184 @@
+"""What the three agents have in common: hold the campaign, tell of progress, leave a true status."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from phase3_core.errors import Phase3Error, StoppedAtThreshold, WrongCampaignState
+from phase3_core.flow import in_window
+from phase3_core.leads import Campaign, Lead
+from phase3_core.money import Money
+from phase3_core.policy import Policy, Thresholds
+from phase3_core.ports import (
+    Advance,
+    Books,
+    CampaignCounts,
+    Clock,
+    Database,
+    LeadPosition,
+    Observer,
+    Providers,
+    Run,
+    Skipped,
+)
+from phase3_core.statuses import CampaignStatus
+from phase3_core.summary import AgentSummary, cost_of
+
+PAGE = 500  # leads read at once
+BATCH = 250  # results written at once, and how often progress is told
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every agent is given besides its books: policy, time, and who is told of progress."""
+
+    policy: Policy
+    clock: Clock
+    observe: Observer
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One agent at work on one campaign, from opening the books to closing them."""
+
+    run: Run
+    books: Books
+    campaign: Campaign
+    around: Surroundings
+    began: float
+    resumed_from: int
+
+    async def summary(
+        self,
+        skipped: Sequence[Skipped],
+        worked_on: int,
+        shortfall_of: Callable[[CampaignCounts, Thresholds], str],
+    ) -> AgentSummary:
+        """Read from the books, so that it tells of all runs of this agent; the duration is this run's."""
+        counts = await self.books.campaigns.counts(self.run.campaign_id)
+        policy = self.around.policy
+        return AgentSummary(
+            agent=self.run.agent,
+            campaign_name=self.campaign.name,
+            counts=counts,
+            spend=await self.books.campaigns.spend(self.run.campaign_id),
+            skipped=tuple(skipped),
+            duration_s=self.around.clock.monotonic() - self.began,
+            worked_on=worked_on,
+            resumed_from=self.resumed_from,
+            shortfall="" if policy.force_continue else shortfall_of(counts, policy.thresholds),
+        )
+
+    async def move(self, to: CampaignStatus, why: str = "") -> None:
+        await self.books.campaigns.move(self.run.campaign_id, to, why)
+
+    async def conclude(self, status: CampaignStatus, summary: AgentSummary) -> None:
+        """On to `status`, or stopped where the summary falls short of a threshold."""
+        if summary.shortfall:
+            await self.move(CampaignStatus.STOPPED, summary.shortfall)
+        else:
+            await self.move(status)
+
+
+@asynccontextmanager
+async def on_shift(run: Run, database: Database, around: Surroundings) -> AsyncIterator[Shift]:
+    began = around.clock.monotonic()
+    async with database.open(run) as books:
+        campaign = await books.campaigns.campaign(run.campaign_id)
+        resumed_from = await books.checkpoints.earlier_runs(run)
+        yield Shift(run, books, campaign, around, began, resumed_from)
+
+
+async def refuse_below(shift: Shift, shortfall_of: Callable[[CampaignCounts, Thresholds], str]) -> None:
+    """Raises StoppedAtThreshold. A blocking check only guards its own run, so thresholds are read again."""
+    policy = shift.around.policy
+    counts = await shift.books.campaigns.counts(shift.run.campaign_id)
+    if (why := shortfall_of(counts, policy.thresholds)) and not policy.force_continue:
+        raise StoppedAtThreshold(why)
+
+
+@asynccontextmanager
+async def blamed_on_failure(shift: Shift) -> AsyncIterator[None]:
+    """The campaign becomes `phase3_failed`, with the reason, if the body breaks."""
+    try:
+        yield
+    except (StoppedAtThreshold, WrongCampaignState):
+        raise
+    except BaseException as failure:
+        await asyncio.shield(shift.move(CampaignStatus.FAILED, why_failed(failure)))
+        raise
+
+
+def why_failed(failure: BaseException) -> str:
+    """One line for `status_reason`; only our own errors are quoted, a foreign message may hold a secret."""
+    if isinstance(failure, Phase3Error):
+        return str(failure)
+    if isinstance(failure, asyncio.CancelledError | KeyboardInterrupt):
+        return "cancelled; run again to resume"
+    return f"{type(failure).__name__}; run again to resume"
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass
+class ResultsBehind(Generic[Result]):
+    """Results are written in batches behind the flow; what a crash loses the ledger answers again.
+
+    `total` is the leads of this run, `earlier_cost` USD of this agent's runs before it.
+    """
+
+    shift: Shift
+    save: Callable[[UUID, Sequence[Result]], Awaitable[None]]
+    providers: Providers
+    total: int
+    earlier_cost: Money
+    done: int = 0
+    waiting: list[Result] = field(default_factory=list)
+
+    async def add(self, result: Result) -> None:
+        self.waiting.append(result)
+        if len(self.waiting) >= BATCH:
+            await self.write()
+
+    async def write(self, status: str = "in_progress") -> None:
+        """The batch, then one checkpoint row rewritten and one observation."""
+        batch, self.waiting = self.waiting, []
+        run = self.shift.run
+        if batch:
+            await self.save(run.campaign_id, batch)
+        self.done += len(batch)
+        advance = Advance(run.agent, self.done, self.total, self.earlier_cost + self.providers.spent)
+        data = {"spent_usd": str(advance.spent)}
+        await self.shift.books.checkpoints.save(run, "leads", status, advance, data)
+        self.shift.around.observe(advance)
+
+
+async def results_behind(
+    shift: Shift,
+    save: Callable[[UUID, Sequence[Result]], Awaitable[None]],
+    providers: Providers,
+    total: int,
+) -> ResultsBehind[Result]:
+    spend = await shift.books.campaigns.spend(shift.run.campaign_id)
+    return ResultsBehind(shift, save, providers, total, cost_of(spend, shift.run.agent))
+
+
+async def worked_through(
+    items: AsyncIterable[Item], work: Callable[[Item], Awaitable[None]], behind: ResultsBehind[Result]
+) -> int:
+    """Leads done. What was decided before a failure or a cancel is written down on the way out."""
+    try:
+        await in_window(items, work, behind.shift.around.policy.leads_in_flight)
+    finally:
+        await asyncio.shield(behind.write())
+    await behind.write("completed")
+    return behind.done
+
+
+def position(lead: Lead) -> LeadPosition:
+    return LeadPosition(lead.tier, lead.score, lead.id)

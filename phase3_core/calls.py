@@ -1,0 +1,148 @@
+"""Calls to providers as values: what an answer says, what it costs, what to do when it never came."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from phase3_core.money import ZERO, Money
+from phase3_core.statuses import Reason, Verdict
+
+
+class Role(StrEnum):
+    FINDER = "finder"
+    VERIFIER = "verifier"
+    ENRICHER = "enricher"
+
+
+class Billing(StrEnum):
+    """When a vendor charges."""
+
+    FREE = "free"
+    PER_CALL = "per_call"
+    PER_HIT = "per_hit"
+    PER_CREDIT = "per_credit"  # the answer says how many credits
+
+
+class ReplayClass(StrEnum):
+    """What a vendor does when the same question is sent again (design: unknown outcome)."""
+
+    FREE = "free_replay"
+    ON_HIT = "billed_on_hit"
+    PER_CALL = "billed_per_call"
+    JOB = "job"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A finder's address."""
+
+    email: str
+    confidence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verifier's verdict on one address."""
+
+    verdict: Verdict
+    reason: Reason = Reason.NONE
+    score: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """An enricher's fields, named as in `leads` where there is a column; values are JSON.
+
+    `at` is when the vendor said so: the settling of the call, also where the ledger answers it again.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """The provider answered and knows nothing; an answer, not a failure."""
+
+    why: str = ""
+
+
+class Gap(StrEnum):
+    """Why a provider gave no answer, named for what it means for the lead."""
+
+    NO_INPUT = "no_input"  # the lead lacks what the provider asks for
+    PARKED = "parked"  # bad key, out of credits or broken: skipped for this run
+    DOWN = "down"  # this call failed; another may not
+    LOST = "lost"  # it may have been billed; asking again is not allowed
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    gap: Gap
+    detail: str = ""
+
+
+FinderReply = Hit | Miss | NoAnswer
+VerifierReply = Judgement | NoAnswer
+EnricherReply = Facts | Miss | NoAnswer
+Reply = Hit | Judgement | Facts | Miss
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A vendor's price: USD for one credit, and the most credits that one call can take."""
+
+    per_credit: Money
+    billing: Billing
+    worst_credits: int = 1
+
+    @property
+    def ceiling(self) -> Money:
+        """USD to reserve before the call leaves."""
+        return ZERO if self.billing is Billing.FREE else self.per_credit * self.worst_credits
+
+    def charge(self, reply: Reply, credits_told: Money | None = None) -> Money:
+        """USD that the vendor takes for this answer; `credits_told` is the count the answer names."""
+        if self.billing is Billing.FREE:
+            return ZERO
+        if self.billing is Billing.PER_CREDIT and credits_told is not None:
+            return self.per_credit * credits_told
+        if self.billing is Billing.PER_HIT and isinstance(reply, Miss):
+            return ZERO
+        return self.per_credit
+
+
+class AfterLoss(StrEnum):
+    """What may be done about a call whose answer never came."""
+
+    ASK_AGAIN = "ask_again"
+    READ_JOB = "read_job"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class LostCall:
+    """A call that left and never came back. `losses` counts the attempts so far that were lost."""
+
+    asked_at: datetime
+    losses: int
+    has_job: bool = False
+
+
+MOST_LOSSES = 3
+
+
+def after_loss(lost: LostCall, replay: ReplayClass, window: timedelta | None, now: datetime) -> AfterLoss:
+    """Rules 6 to 9: a repeat is allowed where it is free, once where only a hit costs, else never."""
+    if lost.has_job:
+        return AfterLoss.READ_JOB
+    match replay:
+        case ReplayClass.FREE:
+            within = window is None or now - lost.asked_at < window
+            return AfterLoss.ASK_AGAIN if within and lost.losses < MOST_LOSSES else AfterLoss.LEAVE
+        case ReplayClass.ON_HIT | ReplayClass.JOB:
+            return AfterLoss.ASK_AGAIN if lost.losses < 2 else AfterLoss.LEAVE  # noqa: PLR2004 - once more
+        case ReplayClass.PER_CALL:
+            return AfterLoss.LEAVE

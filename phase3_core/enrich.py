@@ -1,0 +1,113 @@
+"""Agent 3.2: what a lead's tier deserves to know, company questions asked once per company."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+
+from phase3_core.agent import (
+    PAGE,
+    ResultsBehind,
+    Shift,
+    Surroundings,
+    blamed_on_failure,
+    on_shift,
+    position,
+    refuse_below,
+    results_behind,
+    worked_through,
+)
+from phase3_core.calls import EnricherReply
+from phase3_core.enrichment import EnrichmentResult, Gathered, after_reply, in_order, next_source, result_of
+from phase3_core.leads import Lead
+from phase3_core.policy import email_shortfall, enrichment_shortfall
+from phase3_core.ports import (
+    AgentResult,
+    Books,
+    Database,
+    Enricher,
+    LeadPosition,
+    Providers,
+    ProviderSource,
+    Run,
+)
+from phase3_core.statuses import CampaignStatus
+from phase3_core.summary import AgentSummary
+from phase3_core.tiers import PROFILES
+
+COMPANIES_REMEMBERED = 10_000  # beyond that the ledger answers again, for nothing
+
+
+async def enrich_campaign(
+    run: Run, database: Database, source: ProviderSource, around: Surroundings
+) -> AgentSummary:
+    """Raises StoppedAtThreshold when agent 3.1 left too few emails, CampaignBusy, WrongCampaignState.
+
+    With no enricher at all it still runs: every lead ends `failed`, and the report says why.
+    """
+    async with on_shift(run, database, around) as shift, source.open(run, shift.books) as providers:
+        await refuse_below(shift, email_shortfall)
+        await shift.move(CampaignStatus.ENRICHING)
+        async with blamed_on_failure(shift):
+            worked_on = await _enrich_leads(shift, providers)
+            summary = await shift.summary(providers.skipped, worked_on, enrichment_shortfall)
+            result = AgentResult(summary.counts, summary.cost, around.clock.now(), summary.as_json())
+            await shift.books.campaigns.update_enrichment_results(run.campaign_id, result)
+            await shift.conclude(CampaignStatus.ENRICHED, summary)
+            return summary
+
+
+async def _enrich_leads(shift: Shift, providers: Providers) -> int:
+    books = shift.books
+    pending = (await books.campaigns.counts(shift.run.campaign_id)).pending_enrichment
+    behind = await results_behind(shift, books.leads.save_enrichment_results, providers, pending)
+    work = Enrichment(providers.enrichers, behind)
+    return await worked_through(_leads(shift.run, books), work.enrich_lead, behind)
+
+
+async def _leads(run: Run, books: Books) -> AsyncIterator[Lead]:
+    after: LeadPosition | None = None
+    while page := await books.leads.get_campaign_leads(
+        run.campaign_id, has_verified_email=True, is_enriched=False, limit=PAGE, after=after
+    ):
+        for lead in page:
+            yield lead
+        after = position(page[-1])
+
+
+class Companies:
+    """Answers about companies, shared by their leads while they are remembered."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[tuple[str, str], asyncio.Future[EnricherReply]] = OrderedDict()
+
+    async def ask(self, enricher: Enricher, lead: Lead) -> EnricherReply:
+        """The first lead that asks makes the call; the others wait for its answer."""
+        if not enricher.per_company or not lead.company_domain:
+            return await enricher.enrich(lead)
+        key = (lead.company_domain, enricher.name)
+        if key not in self._answers:
+            self._answers[key] = asyncio.ensure_future(enricher.enrich(lead))
+            self._forget_oldest()
+        return await asyncio.shield(self._answers[key])
+
+    def _forget_oldest(self) -> None:
+        while len(self._answers) > COMPANIES_REMEMBERED:
+            self._answers.popitem(last=False)
+
+
+class Enrichment:
+    """Drives the policy for each lead: asks for the next source until there is none."""
+
+    def __init__(self, enrichers: Sequence[Enricher], behind: ResultsBehind[EnrichmentResult]) -> None:
+        self._enrichers = [enrichers[i] for i in in_order(enrichers)]
+        self._by_name = {enricher.name: enricher for enricher in self._enrichers}
+        self._companies = Companies()
+        self._behind = behind
+
+    async def enrich_lead(self, lead: Lead) -> None:
+        profile = PROFILES[lead.tier]
+        gathered = Gathered()
+        while name := next_source(profile, self._enrichers, gathered):
+            enricher = self._by_name[name]
+            gathered = after_reply(gathered, enricher, await self._companies.ask(enricher, lead))
+        await self._behind.add(result_of(lead.id, profile, gathered))

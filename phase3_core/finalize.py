@@ -1,0 +1,53 @@
+"""Agent 3.3: ready leads by tier, what they cost, a workbook, and the question whether to go on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from phase3_core.agent import Shift, Surroundings, blamed_on_failure, on_shift, refuse_below
+from phase3_core.policy import email_shortfall, enrichment_shortfall, ready_shortfall
+from phase3_core.ports import Advance, AgentResult, Database, Export, Exporter, ProviderSource, Run
+from phase3_core.statuses import CampaignStatus
+from phase3_core.summary import AgentSummary, report
+
+
+@dataclass(frozen=True, slots=True)
+class FinalReport:
+    """`report` is the tier report as JSON. `approval_id` is None below a threshold: nobody is asked."""
+
+    summary: AgentSummary
+    report: Mapping[str, Any]
+    workbook: Export
+    approval_id: UUID | None
+
+
+async def report_campaign(
+    run: Run, database: Database, source: ProviderSource, exporter: Exporter, around: Surroundings
+) -> FinalReport:
+    """Raises StoppedAtThreshold when too little was enriched, CampaignBusy, WrongCampaignState."""
+    async with on_shift(run, database, around) as shift, source.open(run, shift.books) as providers:
+        await refuse_below(shift, email_shortfall)
+        await refuse_below(shift, enrichment_shortfall)
+        async with blamed_on_failure(shift):
+            summary = await shift.summary(providers.skipped, 0, ready_shortfall)
+            tier_report = {"campaign": shift.campaign.name, "campaign_id": str(run.campaign_id)}
+            tier_report |= report(summary.counts, summary.spend, summary.skipped)
+            workbook = await exporter.write(shift.campaign, tier_report, shift.books.leads)
+            approval_id = await _hand_over(shift, summary, tier_report, workbook)
+            return FinalReport(summary, tier_report, workbook, approval_id)
+
+
+async def _hand_over(
+    shift: Shift, summary: AgentSummary, tier_report: Mapping[str, Any], workbook: Export
+) -> UUID | None:
+    """Results on the campaign row, a checkpoint, the approval request, and only then the new status."""
+    run, books, around = shift.run, shift.books, shift.around
+    result = AgentResult(summary.counts, summary.cost, around.clock.now(), tier_report)
+    await books.campaigns.update_verification_results(run.campaign_id, result, workbook.path.as_uri())
+    advance = Advance(run.agent, workbook.rows, workbook.rows, summary.cost)
+    await books.checkpoints.save(run, "report", "completed", advance, {"workbook": str(workbook.path)})
+    around.observe(advance)
+    approval_id = None if summary.shortfall else await books.approvals.request(run, tier_report)
+    await shift.conclude(CampaignStatus.VERIFICATION_COMPLETE, summary)
+    return approval_id

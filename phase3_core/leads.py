@@ -1,0 +1,52 @@
+"""Campaigns and the people in them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from phase3_core.statuses import CampaignStatus, EmailStatus
+from phase3_core.tiers import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxName:
+    """A person's name as mailboxes spell it: lower-case ASCII letters, empty where there is none."""
+
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """One person of a campaign as phase 2 delivered them, with what phase 3 knows so far.
+
+    `mailbox_names` holds the plain spelling first, then variants (particles, double surnames, umlauts).
+    `company_domain` is bare and lower-case, or empty.
+    """
+
+    id: UUID
+    campaign_id: UUID
+    first_name: str
+    last_name: str
+    company_name: str
+    company_domain: str
+    tier: Tier
+    score: int
+    title: str = ""
+    linkedin_url: str = ""
+    email: str = ""
+    email_status: EmailStatus | None = None
+    mailbox_names: tuple[MailboxName, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    id: UUID
+    name: str
+    status: CampaignStatus
+    leads: int
+    import_completed_at: datetime | None

@@ -1,0 +1,126 @@
+"""The call ledger as a port: intent before a request, outcome after, and the only way to a provider.
+
+A question is known by its digest; a key is the digest and the freshness epoch, so that a planned refresh
+is a new call and a retry is the same one.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+from phase3_core.calls import ReplayClass
+from phase3_core.money import Money
+
+DIGEST_BYTES = 20
+EPOCH_BYTES = 4
+
+
+def digest(provider: str, operation: str, request: Mapping[str, Any]) -> bytes:
+    """The same question in any run or campaign has the same digest. `request` holds no secret."""
+    canonical = json.dumps(
+        [provider, operation, request], sort_keys=True, ensure_ascii=False, separators=(",", ":")
+    )
+    encoded = canonical.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(encoded, digest_size=DIGEST_BYTES).digest()
+
+
+def key(question: bytes, epoch: int) -> bytes:
+    """Epochs sort behind their question, so one index finds the newest."""
+    return question + epoch.to_bytes(EPOCH_BYTES, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call about to be made. `reserved` USD at worst; `deadline_s` after which silence means lost."""
+
+    question: bytes
+    provider: str
+    operation: str
+    request: Mapping[str, Any]
+    reserved: Money
+    lead_id: UUID | None
+    deadline_s: float
+    replay: ReplayClass
+    replay_window: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The answer was bought before and is fresh."""
+
+    http_status: int
+    response: Any
+    settled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The call may leave now. With a `job_id` it was submitted before: only its result is to be read."""
+
+    key: bytes
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """An earlier attempt was lost and may have been billed; its replay class forbids another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another campaign's run is asking this very question now; its answer will serve both."""
+
+
+Opened = Stored | Granted | Withheld | Elsewhere
+
+
+class End(StrEnum):
+    """How an attempt ended."""
+
+    HIT = "hit"
+    MISS = "miss"
+    REFUSED = "refused"  # the vendor said no and does not bill
+    NOT_SENT = "not_sent"  # nothing left this machine
+    LOST = "lost"  # it left, and what became of it is unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a granted call. `response` is the vendor's raw JSON text, or None.
+
+    `told` is what the answer says in one word (the verdict of a verifier; else the end itself).
+    `ends_doubt`: this answer settles the bill of lost attempts too (a free replay).
+    """
+
+    key: bytes
+    end: End
+    cost: Money
+    told: str = ""
+    http_status: int | None = None
+    response: str | None = None
+    error: str | None = None
+    took_ms: int = 0
+    ends_doubt: bool = False
+
+
+class CallLedger(Protocol):
+    async def find(self, intent: Intent) -> Stored | None:
+        """A fresh answer, if there is one; changes nothing."""
+        ...
+
+    async def open(self, intent: Intent) -> Opened:
+        """Commits the intent. Nobody else is granted the same question until this call has ended."""
+        ...
+
+    async def note_job(self, call: bytes, job_id: str) -> None:
+        """The vendor took the job; from now on its result is read and it is never submitted again."""
+        ...
+
+    async def settle(self, outcome: Outcome) -> None:
+        """Commits the outcome. A late one is kept too: paid data is never thrown away."""
+        ...

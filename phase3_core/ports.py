@@ -1,0 +1,288 @@
+"""What the use cases need of the outside world; adapters live in `resources`, fakes in `tests/fakes`."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
+from phase3_core.enrichment import EnrichmentResult
+from phase3_core.leads import Campaign, Lead
+from phase3_core.money import Money
+from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, EnrichmentStatus
+from phase3_core.tiers import Tier, Topic
+from phase3_core.waterfall import EmailResult
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Who works: one agent of one Dagster run on one campaign."""
+
+    id: str
+    campaign_id: UUID
+    agent: Agent
+
+
+class Clock(Protocol):
+    """Time comes from here, never from the operating system directly."""
+
+    def now(self) -> datetime:
+        """The time in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds for measuring durations."""
+        ...
+
+
+class Finder(Protocol):
+    name: str
+    price: Price
+
+    async def find(self, lead: Lead) -> FinderReply: ...
+
+
+class Verifier(Protocol):
+    name: str
+    price: Price
+
+    async def verify(self, lead: Lead, email: str) -> VerifierReply: ...
+
+
+class Enricher(Protocol):
+    """`topics`: what it can tell. `per_company`: its answer serves every lead of the company."""
+
+    name: str
+    price: Price
+    topics: frozenset[Topic]
+    per_company: bool
+
+    async def enrich(self, lead: Lead) -> EnricherReply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A provider that this run does without, and why, in words for the user."""
+
+    provider: str
+    why: str
+
+
+class Providers(Protocol):
+    """The providers that this run may use, in waterfall order.
+
+    `skipped` grows while the run goes on: a key that is refused parks its provider.
+    """
+
+    finders: Sequence[Finder]
+    verifier: Verifier | None
+    second_verifier: Verifier | None
+    enrichers: Sequence[Enricher]
+
+    @property
+    def skipped(self) -> Sequence[Skipped]: ...
+
+    @property
+    def spent(self) -> Money:
+        """USD that this run's calls have cost so far, unknown bills at their worst."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeadPosition:
+    """Where a page of leads ended: tier, then score downwards, then id."""
+
+    tier: Tier
+    score: int
+    id: UUID
+
+
+class LeadRepository(Protocol):
+    async def get_campaign_leads(
+        self,
+        campaign_id: UUID,
+        *,
+        status: str | None = None,
+        exclude_status: Sequence[str] = (),
+        needs_email: bool | None = None,
+        needs_verification: bool | None = None,
+        has_verified_email: bool | None = None,
+        tier: Tier | None = None,
+        is_enriched: bool | None = None,
+        limit: int = 500,
+        after: LeadPosition | None = None,
+    ) -> list[Lead]:
+        """A page of leads, tier A first, then highest score; `after` is the last lead of the page before.
+
+        `needs_verification`: agent 3.1 has (True: not) written a status. `is_enriched`: agent 3.2 has
+        written `enriched`, `partial` or `failed`. Leads in the states of `NOT_OURS` are never returned.
+        """
+        ...
+
+    async def finished_leads(self, campaign_id: UUID, domains: Sequence[str], per_domain: int) -> list[Lead]:
+        """The first `per_domain` leads of each domain that agent 3.1 has finished, in page order.
+
+        They are returned as phase 2 delivered them (without the address that phase 3 found).
+        """
+        ...
+
+    async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
+        """One statement for the batch; each lead's `email_cost` is the sum of its calls in the ledger.
+
+        An address that phase 2 delivered is replaced only by an accepted one.
+        """
+        ...
+
+    async def save_enrichment_results(self, campaign_id: UUID, results: Sequence[EnrichmentResult]) -> None:
+        """One statement for the batch; `enrichment_cost` is the sum of the lead's calls in the ledger."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSpend:
+    """One provider's calls for one agent of a campaign, from the ledger.
+
+    `cost` USD settled; `unknown` USD booked for calls whose bill is not known.
+    """
+
+    agent: Agent
+    provider: str
+    operation: str
+    calls: int
+    hits: int
+    misses: int
+    errors: int
+    cost: Money
+    unknown: Money
+
+
+@dataclass(frozen=True, slots=True)
+class TierCounts:
+    """One tier's leads. `score` is the mean lead score of its ready leads."""
+
+    tier: Tier
+    total: int
+    found: int
+    accepted: int
+    enriched: int
+    partial: int
+    ready: int
+    score: float
+    cost: Money
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignCounts:
+    """The state of a campaign's leads. `waiting`: candidates that no verifier could look at yet."""
+
+    tiers: Sequence[TierCounts]
+    by_email_status: Mapping[EmailStatus, int]
+    by_finder: Mapping[str, int]
+    valid_by_finder: Mapping[str, int]
+    by_enrichment_status: Mapping[EnrichmentStatus, int]
+    pending_verification: int
+    pending_enrichment: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """What an agent leaves on the campaign row; `summary` is JSON."""
+
+    counts: CampaignCounts
+    cost: Money
+    finished_at: datetime
+    summary: Mapping[str, Any]
+
+
+class CampaignRepository(Protocol):
+    async def campaign(self, campaign_id: UUID) -> Campaign:
+        """Raises UnknownCampaign."""
+        ...
+
+    async def move(self, campaign_id: UUID, to: CampaignStatus, why: str = "") -> None:
+        """One conditional update, with a line in the audit log; raises WrongCampaignState."""
+        ...
+
+    async def counts(self, campaign_id: UUID) -> CampaignCounts: ...
+
+    async def spend(self, campaign_id: UUID) -> list[ProviderSpend]: ...
+
+    async def update_email_verification_results(self, campaign_id: UUID, result: AgentResult) -> None: ...
+
+    async def update_enrichment_results(self, campaign_id: UUID, result: AgentResult) -> None: ...
+
+    async def update_verification_results(
+        self, campaign_id: UUID, result: AgentResult, list_url: str
+    ) -> None: ...
+
+    async def audit(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How far an agent is; `spent` is USD of this agent on this campaign so far, all runs."""
+
+    agent: Agent
+    done: int
+    total: int
+    spent: Money
+
+
+class Checkpoints(Protocol):
+    async def save(self, run: Run, step: str, status: str, advance: Advance, data: Mapping[str, Any]) -> None:
+        """One row per (run, agent, step), rewritten as the step goes on."""
+        ...
+
+    async def earlier_runs(self, run: Run) -> int:
+        """How many runs before this one worked on this agent's part of the campaign."""
+        ...
+
+
+class Approvals(Protocol):
+    async def request(self, run: Run, summary: Mapping[str, Any]) -> UUID:
+        """The campaign's one pending request, made or brought up to date."""
+        ...
+
+
+class Books(Protocol):
+    """Everything that is written down: one database, opened for one run."""
+
+    leads: LeadRepository
+    campaigns: CampaignRepository
+    checkpoints: Checkpoints
+    approvals: Approvals
+
+
+class Database(Protocol):
+    def open(self, run: Run) -> AbstractAsyncContextManager[Books]:
+        """Connects, and holds the campaign for this run alone; raises CampaignBusy, OutsideFailure."""
+        ...
+
+
+class ProviderSource(Protocol):
+    def open(self, run: Run, books: Books) -> AbstractAsyncContextManager[Providers]:
+        """The providers that have a key, each behind the call ledger; settles what is in flight on exit."""
+        ...
+
+
+class Observer(Protocol):
+    """Who is told of progress: Dagster, a progress bar, nobody."""
+
+    def __call__(self, advance: Advance) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file that was written for people."""
+
+    path: Path
+    rows: int
+
+
+class Exporter(Protocol):
+    async def write(
+        self, campaign: Campaign, summary: Mapping[str, Any], leads: LeadRepository
+    ) -> Export: ...

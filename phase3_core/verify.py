@@ -1,0 +1,222 @@
+"""Agent 3.1: each lead's best address, found and verified once and paid for once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from phase3_core.agent import (
+    PAGE,
+    ResultsBehind,
+    Shift,
+    Surroundings,
+    blamed_on_failure,
+    on_shift,
+    position,
+    results_behind,
+    worked_through,
+)
+from phase3_core.calls import FinderReply, VerifierReply
+from phase3_core.errors import NothingUsable
+from phase3_core.leads import Lead
+from phase3_core.policy import Policy, email_shortfall
+from phase3_core.ports import (
+    AgentResult,
+    Books,
+    Database,
+    Finder,
+    LeadPosition,
+    Providers,
+    ProviderSource,
+    Run,
+    Verifier,
+)
+from phase3_core.statuses import CampaignStatus
+from phase3_core.summary import AgentSummary
+from phase3_core.waterfall import (
+    MOST_LEADERS,
+    Domain,
+    EmailResult,
+    Find,
+    Guess,
+    Plan,
+    Progress,
+    Quote,
+    SecondOpinion,
+    Step,
+    Stop,
+    Verify,
+    after_find,
+    after_guess,
+    after_second_opinion,
+    after_verify,
+    learn,
+    next_step,
+    result_of,
+    start,
+)
+
+
+async def verify_campaign(
+    run: Run, database: Database, source: ProviderSource, around: Surroundings
+) -> AgentSummary:
+    """Raises NothingUsable before anything is spent, CampaignBusy, UnknownCampaign, WrongCampaignState."""
+    async with on_shift(run, database, around) as shift, source.open(run, shift.books) as providers:
+        plan = plan_for(providers, around.policy)
+        await shift.move(CampaignStatus.VERIFYING_EMAILS)
+        async with blamed_on_failure(shift):
+            worked_on = await _verify_leads(shift, providers, plan)
+            summary = await shift.summary(providers.skipped, worked_on, email_shortfall)
+            result = AgentResult(summary.counts, summary.cost, around.clock.now(), summary.as_json())
+            await shift.books.campaigns.update_email_verification_results(run.campaign_id, result)
+            await shift.conclude(CampaignStatus.EMAILS_VERIFIED, summary)
+            return summary
+
+
+def plan_for(providers: Providers, policy: Policy) -> Plan:
+    """Fails before anything is spent when there is no finder or no verifier to work with."""
+    why = "; ".join(f"{row.provider}: {row.why}" for row in providers.skipped)
+    if not providers.finders:
+        raise NothingUsable(f"No usable finder, so nothing was spent. {why}")
+    if providers.verifier is None:
+        raise NothingUsable(f"No usable verifier, so nothing was spent. {why}")
+    return Plan(
+        finders=tuple(Quote(finder.name, finder.price) for finder in providers.finders),
+        verifier=providers.verifier.price,
+        second_opinion=providers.second_verifier is not None,
+        guessing=policy.guessing,
+        max_providers_per_lead=policy.max_providers_per_lead,
+    )
+
+
+async def _verify_leads(shift: Shift, providers: Providers, plan: Plan) -> int:
+    books = shift.books
+    pending = (await books.campaigns.counts(shift.run.campaign_id)).pending_verification
+    behind = await results_behind(shift, books.leads.save_email_results, providers, pending)
+    work = Waterfall(providers, plan, behind)
+    return await worked_through(_turns(shift.run, books, work.domains), work.verify_lead, behind)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A lead's turn in the waterfall. `rerun`: finished earlier; repeated from the ledger, for nothing,
+    to know again what it taught about its company's mail.
+    """
+
+    lead: Lead
+    rerun: bool = False
+
+
+async def _turns(run: Run, books: Books, domains: "Domains") -> AsyncIterator[Turn]:
+    after: LeadPosition | None = None
+    while page := await books.leads.get_campaign_leads(
+        run.campaign_id, needs_verification=True, limit=PAGE, after=after
+    ):
+        unknown = sorted({lead.company_domain for lead in page if lead.company_domain not in domains} - {""})
+        for lead in await books.leads.finished_leads(run.campaign_id, unknown, MOST_LEADERS):
+            yield Turn(lead, rerun=True)
+        for lead in page:
+            yield Turn(lead)
+        after = position(page[-1])
+
+
+@dataclass
+class _Shelf:
+    """One domain: the leads that come first go one after another, until its mail is known."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    leaders: int = 0
+    domain: Domain = field(default_factory=Domain)
+
+    @property
+    def open(self) -> bool:
+        return self.domain.known or self.leaders >= MOST_LEADERS
+
+
+class Domains:
+    """What each company's first leads showed about its mail.
+
+    Knowledge comes from the leaders alone and then stands, so that the order in which answers arrive never
+    changes what a lead is asked: a resumed campaign ends in the same rows as an uninterrupted one.
+    """
+
+    def __init__(self) -> None:
+        self._shelves: dict[str, _Shelf] = {}
+
+    def __contains__(self, domain: str) -> bool:
+        return domain in self._shelves
+
+    async def enter(self, lead: Lead) -> tuple[Domain, bool]:
+        """The company's mail as known, and whether this lead is a leader, which must `leave`."""
+        if not lead.company_domain:
+            return Domain(), False
+        shelf = self._shelves.setdefault(lead.company_domain, _Shelf())
+        if shelf.open:
+            return shelf.domain, False
+        await shelf.turn.acquire()
+        if shelf.open:
+            shelf.turn.release()
+            return shelf.domain, False
+        return shelf.domain, True
+
+    def leave(self, lead: Lead, progress: Progress | None) -> None:
+        shelf = self._shelves[lead.company_domain]
+        if progress is not None:
+            shelf.domain = learn(shelf.domain, lead, progress)
+            shelf.leaders += 1
+        shelf.turn.release()
+
+
+class Waterfall:
+    """Drives the policy: asks for the next step, takes it, until the policy says stop."""
+
+    def __init__(self, providers: Providers, plan: Plan, behind: ResultsBehind[EmailResult]) -> None:
+        self.domains = Domains()
+        self._providers = providers
+        self._finders: dict[str, Finder] = {finder.name: finder for finder in providers.finders}
+        self._plan = plan
+        self._behind = behind
+
+    async def verify_lead(self, turn: Turn) -> None:
+        domain, leading = await self.domains.enter(turn.lead)
+        progress: Progress | None = None
+        try:
+            progress = await self._run(turn.lead, domain)
+        finally:
+            if leading:
+                self.domains.leave(turn.lead, progress)
+        if not turn.rerun:
+            await self._behind.add(result_of(turn.lead, progress))
+
+    async def _run(self, lead: Lead, domain: Domain) -> Progress:
+        progress = start(lead)
+        while not isinstance(step := next_step(lead, self._plan, domain, progress), Stop):
+            progress = await self._take(lead, progress, step)
+        return progress
+
+    async def _take(self, lead: Lead, progress: Progress, step: Step) -> Progress:
+        match step:
+            case Guess(email):
+                return after_guess(progress, email)
+            case Find(provider):
+                return after_find(progress, provider, await self._find(provider, lead))
+            case Verify(email):
+                verifier = self._providers.verifier
+                return after_verify(
+                    progress, verifier.name if verifier else "", await _ask(verifier, lead, email)
+                )
+            case SecondOpinion(email):
+                second = self._providers.second_verifier
+                return after_second_opinion(
+                    progress, second.name if second else "", await _ask(second, lead, email)
+                )
+            case Stop():
+                return progress
+
+    async def _find(self, provider: str, lead: Lead) -> FinderReply:
+        return await self._finders[provider].find(lead)
+
+
+async def _ask(verifier: Verifier | None, lead: Lead, email: str) -> VerifierReply:
+    if verifier is None:
+        raise AssertionError("the plan has steps only for verifiers that are there")
+    return await verifier.verify(lead, email)

@@ -1,0 +1,266 @@
+"""The waterfall's policy: what is known of a lead -> the next step, or the reason to stop.
+
+Pure and deterministic: the same outcomes give the same steps, so a resumed run repeats the decisions of
+the one before and the call ledger answers what was already paid for.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import UUID
+
+from phase3_core.calls import Billing, Gap, Hit, Judgement, NoAnswer, Price
+from phase3_core.leads import Lead
+from phase3_core.patterns import Pattern, guesses, pattern_of, worth_guessing
+from phase3_core.statuses import ACCEPTED, EmailStatus, Reason, Verdict, email_status
+
+DELIVERED = "delivered"  # the address that phase 2 brought
+GUESS = "pattern_guess"
+
+USUAL_FIND_RATE = 0.45
+USUAL_VALID_RATE = 0.90
+MOST_LEADERS = 3  # leads of a domain that go one after another until its mail pattern is known
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A finder in the plan, with its price."""
+
+    provider: str
+    price: Price
+
+    def cost_per_valid(self, verification: float) -> float:
+        """Expected USD for one valid address from this finder alone, verification included."""
+        per_credit = float(self.price.per_credit)
+        fee = per_credit / USUAL_FIND_RATE if self.price.billing is Billing.PER_CALL else per_credit
+        return (fee + verification) / USUAL_VALID_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a campaign's waterfall may use. `finders` in the order in which they are asked."""
+
+    finders: tuple[Quote, ...]
+    verifier: Price
+    second_opinion: bool
+    guessing: bool = True
+    max_providers_per_lead: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What a company's other leads have shown about its mail."""
+
+    pattern: Pattern | None = None
+    catch_all: bool = False
+
+    @property
+    def known(self) -> bool:
+        return self.catch_all or self.pattern is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An address and what verifiers said of it so far."""
+
+    email: str
+    source: str
+    confidence: int | None = None
+    judgement: Judgement | None = None
+    verifier: str = ""
+    lost: bool = False  # the verifier's answer never came and may not be asked for again
+    second_asked: bool = False
+    catch_all: bool = False  # some verifier saw the domain take everything
+
+    @property
+    def status(self) -> EmailStatus:
+        if self.judgement is None:
+            return EmailStatus.UNKNOWN
+        return email_status(self.judgement.verdict, self.judgement.reason)
+
+    @property
+    def judged(self) -> bool:
+        return self.judgement is not None or self.lost
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One lead's outcomes so far, oldest first."""
+
+    candidates: tuple[Candidate, ...] = ()
+    tried: tuple[str, ...] = ()
+    verifier_gone: bool = False
+    guesses_over: bool = False
+
+    def judgement_of(self, email: str) -> Candidate | None:
+        return next((c for c in self.candidates if c.email.casefold() == email.casefold()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecondOpinion:
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    provider: str
+
+
+class Stop(StrEnum):
+    ACCEPTED = "accepted"
+    EXHAUSTED = "exhausted"
+    VERIFIER_GONE = "verifier_gone"  # the candidate waits as found and unverified (rule 19)
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    email: str
+
+
+Step = Verify | SecondOpinion | Guess | Find | Stop
+
+
+def start(lead: Lead) -> Progress:
+    """An address that is there already goes straight to verification."""
+    return Progress(candidates=(Candidate(lead.email, DELIVERED),) if lead.email else ())
+
+
+def next_step(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> Step:
+    if progress.verifier_gone:
+        return Stop.VERIFIER_GONE
+    latest = progress.candidates[-1] if progress.candidates else None
+    if latest and not latest.judged:
+        return Verify(latest.email)
+    if latest and plan.second_opinion and _deserves_second_opinion(latest):
+        return SecondOpinion(latest.email)
+    if any(candidate.status in ACCEPTED for candidate in progress.candidates):
+        return Stop.ACCEPTED
+    return _next_source(lead, plan, domain, progress)
+
+
+def _deserves_second_opinion(candidate: Candidate) -> bool:
+    """A catch-all verdict, or one that was paid for and lost; a guess on a catch-all proves nothing."""
+    if candidate.second_asked or candidate.source == GUESS:
+        return False
+    catch_all = candidate.judgement is not None and candidate.judgement.verdict is Verdict.CATCH_ALL
+    return catch_all or candidate.lost
+
+
+def _next_source(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> Step:
+    guess = _next_guess(lead, plan, domain, progress)
+    if guess:
+        return guess
+    asked = len(progress.tried)
+    untried = [quote for quote in plan.finders if quote.provider not in progress.tried]
+    if untried and asked < plan.max_providers_per_lead:
+        return Find(untried[0].provider)
+    return Stop.EXHAUSTED
+
+
+def _next_guess(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> Guess | None:
+    """Guesses come before any finder, and end at the first sign that the domain takes everything."""
+    if not plan.guessing or not plan.finders or domain.catch_all or progress.tried or progress.guesses_over:
+        return None
+    finder = plan.finders[0].cost_per_valid(float(plan.verifier.ceiling))
+    for email, chance in guesses(lead, domain.pattern):
+        if progress.judgement_of(email):
+            continue
+        return Guess(email) if worth_guessing(chance, plan.verifier.ceiling, finder) else None
+    return None
+
+
+def after_find(progress: Progress, provider: str, reply: Hit | object) -> Progress:
+    """A hit is a new candidate unless its address was already judged for this lead."""
+    tried = replace(progress, tried=(*progress.tried, provider))
+    if not isinstance(reply, Hit) or progress.judgement_of(reply.email):
+        return tried
+    return replace(tried, candidates=(*tried.candidates, Candidate(reply.email, provider, reply.confidence)))
+
+
+def after_guess(progress: Progress, email: str) -> Progress:
+    return replace(progress, candidates=(*progress.candidates, Candidate(email, GUESS)))
+
+
+def after_verify(progress: Progress, verifier: str, reply: Judgement | NoAnswer) -> Progress:
+    """A lost answer marks the address, never as invalid; a verifier that is gone ends the lead for now."""
+    latest = progress.candidates[-1]
+    if isinstance(reply, Judgement):
+        over = latest.source == GUESS and reply.verdict in {Verdict.CATCH_ALL, Verdict.UNKNOWN}
+        judged = _judged(latest, verifier, reply)
+        return replace(
+            progress,
+            candidates=(*progress.candidates[:-1], judged),
+            guesses_over=progress.guesses_over or over,
+        )
+    if reply.gap is Gap.LOST:
+        return replace(
+            progress,
+            candidates=(*progress.candidates[:-1], replace(latest, lost=True)),
+            guesses_over=progress.guesses_over or latest.source == GUESS,
+        )
+    return replace(progress, verifier_gone=True)
+
+
+def after_second_opinion(progress: Progress, verifier: str, reply: Judgement | NoAnswer) -> Progress:
+    """The second verifier decides where it answers; where it does not, the first verdict stands."""
+    asked = replace(progress.candidates[-1], second_asked=True)
+    if isinstance(reply, Judgement) and reply.verdict is not Verdict.UNKNOWN:
+        asked = replace(_judged(asked, verifier, reply), lost=False)
+    return replace(progress, candidates=(*progress.candidates[:-1], asked))
+
+
+def _judged(candidate: Candidate, verifier: str, judgement: Judgement) -> Candidate:
+    seen = judgement.verdict is Verdict.CATCH_ALL or judgement.reason is Reason.CATCH_ALL_CONFIRMED
+    return replace(candidate, judgement=judgement, verifier=verifier, catch_all=candidate.catch_all or seen)
+
+
+@dataclass(frozen=True, slots=True)
+class EmailResult:
+    """What agent 3.1 writes for one lead. `status` None: not finished, the next run goes on with it."""
+
+    lead_id: UUID
+    status: EmailStatus | None
+    email: str = ""
+    provider: str = ""
+    verifier: str = ""
+    confidence: int | None = None
+
+
+_BEST_FIRST = (
+    EmailStatus.VALID,
+    EmailStatus.RISKY,
+    EmailStatus.CATCH_ALL,
+    EmailStatus.UNKNOWN,
+    EmailStatus.ROLE_BASED,
+    EmailStatus.DISPOSABLE,
+    EmailStatus.INVALID,
+)
+
+
+def result_of(lead: Lead, progress: Progress) -> EmailResult:
+    """The best candidate; a guess that was not accepted is no find and never shown as one."""
+    if progress.verifier_gone:
+        return EmailResult(lead.id, None)
+    real = [c for c in progress.candidates if c.source != GUESS or c.status in ACCEPTED]
+    if not real:
+        return EmailResult(lead.id, EmailStatus.NOT_FOUND)
+    best = min(real, key=lambda candidate: _BEST_FIRST.index(candidate.status))
+    score = best.judgement.score if best.judgement and best.judgement.score is not None else best.confidence
+    return EmailResult(lead.id, best.status, best.email, best.source, best.verifier, score)
+
+
+def learn(domain: Domain, lead: Lead, progress: Progress) -> Domain:
+    """What this lead's verified candidates show about its company's mail."""
+    for candidate in progress.candidates:
+        if candidate.email.partition("@")[2].casefold() != lead.company_domain:
+            continue
+        if candidate.catch_all:
+            return replace(domain, catch_all=True)
+        if candidate.status is EmailStatus.VALID:
+            pattern = pattern_of(candidate.email, lead.mailbox_names)
+            return replace(domain, pattern=domain.pattern or pattern)
+    return domain

@@ -1,0 +1,75 @@
+"""Findymail: finder by name and domain, or by LinkedIn URL (app.findymail.com/docs)."""
+
+from phase3_core.calls import Hit, Miss, Role
+from resources.providers.spec import (
+    Answer,
+    Operation,
+    Problem,
+    ProviderSpec,
+    Question,
+    Remedy,
+    Request,
+    Response,
+    Secrets,
+    Signature,
+    by_status,
+    dig,
+    email_at,
+    post,
+    text_at,
+)
+
+
+def by_name(question: Question) -> Request | None:
+    lead = question.lead
+    if not (lead.company_domain and lead.full_name):
+        return None
+    return post("/api/search/name", name=lead.full_name, domain=lead.company_domain)
+
+
+def by_linkedin(question: Question) -> Request | None:
+    url = question.lead.linkedin_url
+    return post("/api/search/linkedin", linkedin_url=url) if url else None
+
+
+def read(response: Response) -> Answer:
+    """Not found is a contact without an address, a null contact or none at all, or a 404 in JSON."""
+    if not isinstance(response.body, dict):
+        return Problem(Remedy.NONSENSE, "the answer is no JSON object")
+    email = email_at(response.body, "contact", "email")
+    return Hit(email) if email else Miss()
+
+
+def problem(response: Response) -> Problem | None:
+    """An `error` is an error with HTTP 200 too, as older documentation shows."""
+    told = text_at(response.body, "error")
+    if "credit" in told.lower():
+        return Problem(Remedy.OUT_OF_CREDITS, told)
+    if response.status == 423:
+        return Problem(Remedy.OUT_OF_CREDITS, told or "the subscription is paused")
+    if response.status == 404 and isinstance(response.body, dict):
+        return None
+    if told and response.status == 200 and dig(response.body, "contact") is None:
+        return Problem(Remedy.NONSENSE, told)
+    return by_status(response)
+
+
+def sign(secrets: Secrets) -> Signature:
+    """Without the Accept header a bad key may answer 403 in HTML."""
+    return Signature(
+        {"Authorization": f"Bearer {secrets['FINDYMAIL_API_KEY']}", "Accept": "application/json"}
+    )
+
+
+SPEC = ProviderSpec(
+    name="findymail",
+    role=Role.FINDER,
+    base_url="https://app.findymail.com",
+    secrets=("FINDYMAIL_API_KEY",),
+    sign=sign,
+    problem=problem,
+    operations=(
+        Operation("search-name", by_name, read, timeout_s=60.0),
+        Operation("search-linkedin", by_linkedin, read, timeout_s=60.0),
+    ),
+)

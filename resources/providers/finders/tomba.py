@@ -1,0 +1,78 @@
+"""Tomba: finder by name and domain, or by LinkedIn URL (docs.tomba.io)."""
+
+from phase3_core.calls import Hit, Miss, Role
+from resources.providers.spec import (
+    EPOCH_FROM,
+    Answer,
+    Operation,
+    Problem,
+    ProviderSpec,
+    Question,
+    Remedy,
+    Request,
+    Response,
+    Secrets,
+    Signature,
+    by_status,
+    dig,
+    email_at,
+    get,
+    whole_number_at,
+)
+
+
+def by_name(question: Question) -> Request | None:
+    lead = question.lead
+    if not (lead.company_domain and lead.full_name):
+        return None
+    if lead.first_name and lead.last_name:
+        return get(
+            "/email-finder",
+            domain=lead.company_domain,
+            first_name=lead.first_name,
+            last_name=lead.last_name,
+        )
+    return get("/email-finder", domain=lead.company_domain, full_name=lead.full_name)
+
+
+def by_linkedin(question: Question) -> Request | None:
+    url = question.lead.linkedin_url
+    return get("/linkedin", url=url) if url else None
+
+
+def read(response: Response) -> Answer:
+    """`data` is an object with or without an address, or an empty list; anything else is no answer."""
+    data = dig(response.body, "data")
+    if not isinstance(data, dict | list):
+        return Problem(Remedy.NONSENSE, "no data in the answer")
+    email = email_at(data, "email")
+    return Hit(email, whole_number_at(data, "score")) if email else Miss()
+
+
+def problem(response: Response) -> Problem | None:
+    if response.status == 429:
+        return Problem(Remedy.RATE_LIMITED, "HTTP 429", _reset(response))
+    if response.status == 202:
+        return Problem(Remedy.RATE_LIMITED, "HTTP 202: not ready yet", 5.0)
+    return by_status(response)
+
+
+def _reset(response: Response) -> float | None:
+    """Seconds until the limit resets; an epoch (seen in one official sample) waits by our own clock."""
+    value = response.headers.get("x-ratelimit-reset", "")
+    return float(value) if value.isdecimal() and int(value) < EPOCH_FROM else None
+
+
+def sign(secrets: Secrets) -> Signature:
+    return Signature({"X-Tomba-Key": secrets["TOMBA_API_KEY"], "X-Tomba-Secret": secrets["TOMBA_API_SECRET"]})
+
+
+SPEC = ProviderSpec(
+    name="tomba",
+    role=Role.FINDER,
+    base_url="https://api.tomba.io/v1",
+    secrets=("TOMBA_API_KEY", "TOMBA_API_SECRET"),
+    sign=sign,
+    problem=problem,
+    operations=(Operation("email-finder", by_name, read), Operation("linkedin", by_linkedin, read)),
+)

@@ -1,0 +1,326 @@
+"""Every table of phase 3. The migrations make them; a test holds the two against each other.
+
+`campaigns` and `leads` are phase 2's: their columns may have other types than here, and other statuses.
+Nothing of ours has a foreign key to them, so that phase 2 stays free to delete its rows; what was
+spent and decided outlives them.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.functions import GenericFunction
+
+from phase3_core.statuses import ApprovalStatus, EmailStatus, EnrichmentStatus
+
+USD = Numeric(12, 6)
+TIME = DateTime(timezone=True)
+
+metadata = MetaData(
+    naming_convention={  # the names that PostgreSQL itself gives
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+
+class LeadTier(GenericFunction[str]):
+    """A, B or C, whatever phase 2 wrote: lower case, an enum, nothing."""
+
+    type = Text()
+    name = "phase3_tier"
+    inherit_cache = True
+
+
+class LeadRank(GenericFunction[int]):
+    """The score as a whole number, negated: the best lead comes first."""
+
+    type = Integer()
+    name = "phase3_rank"
+    inherit_cache = True
+
+
+class BareDomain(GenericFunction[str]):
+    """`https://www.Acme.com/en` is `acme.com`; what is no domain is empty."""
+
+    type = Text()
+    name = "phase3_domain"
+    inherit_cache = True
+
+
+def _id() -> Column[Any]:
+    return Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid())
+
+
+def _moment(name: str) -> Column[Any]:
+    return Column(name, TIME, nullable=False, server_default=func.now())
+
+
+def _one_of(column: str, words: Iterable[str]) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _never_negative(column: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} >= 0", name=column)
+
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    _id(),
+    Column("niche_id", Uuid),
+    Column("niche_name", Text),
+    Column("name", Text),
+    Column("description", Text),
+    Column("status", Text),
+    Column("target_leads", Integer),
+    Column("total_leads_scraped", Integer),
+    Column("scraping_cost", USD),
+    Column("total_leads_valid", Integer),
+    Column("total_leads_available", Integer),
+    Column("leads_scored", Integer),
+    Column("avg_lead_score", Numeric(6, 2)),
+    Column("leads_tier_a", Integer),
+    Column("leads_tier_b", Integer),
+    Column("leads_tier_c", Integer),
+    Column("lead_list_url", Text),
+    Column("import_summary", JSONB),
+    Column("import_completed_at", TIME),
+    Column("leads_approved_at", TIME),
+    Column("leads_approved_by", Text),
+    _moment("created_at"),
+    _moment("updated_at"),
+    # from here on ours
+    Column("emails_found", Integer),
+    Column("emails_verified", Integer),
+    Column("email_verification_cost", USD),
+    Column("email_verification_completed_at", TIME),
+    Column("leads_enriched", Integer),
+    Column("enrichment_cost", USD),
+    Column("enrichment_completed_at", TIME),
+    Column("verified_lead_list_url", Text),
+    Column("verification_summary", JSONB),
+    Column("total_leads_ready", Integer),
+    Column("verification_completed_at", TIME),
+    Column("personalization_scope", Text),
+    Column("approved_at", TIME),
+    Column("approved_by", Text),
+    Column("status_reason", Text),
+    _never_negative("emails_found"),
+    _never_negative("emails_verified"),
+    _never_negative("email_verification_cost"),
+    _never_negative("leads_enriched"),
+    _never_negative("enrichment_cost"),
+    _never_negative("total_leads_ready"),
+    _one_of("personalization_scope", ("tier_a_and_b", "tier_a_only")),
+)
+
+leads = Table(
+    "leads",
+    metadata,
+    _id(),
+    Column("campaign_id", Uuid, ForeignKey("campaigns.id"), nullable=False),
+    Column("first_name", Text),
+    Column("last_name", Text),
+    Column("full_name", Text),
+    Column("email", Text),
+    Column("phone", Text),
+    Column("linkedin_url", Text),
+    Column("title", Text),
+    Column("seniority", Text),
+    Column("department", Text),
+    Column("company_name", Text),
+    Column("company_domain", Text),
+    Column("company_linkedin_url", Text),
+    Column("company_size", Text),
+    Column("company_industry", Text),
+    Column("location", Text),
+    Column("city", Text),
+    Column("state", Text),
+    Column("country", Text),
+    Column("status", Text),
+    Column("lead_score", Integer),
+    Column("lead_tier", Text),
+    _moment("created_at"),
+    _moment("updated_at"),
+    # from here on ours
+    Column("email_status", Text),
+    Column("email_provider", Text),
+    Column("email_verifier", Text),
+    Column("email_confidence", Integer),
+    Column("email_verified_at", TIME),
+    Column("email_cost", USD),
+    Column("delivered_email", Text),  # phase 2's address, where an accepted one replaced it
+    Column("company_description", Text),
+    Column("company_employee_count", Integer),
+    Column("company_revenue_range", Text),
+    Column("company_founded_year", Integer),
+    Column("company_tech_stack", JSONB),
+    Column("company_keywords", JSONB),
+    Column("enrichment_data", JSONB),
+    Column("enrichment_status", Text),
+    Column("enrichment_cost", USD),
+    Column("enrichment_completed_at", TIME),
+    _one_of("email_status", EmailStatus),
+    _never_negative("email_cost"),
+    _one_of("enrichment_status", EnrichmentStatus),
+    _never_negative("enrichment_cost"),
+)
+
+tier = LeadTier(leads.c.lead_tier)
+rank = LeadRank(leads.c.lead_score)
+domain = BareDomain(leads.c.company_domain)
+Index("leads_phase3_page_idx", leads.c.campaign_id, tier, rank, leads.c.id)
+Index("leads_phase3_domain_idx", leads.c.campaign_id, domain)
+
+provider_calls = Table(
+    "provider_calls",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("request", JSONB, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text),
+    Column("cost_usd", USD, nullable=False, server_default="0"),
+    Column("reserved_usd", USD, nullable=False, server_default="0"),
+    Column("unknown_usd", USD, nullable=False, server_default="0"),
+    Column("attempt", SmallInteger, nullable=False, server_default="1"),
+    Column("losses", SmallInteger, nullable=False, server_default="0"),
+    Column("http_status", SmallInteger),
+    Column("response", JSONB),
+    Column("error", Text),
+    Column("job_id", Text),
+    Column("response_time_ms", Integer),
+    Column("campaign_id", Uuid),
+    Column("lead_id", Uuid),
+    Column("agent", Text),
+    Column("run_id", Text),
+    _moment("created_at"),
+    Column("asked_at", TIME),
+    Column("lost_after", TIME),
+    Column("settled_at", TIME),
+    Column("expires_at", TIME),
+    _one_of("state", ("intent", "settled", "unknown")),
+    _never_negative("cost_usd"),
+    _never_negative("reserved_usd"),
+    _never_negative("unknown_usd"),
+    CheckConstraint("attempt >= 1", name="attempt"),
+    _never_negative("losses"),
+    _never_negative("response_time_ms"),
+    Index("provider_calls_campaign_id_agent_idx", "campaign_id", "agent"),
+    Index("provider_calls_lead_id_idx", "lead_id"),
+)
+
+workflow_checkpoints = Table(
+    "workflow_checkpoints",
+    metadata,
+    _id(),
+    Column("workflow_id", Text, nullable=False),
+    Column("workflow_type", Text, nullable=False, server_default="phase3"),
+    Column("agent_id", Text, nullable=False),
+    Column("step_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("campaign_id", Uuid, nullable=False),
+    Column("items_processed", Integer, nullable=False, server_default="0"),
+    Column("items_total", Integer, nullable=False, server_default="0"),
+    Column("output_data", JSONB),
+    Column("error_message", Text),
+    _moment("started_at"),
+    Column("completed_at", TIME),
+    _moment("created_at"),
+    _moment("updated_at"),
+    UniqueConstraint("workflow_id", "agent_id", "step_id"),
+    _never_negative("items_processed"),
+    _never_negative("items_total"),
+    Index("workflow_checkpoints_campaign_id_agent_id_idx", "campaign_id", "agent_id"),
+)
+
+saga_steps = Table(
+    "saga_steps",
+    metadata,
+    _id(),
+    Column("run_id", Text, nullable=False),
+    Column("campaign_id", Uuid, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("undo", JSONB, nullable=False),
+    Column("error", Text),
+    _moment("created_at"),
+    _moment("updated_at"),
+    _one_of("state", ("done", "compensating", "compensated", "failed")),
+    Index("saga_steps_run_id_idx", "run_id"),
+)
+
+approval_requests = Table(
+    "approval_requests",
+    metadata,
+    _id(),
+    Column("campaign_id", Uuid, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default=ApprovalStatus.PENDING.value),
+    Column("summary", JSONB, nullable=False),
+    Column("feedback", Text),
+    _moment("requested_at"),
+    Column("reminded_at", TIME),
+    Column("escalated_at", TIME),
+    Column("decided_at", TIME),
+    Column("decided_by", Text),
+    Column("channel", JSONB),
+    _one_of("status", ApprovalStatus),
+    Index(
+        "approval_requests_one_pending_idx",
+        "campaign_id",
+        unique=True,
+        postgresql_where=text("status = 'pending'"),
+    ),
+)
+
+campaign_audit_log = Table(
+    "campaign_audit_log",
+    metadata,
+    _id(),
+    Column("campaign_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("actor_type", Text, nullable=False),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("created_at", TIME, nullable=False, server_default=func.clock_timestamp()),
+    _one_of("actor_type", ("agent", "human", "system")),
+    Index("campaign_audit_log_campaign_id_created_at_idx", "campaign_id", "created_at"),
+)
+
+suppression_list = Table(
+    "suppression_list",
+    metadata,
+    _id(),
+    Column("email", Text),
+    Column("domain", Text),
+    Column("reason", Text),
+    Column("source", Text),
+    _moment("created_at"),
+    CheckConstraint("email IS NOT NULL OR domain IS NOT NULL", name="names_someone"),
+    Index("suppression_list_email_idx", text("lower(email)")),
+    Index("suppression_list_domain_idx", text("lower(domain)")),
+)

@@ -220,4 +220,8 @@ def email_at(body: Any, *path: str | int) -> str:
 def strings_at(body: Any, *path: str | int) -> list[str]:
     """The texts in a list at a path; anything else in it is left out."""
     value = dig(body, *path)
-    return [item.strip() for item in value if isinstance(item, str) and item.strip()] if isinstance(value, list) else []
+    return (
+        [item.strip() for item in value if isinstance(item, str) and item.strip()]
+        if isinstance(value, list)
+        else []
+    )

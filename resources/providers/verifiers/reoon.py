@@ -47,7 +47,9 @@ def read(response: Response) -> Answer:
 def problem(response: Response) -> Problem | None:
     """Failures often come with HTTP 200; `reason` is free text, so its words decide."""
     if text_at(response.body, "status").lower() == "error":
-        return Problem(_remedy(text_at(response.body, "reason").lower()), text_at(response.body, "reason")[:200])
+        return Problem(
+            _remedy(text_at(response.body, "reason").lower()), text_at(response.body, "reason")[:200]
+        )
     return by_status(response)
 
 

@@ -1,0 +1,370 @@
+"""Runs a declared provider: ask, read, price, record. The ledger is on every way to a vendor."""
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity.wait import wait_random_exponential
+
+from phase3_core.calls import Facts, Gap, Judgement, Miss, NoAnswer, ReplayClass, Reply
+from phase3_core.ledger import CallLedger, Elsewhere, End, Granted, Intent, Outcome, Stored, Withheld, digest
+from phase3_core.money import ZERO, Money
+from phase3_core.ports import Clock
+from resources.http_client import Lost, NotSent, Received, Sending
+from resources.providers.catalogue import Terms
+from resources.providers.gate import Gate
+from resources.providers.spec import (
+    Answer,
+    Operation,
+    Pending,
+    Problem,
+    ProviderSpec,
+    Question,
+    Remedy,
+    Request,
+    Response,
+    Secrets,
+)
+
+ATTEMPTS = 4
+LONGEST_WAIT_S = 60.0
+BREAKDOWNS_IN_A_ROW = 5  # then the provider is left alone for the rest of the run
+SETTLING_S = 30.0  # how long after its timeout a call counts as lost for others
+ELSEWHERE_EVERY_S = 0.25
+SECRET_FROM = 6  # characters; anything shorter would redact ordinary words
+RAW_KEPT = 20_000  # characters of a nonsensical answer that are kept
+
+
+Reached = Reply | NoAnswer | Elsewhere
+
+
+class Transport(Protocol):
+    async def send(self, sending: Sending) -> Received: ...
+
+
+class AskAgain(Exception):
+    """This attempt gave no answer and another is allowed; `wait_s` where the vendor said how long."""
+
+    def __init__(self, why: str, wait_s: float | None = None) -> None:
+        super().__init__(why)
+        self.wait_s = wait_s
+
+
+@dataclass
+class Tally:
+    """What this run has spent, USD."""
+
+    spent: Money = ZERO
+
+
+@dataclass
+class Health:
+    """Why a provider is left alone for this run, if it is."""
+
+    parked: str = ""
+    breakdowns: int = 0
+
+    def broke(self, why: str) -> None:
+        self.breakdowns += 1
+        if self.breakdowns >= BREAKDOWNS_IN_A_ROW:
+            self.parked = f"{self.breakdowns} breakdowns in a row, the last: {why}"
+
+
+@dataclass
+class ProviderClient:
+    """One provider with its key, behind the ledger.
+
+    Identical questions asked at once share one call. Retries happen here and nowhere else.
+    """
+
+    spec: ProviderSpec
+    terms: Terms
+    secrets: Secrets
+    base_url: str
+    ledger: CallLedger
+    transport: Transport
+    clock: Clock
+    tally: Tally
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    health: Health = field(default_factory=Health)
+
+    def __post_init__(self) -> None:
+        self._gate = Gate(self.terms.limits, self.clock.monotonic)
+        self._flying: dict[bytes, asyncio.Future[Reply | NoAnswer]] = {}
+        self._signature = self.spec.sign(self.secrets)
+
+    async def ask(self, question: Question) -> Reply | NoAnswer:
+        """Never raises for a vendor's misbehaviour; only for the ledger's."""
+        for operation in self.spec.operations:
+            if (request := operation.ask(question)) is not None:
+                return await self._shared(question, operation, request)
+        return NoAnswer(Gap.NO_INPUT)
+
+    async def drain(self) -> None:
+        """Nothing new is asked; what is in flight is waited for, at most to its deadline, and settled."""
+        self.health.parked = self.health.parked or "the run is ending"
+        while self._flying:
+            await asyncio.wait(list(self._flying.values()))
+            await asyncio.sleep(0)
+
+    async def _shared(self, question: Question, operation: Operation, request: Request) -> Reply | NoAnswer:
+        intent = self._intent(question, operation, request)
+        if (flying := self._flying.get(intent.question)) is None:
+            flying = asyncio.ensure_future(self._call(intent, operation, request))
+            self._flying[intent.question] = flying
+            flying.add_done_callback(lambda _: self._flying.pop(intent.question, None))
+        return await asyncio.shield(flying)
+
+    def _intent(self, question: Question, operation: Operation, request: Request) -> Intent:
+        asked = request.as_json()
+        poll_s = operation.poll.give_up_s if operation.poll else 0.0
+        return Intent(
+            question=digest(self.spec.name, operation.name, asked),
+            provider=self.spec.name,
+            operation=operation.name,
+            request=asked,
+            reserved=self.terms.price.ceiling,
+            lead_id=question.lead.id,
+            deadline_s=operation.timeout_s + poll_s + SETTLING_S,
+            replay=self.terms.replay,
+            replay_window=self.terms.replay_window,
+        )
+
+    async def _call(self, intent: Intent, operation: Operation, request: Request) -> Reply | NoAnswer:
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(AskAgain),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=_wait,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        try:
+            reply: Reached = await attempts(self._attempt, intent, operation, request)
+            while isinstance(reply, Elsewhere):
+                await self.sleep(ELSEWHERE_EVERY_S)
+                reply = await attempts(self._attempt, intent, operation, request)
+        except AskAgain as last:
+            self.health.broke(str(last))
+            return NoAnswer(Gap.DOWN, str(last))
+        return reply
+
+    async def _attempt(self, intent: Intent, operation: Operation, request: Request) -> Reached:
+        """A place at the gate first, so that an intent never waits: what waits has not been asked."""
+        if not await self._gate.enter_at_once():
+            if stored := await self.ledger.find(intent):
+                return self._again(stored, operation)
+            if self.health.parked:
+                return NoAnswer(Gap.PARKED, self.health.parked)
+            await self._gate.enter()
+        try:
+            return await self._opened(intent, operation, request)
+        finally:
+            self._gate.leave()
+
+    async def _opened(self, intent: Intent, operation: Operation, request: Request) -> Reached:
+        if self.health.parked:
+            stored = await self.ledger.find(intent)
+            return self._again(stored, operation) if stored else NoAnswer(Gap.PARKED, self.health.parked)
+        match await self.ledger.open(intent):
+            case Stored() as stored:
+                return self._again(stored, operation)
+            case Granted() as granted:
+                return await self._granted(granted, operation, request)
+            case Withheld():
+                return NoAnswer(Gap.LOST, "an earlier answer was lost and may have been billed")
+            case Elsewhere() as elsewhere:
+                return elsewhere
+
+    def _again(self, stored: Stored, operation: Operation) -> Reply | NoAnswer:
+        """A stored answer is read anew, so that a better reader serves old answers too."""
+        response = Response(stored.http_status, json.dumps(stored.response))
+        match self.spec.problem(response) or _read_stored(operation, response):
+            case Facts() as facts:
+                return replace(facts, at=stored.settled_at)
+            case Problem(Remedy.BAD_INPUT, detail):
+                return Miss(detail)
+            case Problem() | Pending():
+                return NoAnswer(Gap.DOWN, "the stored answer cannot be read")
+            case answer:
+                return answer
+
+    async def _granted(self, granted: Granted, operation: Operation, request: Request) -> Reply | NoAnswer:
+        began = self.clock.monotonic()
+        try:
+            response, answer = await self._exchange(granted, operation, request)
+        except NotSent as failure:
+            await self._settle(granted, End.NOT_SENT, began, error=str(failure))
+            raise AskAgain(f"not sent: {failure}") from None
+        except Lost as failure:
+            await self._settle(granted, End.LOST, began, error=str(failure))
+            self.health.broke(str(failure))
+            raise AskAgain(f"no answer: {failure}") from None
+        if isinstance(answer, Problem):
+            return await self._problem(granted, response, answer, began)
+        if isinstance(answer, Pending):
+            await self._settle(granted, End.LOST, began, response, error="the job is not done yet")
+            return NoAnswer(Gap.DOWN, "the job is not done yet")
+        self.health.breakdowns = 0
+        await self._settle_reply(granted, operation, response, answer, began)
+        return replace(answer, at=self.clock.now()) if isinstance(answer, Facts) else answer
+
+    async def _exchange(
+        self, granted: Granted, operation: Operation, request: Request
+    ) -> tuple[Response, Answer]:
+        job_id = granted.job_id
+        if job_id is None:
+            response = await self._send(request, operation.timeout_s)
+            answer = self.spec.problem(response) or operation.read(response)
+            if not isinstance(answer, Pending) or operation.poll is None:
+                return response, answer
+            job_id = answer.job_id
+            await self.ledger.note_job(granted.key, job_id)
+        return await self._poll(operation, job_id)
+
+    async def _poll(self, operation: Operation, job_id: str) -> tuple[Response, Answer]:
+        """Reads the job until it is done; a hiccup while reading costs nothing and is read over."""
+        if operation.poll is None:
+            raise AssertionError("only an operation with a poll has jobs")
+        poll, until = operation.poll, self.clock.monotonic() + operation.poll.give_up_s
+        while True:
+            await self.sleep(poll.every_s)
+            response = Response(0)
+            try:
+                response = await self._send(poll.ask(job_id), operation.timeout_s)
+                answer = self.spec.problem(response) or poll.read(response)
+            except (NotSent, Lost) as failure:
+                answer = Problem(Remedy.DOWN, str(failure))
+            passing = isinstance(answer, Pending) or (
+                isinstance(answer, Problem) and answer.remedy in {Remedy.DOWN, Remedy.RATE_LIMITED}
+            )
+            if not passing:
+                return response, answer
+            if self.clock.monotonic() >= until:
+                return response, Pending(job_id)
+
+    async def _send(self, request: Request, timeout_s: float) -> Response:
+        sending = Sending(
+            method=request.method,
+            url=self.base_url + request.path,
+            query={**request.query, **self._signature.query},
+            headers=self._signature.headers,
+            body=request.body,
+            form=request.form,
+            timeout_s=timeout_s,
+        )
+        received = await self.transport.send(sending)
+        return Response(received.status, received.text, received.headers)
+
+    async def _problem(
+        self, granted: Granted, response: Response, problem: Problem, began: float
+    ) -> Reply | NoAnswer:
+        said = self._redacted(problem.detail)
+        match problem.remedy:
+            case Remedy.BAD_INPUT:
+                await self._settle(granted, End.MISS, began, response, error=said)
+                return Miss(said)
+            case Remedy.RATE_LIMITED:
+                await self._settle(granted, End.REFUSED, began, response, error=said)
+                wait_s = min(problem.wait_s or 0.0, LONGEST_WAIT_S)
+                self._gate.hold(wait_s)
+                raise AskAgain(f"rate limited: {said}", wait_s or None)
+            case Remedy.BAD_KEY | Remedy.OUT_OF_CREDITS:
+                await self._settle(granted, End.REFUSED, began, response, error=said)
+                self.health.parked = f"{problem.remedy.value.replace('_', ' ')}: {said}"
+                return NoAnswer(Gap.PARKED, self.health.parked)
+            case Remedy.DOWN | Remedy.NONSENSE:
+                await self._settle(granted, End.LOST, began, response, error=said)
+                self.health.broke(said)
+                raise AskAgain(said)
+
+    async def _settle_reply(
+        self, granted: Granted, operation: Operation, response: Response, reply: Reply, began: float
+    ) -> None:
+        told = operation.credits(response) if operation.credits else None
+        cost = self.terms.price.charge(reply, told)
+        end = End.MISS if isinstance(reply, Miss) else End.HIT
+        word = reply.verdict.value if isinstance(reply, Judgement) else end.value
+        await self._settle(granted, end, began, response, cost=cost, told=word)
+
+    async def _settle(
+        self,
+        granted: Granted,
+        end: End,
+        began: float,
+        response: Response | None = None,
+        *,
+        cost: Money = ZERO,
+        told: str = "",
+        error: str | None = None,
+    ) -> None:
+        self.tally.spent += self.terms.price.ceiling if end is End.LOST else cost
+        await self.ledger.settle(
+            Outcome(
+                key=granted.key,
+                end=end,
+                cost=cost,
+                told=told or end.value,
+                http_status=response.status if response else None,
+                response=self._kept(response) if response else None,
+                error=error,
+                took_ms=round((self.clock.monotonic() - began) * 1000),
+                ends_doubt=self.terms.replay is ReplayClass.FREE,
+            )
+        )
+
+    def _kept(self, response: Response) -> str:
+        """The raw answer as JSON that Postgres takes; what is no JSON is kept as a JSON string."""
+        if response.body is None:
+            return json.dumps(_plain(self._redacted(response.text[:RAW_KEPT])))
+        raw = response.text
+        if UNSTORABLE.search(raw):
+            raw = json.dumps(_plain(response.body))
+        return self._redacted(raw)
+
+    def _redacted(self, text: str) -> str:
+        """A vendor that echoes the key must not bring it into the ledger."""
+        for secret in self.secrets.values():
+            if len(secret) >= SECRET_FROM and secret in text:
+                text = text.replace(secret, "[secret]")
+        return text
+
+
+UNSTORABLE = re.compile(r"\\u0000|\\u[dD][89a-fA-F]|\x00|[eE]\+?\d{4,}|NaN|Infinity")
+
+
+def _plain(value: Any) -> Any:
+    """JSON without what Postgres refuses: NUL, lone surrogates, numbers beyond all measure."""
+    match value:
+        case str():
+            return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+        case float() if not math.isfinite(value):
+            return None
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {_plain(name): _plain(item) for name, item in value.items()}
+        case _:
+            return value
+
+
+def _read_stored(operation: Operation, response: Response) -> Answer:
+    """A job's stored answer is its result, or the submission's where that answered at once."""
+    answer = operation.read(response)
+    if operation.poll and isinstance(answer, Pending | Problem):
+        return operation.poll.read(response)
+    return answer
+
+
+_BACKOFF = wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT_S)
+
+
+def _wait(state: RetryCallState) -> float:
+    """As long as the vendor said, else exponential backoff with full jitter."""
+    failure = state.outcome.exception() if state.outcome else None
+    told = failure.wait_s if isinstance(failure, AskAgain) else None
+    return told if told is not None else _BACKOFF(state)

@@ -1,0 +1,61 @@
+"""The company's own website: free, guarded, read for facts (see `resources.web`)."""
+
+from typing import Any
+
+from phase3_core.calls import Facts, Miss, Role
+from phase3_core.tiers import Topic
+from resources.providers.spec import (
+    Answer,
+    Operation,
+    Problem,
+    ProviderSpec,
+    Question,
+    Remedy,
+    Request,
+    Response,
+    dig,
+    get,
+    strings_at,
+    text_at,
+    whole_number_at,
+)
+
+PASSING = {"timeout", "connect_error", "server_error"}
+
+
+def by_domain(question: Question) -> Request | None:
+    domain = question.lead.company_domain
+    return get(domain) if domain else None
+
+
+def read(response: Response) -> Answer:
+    """The fetcher's outcome in our own words: a refusal or a dead domain is a fact, not a failure."""
+    outcome = text_at(response.body, "outcome")
+    if outcome in PASSING:
+        return Problem(Remedy.DOWN, outcome)
+    facts = dig(response.body, "facts")
+    fields = _fields(facts) if isinstance(facts, dict) else {}
+    return Facts(fields) if fields else Miss(outcome)
+
+
+def _fields(facts: dict[str, Any]) -> dict[str, Any]:
+    fields = {
+        "company_description": text_at(facts, "description", "value"),
+        "company_founded_year": whole_number_at(facts, "founded_year", "value"),
+        "company_employee_count": whole_number_at(facts, "employee_count", "value"),
+        "company_keywords": strings_at(facts, "keywords", "value"),
+        "social_profiles": strings_at(facts, "social_profiles", "value"),
+        "phones": strings_at(facts, "phones", "value"),
+        "hiring": strings_at(facts, "hiring_links", "value"),
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+SPEC = ProviderSpec(
+    name="website",
+    role=Role.ENRICHER,
+    base_url="",
+    operations=(Operation("fetch", by_domain, read, timeout_s=60.0),),
+    topics=frozenset({Topic.WEBSITE, Topic.HIRING}),
+    per_company=True,
+)

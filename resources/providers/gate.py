@@ -1,0 +1,64 @@
+"""How fast a provider may be asked, from one process: evenly paced, at most so many in flight."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A vendor's limits: requests per second, per minute, per day; requests in flight. None: none known."""
+
+    per_second: float | None = None
+    per_minute: float | None = None
+    per_day: int | None = None
+    in_flight: int = 20
+
+    @property
+    def rate(self) -> float | None:
+        """Requests per second that keep both the second's and the minute's limit."""
+        rates = [r for r in (self.per_second, self.per_minute and self.per_minute / 60) if r]
+        return min(rates) if rates else None
+
+
+class Gate:
+    """Room in flight and a paced token, taken together just before a call leaves.
+
+    `monotonic` in seconds. A told wait (429) holds everyone, not only the call that was told.
+    """
+
+    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+        self._room = asyncio.Semaphore(limits.in_flight)
+        self._gap = 1 / limits.rate if limits.rate else 0.0
+        self._monotonic = monotonic
+        self._next = 0.0
+
+    async def enter_at_once(self) -> bool:
+        """Takes a place only if that needs no waiting."""
+        if self._room.locked() or self._next > self._monotonic():
+            return False
+        await self._room.acquire()
+        self._advance()
+        return True
+
+    async def enter(self) -> None:
+        await self._room.acquire()
+        try:
+            await asyncio.sleep(self._turn())
+        except BaseException:
+            self._room.release()
+            raise
+
+    def _turn(self) -> float:
+        """Books the next paced moment; seconds until then."""
+        self._advance()
+        return max(0.0, self._next - self._gap - self._monotonic())
+
+    def _advance(self) -> None:
+        self._next = max(self._next, self._monotonic()) + self._gap
+
+    def leave(self) -> None:
+        self._room.release()
+
+    def hold(self, seconds: float) -> None:
+        self._next = max(self._next, self._monotonic() + seconds)

@@ -1,0 +1,212 @@
+"""Opens the providers for one run: those with a key, each behind the ledger, in the configured order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from phase3_core.calls import (
+    EnricherReply,
+    Facts,
+    FinderReply,
+    Gap,
+    Hit,
+    Judgement,
+    Miss,
+    NoAnswer,
+    Price,
+    Role,
+    VerifierReply,
+)
+from phase3_core.errors import BadInput
+from phase3_core.leads import Lead
+from phase3_core.ledger import CallLedger
+from phase3_core.money import Money, usd
+from phase3_core.ports import Books, Clock, Run, Skipped
+from phase3_core.statuses import Verdict
+from phase3_core.tiers import Topic
+from resources.http_client import HttpClient, http_client
+from resources.providers.catalogue import CATALOGUE, Row, Terms
+from resources.providers.client import ProviderClient, Tally, Transport
+from resources.providers.enrichers import website
+from resources.providers.gate import Limits
+from resources.providers.spec import Question
+from resources.providers.website import SANDBOX_WEB, website_transport
+from resources.settings import ProviderSettings, Settings
+
+LedgerOpener = Callable[[Books, Run], AbstractAsyncContextManager[CallLedger]]
+
+
+@dataclass(frozen=True, slots=True)
+class OneProvider:
+    """A provider as the use cases see it: any role, its replies narrowed to that role's."""
+
+    client: ProviderClient
+
+    @property
+    def name(self) -> str:
+        return self.client.spec.name
+
+    @property
+    def price(self) -> Price:
+        return self.client.terms.price
+
+    @property
+    def topics(self) -> frozenset[Topic]:
+        return self.client.spec.topics
+
+    @property
+    def per_company(self) -> bool:
+        return self.client.spec.per_company
+
+    async def find(self, lead: Lead) -> FinderReply:
+        match await self.client.ask(Question(lead)):
+            case Hit() | Miss() | NoAnswer() as reply:
+                return reply
+            case Judgement() | Facts():
+                return NoAnswer(Gap.DOWN, "the answer is not a finder's")
+
+    async def verify(self, lead: Lead, email: str) -> VerifierReply:
+        """An address that the verifier refuses as input stays unknown: a refusal is no verdict."""
+        match await self.client.ask(Question(lead, email)):
+            case Judgement() | NoAnswer() as reply:
+                return reply
+            case Hit() | Miss() | Facts():
+                return Judgement(Verdict.UNKNOWN)
+
+    async def enrich(self, lead: Lead) -> EnricherReply:
+        match await self.client.ask(Question(lead)):
+            case Facts() | Miss() | NoAnswer() as reply:
+                return reply
+            case Hit() | Judgement():
+                return NoAnswer(Gap.DOWN, "the answer is not an enricher's")
+
+
+@dataclass
+class OpenProviders:
+    """Implements `Providers` for one run."""
+
+    finders: Sequence[OneProvider]
+    verifiers: Sequence[OneProvider]
+    enrichers: Sequence[OneProvider]
+    left_out: Sequence[Skipped]
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def verifier(self) -> OneProvider | None:
+        return self.verifiers[0] if self.verifiers else None
+
+    @property
+    def second_verifier(self) -> OneProvider | None:
+        return self.verifiers[1] if len(self.verifiers) > 1 else None
+
+    @property
+    def spent(self) -> Money:
+        return self.tally.spent
+
+    @property
+    def all(self) -> list[OneProvider]:
+        return [*self.finders, *self.verifiers, *self.enrichers]
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        parked = [Skipped(one.name, one.client.health.parked) for one in self.all if one.client.health.parked]
+        return [*self.left_out, *parked]
+
+
+@dataclass(frozen=True, slots=True)
+class VendorSource:
+    """Implements `ProviderSource`. `environment` holds keys and base URLs; only this class reads it."""
+
+    settings: Settings
+    environment: Mapping[str, str]
+    open_ledger: LedgerOpener
+    clock: Clock
+
+    @asynccontextmanager
+    async def open(self, run: Run, books: Books) -> AsyncIterator[OpenProviders]:
+        web = website_transport(self.settings.web.contact, self.environment.get(SANDBOX_WEB))
+        async with self.open_ledger(books, run) as ledger, http_client() as http, web as pages:
+            providers = self._providers(ledger, http, pages)
+            try:
+                yield providers
+            finally:
+                await asyncio.shield(_drained(providers))
+
+    def _providers(self, ledger: CallLedger, http: HttpClient, pages: Transport) -> OpenProviders:
+        tally = Tally()
+        usable: dict[Role, list[OneProvider]] = {role: [] for role in Role}
+        left_out: list[Skipped] = []
+        for row in in_order(self.settings):
+            if why := self._why_not(row):
+                left_out.append(Skipped(row.name, why))
+                continue
+            transport = pages if row.spec is website.SPEC else http
+            usable[row.spec.role].append(OneProvider(self._client(row, ledger, transport, tally)))
+        return OpenProviders(
+            usable[Role.FINDER], usable[Role.VERIFIER], usable[Role.ENRICHER], left_out, tally
+        )
+
+    def _why_not(self, row: Row) -> str:
+        """Why a provider is left out, in words for the user; empty when it is usable."""
+        own = self.settings.provider(row.name)
+        missing = [name for name in row.spec.secrets if not self.environment.get(name)]
+        if not own.enabled:
+            return "switched off in the settings"
+        if missing:
+            return f"no key: set {' and '.join(missing)}"
+        nameless = not self.settings.web.contact and SANDBOX_WEB not in self.environment
+        if row.spec is website.SPEC and nameless:
+            return (
+                "set web.contact in the settings: site owners must be able to reach whoever reads their sites"
+            )
+        if not row.terms.confirmed and not own.opt_in:
+            return "its protocol is unconfirmed: set opt_in = true in the settings to use it"
+        return ""
+
+    def _client(self, row: Row, ledger: CallLedger, transport: Transport, tally: Tally) -> ProviderClient:
+        secrets = {name: self.environment[name] for name in row.spec.secrets}
+        base_url = self.environment.get(f"{row.spec.env}_BASE_URL") or row.spec.base_url
+        return ProviderClient(
+            spec=row.spec,
+            terms=agreed(row.terms, self.settings.provider(row.name)),
+            secrets=secrets,
+            base_url=base_url.rstrip("/"),
+            ledger=ledger,
+            transport=transport,
+            clock=self.clock,
+            tally=tally,
+        )
+
+
+async def _drained(providers: OpenProviders) -> None:
+    await asyncio.gather(*(one.client.drain() for one in providers.all))
+
+
+def in_order(settings: Settings) -> list[Row]:
+    """The catalogue with the finders in the configured order; raises BadInput for names it lacks."""
+    names = {row.name for row in CATALOGUE}
+    order = settings.waterfall.order
+    if unknown := [name for name in (*settings.providers, *(order or ())) if name not in names]:
+        raise BadInput(
+            f"the settings name unknown providers: {', '.join(unknown)}; known: {', '.join(sorted(names))}"
+        )
+    if order is None:
+        return list(CATALOGUE)
+    finders = {row.name: row for row in CATALOGUE if row.spec.role is Role.FINDER}
+    if strangers := [name for name in order if name not in finders]:
+        raise BadInput(f"waterfall.order names what is no finder: {', '.join(strangers)}")
+    return [finders[name] for name in order] + [row for row in CATALOGUE if row.name not in finders]
+
+
+def agreed(terms: Terms, own: ProviderSettings) -> Terms:
+    """The catalogue's terms with what the user's own contract says instead."""
+    limits = terms.limits
+    given = own.model_dump(include={"per_second", "per_minute", "per_day", "in_flight"}, exclude_none=True)
+    price = terms.price
+    if own.price_usd is not None:
+        price = replace(price, per_credit=usd(own.price_usd))
+    rates = {"per_second", "per_minute"} & given.keys()
+    cleared = {"per_second": None, "per_minute": None} if rates else {}
+    merged: Limits = replace(limits, **(cleared | given))
+    return replace(terms, price=price, limits=merged)

@@ -1,0 +1,35 @@
+"""The guarded web fetch as a transport, so that it too is a call in the ledger."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from resources.http_client import NotSent, Received, Sending
+from resources.web.fetch import WebFetcher
+
+SANDBOX_WEB = "PHASE3_SANDBOX_WEB"
+SANDBOX_CONTACT = "operator@sandbox.example"
+
+
+class WebsiteTransport:
+    """The request's path is a domain; the answer is the fetcher's outcome and facts as JSON."""
+
+    def __init__(self, fetcher: WebFetcher) -> None:
+        self._fetcher = fetcher
+
+    async def send(self, sending: Sending) -> Received:
+        fetched = await self._fetcher.fetch(sending.url)
+        if fetched.is_transient and not fetched.request_sent:
+            raise NotSent(fetched.outcome.value)
+        facts = fetched.facts.as_json() if fetched.facts else None
+        body = {"outcome": fetched.outcome.value, "status": fetched.status, "facts": facts}
+        return Received(200, json.dumps(body), {})
+
+
+@asynccontextmanager
+async def website_transport(contact: str, sandbox_web: str | None) -> AsyncIterator[WebsiteTransport]:
+    """`sandbox_web`: `127.0.0.1:PORT`, where names under the reserved `.example` are then found."""
+    host, _, port = (sandbox_web or "").rpartition(":")
+    gate = (host, int(port)) if sandbox_web else None
+    async with WebFetcher(contact or SANDBOX_CONTACT, sandbox_web=gate) as fetcher:
+        yield WebsiteTransport(fetcher)

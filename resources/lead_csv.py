@@ -219,7 +219,9 @@ def _refuse_undecodable(path: Path, encoding: str) -> None:
         try:
             line += lines.decode(decoder.decode(chunk, final=not chunk)).count("\n")
         except UnicodeDecodeError as error:
-            line += _line_ends(error.object[: error.start])
+            line += lines.decode(error.object[: error.start].decode(encoding, "ignore"), final=True).count(
+                "\n"
+            )
             raise _not_text(path, encoding, offset - pending + error.start, line) from error
         offset += len(chunk)
 
@@ -230,10 +232,6 @@ def _chunks(path: Path) -> Iterator[bytes]:
         while chunk := file.read(_CHUNK):
             yield chunk
     yield b""
-
-
-def _line_ends(data: bytes) -> int:
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n")
 
 
 def _not_text(path: Path, encoding: str, offset: int, line: int) -> BadInput:

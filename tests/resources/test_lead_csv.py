@@ -323,9 +323,9 @@ def test_the_byte_that_is_not_utf_8_is_named_with_its_line(file: FileOf, mark: b
     assert "iconv" in message
 
 
-def test_a_bad_byte_far_into_the_file_is_found_before_anything_is_read(file: FileOf) -> None:
-    rows = f"{GOOD}\r\n".encode() * 50_000
-    content = f"{HEADER}\r\n".encode() + rows + b"Zo\xc3"
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_a_bad_byte_far_into_the_file_is_found_before_anything_is_read(file: FileOf, line_end: str) -> None:
+    content = line_end.join([HEADER, *[GOOD] * 50_000, "Zo"]).encode() + b"\xc3"
 
     message = refusal(file(content))
 

@@ -1,0 +1,6 @@
+"""Company home pages: fetching them from hosts we did not choose, and reading what comes back.
+
+The host name comes from lead data and the page from whoever owns that host, so everything here treats
+both as hostile. `addresses` and `robots` decide, `dialling` connects only where it was told to, `fetch`
+acts, `page` reads. Vendor APIs do not belong here: they are known hosts, with credentials and prices.
+"""

@@ -1,0 +1,142 @@
+import asyncio
+import time
+
+import aiohttp
+import pytest
+
+from sandbox.faults import HUGE_BYTES
+from sandbox.registry import VENDORS
+from tests.sandbox.client import FIND, Answer, Client, Question, known_to, paid_question
+
+NAMES = [vendor.name for vendor in VENDORS]
+
+
+def tomba_question(client: Client) -> Question:
+    return FIND["tomba"](next(known_to("tomba", client.world)))
+
+
+async def ask(client: Client) -> Answer:
+    return await client.ask("tomba", tomba_question(client))
+
+
+async def struck(client: Client, kind: str, **wish: object) -> Answer:
+    await client.break_something("tomba", kind, **wish)
+    return await ask(client)
+
+
+@pytest.mark.parametrize("kind", ["timeout_before_billing", "timeout_after_billing"])
+async def test_silence(client: Client, kind: str) -> None:
+    await client.break_something("tomba", kind)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ask(client), 0.2)
+    assert len(client.billed("tomba")) == (kind == "timeout_after_billing")
+    assert (await ask(client)).status == 200
+    assert len(client.billed("tomba")) == 1
+
+
+@pytest.mark.parametrize("kind", ["reset_before_billing", "reset_after_billing"])
+async def test_resets(client: Client, kind: str) -> None:
+    await client.break_something("findymail", kind)
+    question = FIND["findymail"](next(known_to("findymail", client.world)))
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await client.ask("findymail", question)
+    assert len(client.billed("findymail")) == (kind == "reset_after_billing")
+
+
+async def test_a_client_that_vanished_is_billed_all_the_same(client: Client) -> None:
+    await client.control("POST", "latency", {"vendor": "tomba", "ms": 300})
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ask(client), 0.1)
+    assert len(client.billed("tomba")) == 1
+
+
+async def test_an_answer_cut_short_or_damaged_is_billed(client: Client) -> None:
+    for kind in ("malformed_json", "truncated_json"):
+        answer = await struck(client, kind)
+        assert answer.status == 200
+        with pytest.raises(ValueError, match="Expecting|Unterminated|Invalid|Extra"):
+            _ = answer.json
+    assert len(client.billed("tomba")) == 1
+
+
+async def test_wrong_types_keep_the_shape(client: Client) -> None:
+    data = (await struck(client, "wrong_types")).json["data"]
+    assert isinstance(data["email"], int)
+    assert isinstance(data["score"], str)
+    assert isinstance(data["sources"], dict)
+
+
+async def test_a_page_where_json_was_expected_is_not_billed(client: Client) -> None:
+    answer = await struck(client, "html_200")
+    assert (answer.status, answer.body[:9]) == (200, b"<!doctype")
+    assert client.billed("tomba") == []
+
+
+async def test_a_huge_body_is_valid_and_huge(client: Client) -> None:
+    answer = await struck(client, "huge_body")
+    assert len(answer.body) > HUGE_BYTES - 65_536
+    assert answer.json["data"]["email"]
+
+
+async def test_a_slow_drip_comes_byte_by_byte(client: Client) -> None:
+    await client.break_something("tomba", "slow_drip", ms=10)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ask(client), 0.2)
+    assert len(client.billed("tomba")) == 1
+
+
+async def test_latency(client: Client) -> None:
+    started = time.monotonic()
+    assert (await struck(client, "latency", ms=100)).status == 200
+    assert time.monotonic() - started > 0.09
+
+
+async def test_counts_delays_and_operations(client: Client) -> None:
+    await client.break_something("tomba", "server_error", count=2, after=1, operation="find")
+    await client.ask("tomba", Question("GET", "v1/me"))
+    assert [(await ask(client)).status for _ in range(4)] == [200, 500, 500, 200]
+
+
+async def test_everybody_for_ever_until_mended(client: Client) -> None:
+    await client.break_something("*", "server_error", count=None)
+    assert [(await ask(client)).status for _ in range(3)] == [500, 500, 500]
+    await client.control("DELETE", "faults")
+    assert (await ask(client)).status == 200
+
+
+async def test_probability_is_drawn_from_the_seed(client: Client) -> None:
+    await client.break_something("tomba", "server_error", count=None, probability=0.5)
+    statuses = [(await ask(client)).status for _ in range(40)]
+    assert 8 < statuses.count(500) < 32
+
+
+async def test_faults_strike_web_sites_too(client: Client) -> None:
+    await client.break_something("web", "rate_limited_bare")
+    answer = await client.send("GET", "/", headers={"Host": client.world.companies[0].domain})
+    assert answer.status == 429
+
+
+@pytest.mark.parametrize("vendor", NAMES)
+@pytest.mark.parametrize(
+    "kind", ["rate_limited", "rate_limited_bare", "unauthorized", "out_of_credits", "server_error"]
+)
+async def test_every_vendor_refuses_without_billing(client: Client, vendor: str, kind: str) -> None:
+    await client.break_something(vendor, kind)
+    question = paid_question(vendor, client.world)
+    answer = await client.ask(vendor, question)
+    assert client.billed(vendor) == []
+    assert answer.status in {200, 400, 401, 402, 403, 422, 429, 432, 500, 503, 504}
+    again = await client.ask(vendor, question)
+    assert again.status in {200, 202}
+    assert again.body != answer.body
+
+
+@pytest.mark.parametrize("vendor", NAMES)
+async def test_every_vendor_bills_a_paid_question_and_nothing_else(client: Client, vendor: str) -> None:
+    question = paid_question(vendor, client.world)
+    await client.ask(vendor, question, signed=False)
+    assert client.billed(vendor) == []
+    await client.ask(vendor, question)
+    assert len(client.billed(vendor)) == 1
+    for name in NAMES:
+        assert name == vendor or client.billed(name) == []

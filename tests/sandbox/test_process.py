@@ -1,0 +1,60 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+START = [sys.executable, "-m", "sandbox", "--scale", "0.001"]
+
+
+def started(*options: str) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen([*START, *options], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    return process, json.loads(process.stdout.readline())["url"]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_and_stops_when_told(signum: signal.Signals) -> None:
+    process, url = started()
+    try:
+        with urllib.request.urlopen(f"{url}/_sandbox/bill") as answer:
+            assert json.load(answer)["total_usd"] == "0.000000"
+        told = time.monotonic()
+        process.send_signal(signum)
+        assert process.wait(5) == 0
+        assert time.monotonic() - told < 3
+    finally:
+        process.kill()
+
+
+def test_it_never_outlives_its_time() -> None:
+    process, _ = started("--max-seconds", "0.2")
+    assert process.wait(10) == 0
+
+
+def test_it_stops_with_its_parent() -> None:
+    command = " ".join([*START, "--stop-with-parent", "&", "echo $!; read line"])
+    with subprocess.Popen(
+        ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdin
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        json.loads(parent.stdout.readline())
+        parent.stdin.close()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and _runs(pid):
+        time.sleep(0.05)
+    assert not _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -188,11 +188,11 @@ leads = Table(
     _never_negative("enrichment_cost"),
 )
 
-tier = LeadTier(leads.c.lead_tier)
-rank = LeadRank(leads.c.lead_score)
-domain = BareDomain(leads.c.company_domain)
-Index("leads_phase3_page_idx", leads.c.campaign_id, tier, rank, leads.c.id)
-Index("leads_phase3_domain_idx", leads.c.campaign_id, domain)
+lead_tier = LeadTier(leads.c.lead_tier)
+lead_rank = LeadRank(leads.c.lead_score)
+lead_domain = BareDomain(leads.c.company_domain)
+Index("leads_phase3_page_idx", leads.c.campaign_id, lead_tier, lead_rank, leads.c.id)
+Index("leads_phase3_domain_idx", leads.c.campaign_id, lead_domain)
 
 provider_calls = Table(
     "provider_calls",

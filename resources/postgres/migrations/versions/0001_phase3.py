@@ -81,6 +81,26 @@ CAMPAIGNS = (
     """,
 )
 
+# Where phase 2 made the status an enum, it learns our words.
+STATUSES = """
+    DO $$
+    DECLARE
+        type regtype := (SELECT atttypid FROM pg_attribute
+            JOIN pg_type ON pg_type.oid = atttypid AND typtype = 'e'
+            WHERE attrelid = 'campaigns'::regclass AND attname = 'status');
+        word text;
+    BEGIN
+        FOREACH word IN ARRAY ARRAY[
+            'import_complete', 'verifying_emails', 'emails_verified', 'enriching', 'enriched',
+            'verification_complete', 'approved_for_personalization', 'rejected', 're_enrichment_requested',
+            'phase3_failed', 'phase3_stopped'] LOOP
+            EXIT WHEN type IS NULL;
+            EXECUTE 'ALTER TYPE ' || type || ' ADD VALUE IF NOT EXISTS ' || quote_literal(word);
+        END LOOP;
+    END
+    $$
+"""
+
 LEADS = (
     """
     CREATE TABLE IF NOT EXISTS leads (
@@ -290,5 +310,6 @@ SUPPRESSION = (
 def upgrade() -> None:
     """As driver SQL: the patterns in it hold colons that are no parameters."""
     connection = op.get_bind()
-    for statement in (*READERS, *CAMPAIGNS, *LEADS, *PROVIDER_CALLS, *WORKFLOW, *DECISIONS, *SUPPRESSION):
+    phase2 = (*READERS, *CAMPAIGNS, STATUSES, *LEADS)
+    for statement in (*phase2, *PROVIDER_CALLS, *WORKFLOW, *DECISIONS, *SUPPRESSION):
         connection.exec_driver_sql(statement)

@@ -1,0 +1,521 @@
+"""Campaigns: their status, their numbers, what they cost, and how they come in."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+from typing import cast as typing_cast
+from uuid import UUID, uuid4
+
+from psycopg import AsyncConnection as DriverConnection
+from psycopg import DataError, IntegrityError, sql
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Row,
+    Select,
+    Text,
+    Update,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.types import NULLTYPE
+
+from phase3_core.errors import BadInput, UnknownCampaign, WrongCampaignState
+from phase3_core.leads import Campaign
+from phase3_core.money import ZERO, Money, ratio
+from phase3_core.ports import AgentResult, CampaignCounts, ProviderSpend, TierCounts
+from phase3_core.statuses import (
+    ACCEPTED,
+    Agent,
+    CampaignStatus,
+    EmailStatus,
+    EnrichmentStatus,
+    may_become,
+)
+from phase3_core.tiers import Tier
+from resources.postgres.leads import ACCEPTABLE, ENRICHED, OURS, VERIFIED, among
+from resources.postgres.tables import (
+    campaign_audit_log,
+    campaigns,
+    lead_rank,
+    lead_tier,
+    leads,
+    provider_calls,
+)
+
+Word = TypeVar("Word", bound=str)
+
+SHORTEST_PREFIX = 4  # of an id, on the command line
+MOST_SHOWN = 5
+
+_BOOKED = provider_calls.c.cost_usd + provider_calls.c.unknown_usd
+_FAILURES = ("error", "refused", "not_sent", "lost")
+_FOUND = VERIFIED & ~among(leads.c.email_status, [EmailStatus.NOT_FOUND])
+_ENRICHED = among(leads.c.enrichment_status, [EnrichmentStatus.ENRICHED])
+_COUNTED = ("leads", "found", "accepted", "enriched", "ready")
+_GIVEN = (  # what an import may fill of phase 2's columns
+    "first_name",
+    "last_name",
+    "full_name",
+    "email",
+    "phone",
+    "linkedin_url",
+    "title",
+    "seniority",
+    "department",
+    "company_name",
+    "company_domain",
+    "company_linkedin_url",
+    "company_size",
+    "company_industry",
+    "location",
+    "city",
+    "state",
+    "country",
+    "lead_score",
+    "lead_tier",
+)
+_COPIED = ("id", "campaign_id", "enrichment_data", *_GIVEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is written into the audit log."""
+
+    name: str
+    type: Literal["agent", "human", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignOverview:
+    """A campaign on one line; `status` may be one of phase 2's."""
+
+    id: UUID
+    name: str
+    status: str
+    reason: str
+    leads: int
+    found: int
+    accepted: int
+    enriched: int
+    ready: int
+    spent: Money
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Leads that are alike in everything that is counted; `score` is the sum of theirs."""
+
+    tier: Tier
+    email: EmailStatus | None
+    provider: str
+    enrichment: EnrichmentStatus | None
+    leads: int
+    score: int
+
+    @property
+    def found(self) -> bool:
+        return self.email not in {None, EmailStatus.NOT_FOUND}
+
+    @property
+    def accepted(self) -> bool:
+        return self.email in ACCEPTED
+
+    @property
+    def ready(self) -> bool:
+        return self.accepted and self.enrichment is EnrichmentStatus.ENRICHED
+
+
+class PostgresCampaigns:
+    def __init__(self, engine: AsyncEngine, actor: Actor) -> None:
+        self._engine = engine
+        self._actor = actor
+
+    async def campaign(self, campaign_id: UUID) -> Campaign:
+        """Raises UnknownCampaign, and WrongCampaignState while phase 2 still works on it."""
+        async with self._engine.connect() as connection:
+            row = await _campaign_row(connection, campaign_id)
+        if row.status not in set(CampaignStatus):
+            raise WrongCampaignState(str(campaign_id), str(row.status), CampaignStatus.VERIFYING_EMAILS)
+        return Campaign(
+            row.id, row.name or "", CampaignStatus(row.status), row.leads, row.import_completed_at
+        )
+
+    async def move(self, campaign_id: UUID, to: CampaignStatus, why: str = "") -> None:
+        move = (
+            update(campaigns)
+            .where(campaigns.c.id == campaign_id, among(campaigns.c.status, may_become(to)))
+            .values(status=_word(to), status_reason=why or None, updated_at=func.now())
+        )
+        async with self._engine.begin() as connection:
+            if not (await connection.execute(move)).rowcount:
+                row = await _campaign_row(connection, campaign_id)
+                raise WrongCampaignState(str(campaign_id), str(row.status), to)
+            await connection.execute(self._line(campaign_id, "status_changed", {"to": to, "why": why}))
+
+    async def counts(self, campaign_id: UUID) -> CampaignCounts:
+        async with self._engine.connect() as connection:
+            groups = [_group(row) for row in await connection.execute(_groups(campaign_id))]
+            costs = {row.tier: row.usd for row in await connection.execute(_tier_costs(campaign_id))}
+        return _counts(groups, costs)
+
+    async def spend(self, campaign_id: UUID) -> list[ProviderSpend]:
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_spend(campaign_id))).mappings()
+            return [ProviderSpend(**{**row, "agent": Agent(row["agent"])}) for row in rows]
+
+    async def update_email_verification_results(self, campaign_id: UUID, result: AgentResult) -> None:
+        await self._finish(
+            campaign_id,
+            Agent.EMAIL_VERIFICATION,
+            result,
+            {Agent.EMAIL_VERIFICATION: result.summary},
+            emails_found=sum(tier.found for tier in result.counts.tiers),
+            emails_verified=sum(tier.accepted for tier in result.counts.tiers),
+            email_verification_cost=result.cost,
+            email_verification_completed_at=result.finished_at,
+        )
+
+    async def update_enrichment_results(self, campaign_id: UUID, result: AgentResult) -> None:
+        await self._finish(
+            campaign_id,
+            Agent.ENRICHMENT,
+            result,
+            {Agent.ENRICHMENT: result.summary},
+            leads_enriched=sum(tier.enriched for tier in result.counts.tiers),
+            enrichment_cost=result.cost,
+            enrichment_completed_at=result.finished_at,
+        )
+
+    async def update_verification_results(
+        self, campaign_id: UUID, result: AgentResult, list_url: str
+    ) -> None:
+        await self._finish(
+            campaign_id,
+            Agent.FINALIZER,
+            result,
+            result.summary,
+            total_leads_ready=sum(tier.ready for tier in result.counts.tiers),
+            verified_lead_list_url=list_url,
+            verification_completed_at=result.finished_at,
+        )
+
+    async def _finish(
+        self, campaign_id: UUID, agent: Agent, result: AgentResult, summary: Mapping[str, Any], **columns: Any
+    ) -> None:
+        """What agents 3.1 and 3.2 say stays in the summary, under their names, beside the final report."""
+        there = func.coalesce(campaigns.c.verification_summary, literal({}, JSONB))
+        merged = there.concat(literal(dict(summary), JSONB))
+        finish = (
+            update(campaigns)
+            .where(campaigns.c.id == campaign_id)
+            .values(**columns, verification_summary=merged, updated_at=func.now())
+        )
+        async with self._engine.begin() as connection:
+            if not (await connection.execute(finish)).rowcount:
+                raise UnknownCampaign(str(campaign_id))
+            await connection.execute(self._line(campaign_id, f"{agent}_finished", {"cost_usd": result.cost}))
+
+    async def audit(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> None:
+        async with self._engine.begin() as connection:
+            await connection.execute(self._line(campaign_id, action, details))
+
+    def _line(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> Insert:
+        return insert(campaign_audit_log).values(
+            campaign_id=campaign_id,
+            action=action,
+            actor=self._actor.name,
+            actor_type=self._actor.type,
+            details=dict(details),
+        )
+
+    async def campaign_named(self, name: str) -> UUID:
+        """By id, its beginning, or name; raises UnknownCampaign, BadInput where several fit."""
+        wanted = name.strip()
+        digits = wanted.lower().replace("-", "")
+        bare = func.replace(cast(campaigns.c.id, Text), "-", "")
+        fitting = select(campaigns.c.id, campaigns.c.name).where(
+            or_(campaigns.c.name == wanted, func.starts_with(bare, digits))
+        )
+        async with self._engine.connect() as connection:
+            return _the_one(wanted, digits, (await connection.execute(fitting)).all())
+
+    async def overview(self) -> list[CampaignOverview]:
+        """Every campaign, the newest first."""
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_overview())).mappings()
+            return [CampaignOverview(**row) for row in rows]
+
+
+def _word(status: CampaignStatus) -> ColumnElement[Any]:
+    """A status without a type of ours: phase 2's column may be an enum."""
+    return literal(status.value, NULLTYPE)
+
+
+async def _campaign_row(connection: AsyncConnection, campaign_id: UUID) -> Row[Any]:
+    size = select(func.count()).where(leads.c.campaign_id == campaigns.c.id, OURS).scalar_subquery()
+    query = select(
+        campaigns.c.id,
+        campaigns.c.name,
+        cast(campaigns.c.status, Text).label("status"),
+        campaigns.c.import_completed_at,
+        size.label("leads"),
+    ).where(campaigns.c.id == campaign_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise UnknownCampaign(str(campaign_id))
+    return row
+
+
+def _groups(campaign_id: UUID) -> Select[Any]:
+    alike = (
+        lead_tier.label("tier"),
+        case((VERIFIED, leads.c.email_status)).label("email"),
+        leads.c.email_provider.label("provider"),
+        case((ENRICHED, leads.c.enrichment_status)).label("enrichment"),
+    )
+    return (
+        select(*alike, func.count().label("leads"), func.sum(-lead_rank).label("score"))
+        .where(leads.c.campaign_id == campaign_id, OURS)
+        .group_by(*alike)
+    )
+
+
+def _group(row: Row[Any]) -> _Group:
+    return _Group(
+        tier=Tier(row.tier),
+        email=EmailStatus(row.email) if row.email else None,
+        provider=row.provider or "",
+        enrichment=EnrichmentStatus(row.enrichment) if row.enrichment else None,
+        leads=row.leads,
+        score=row.score,
+    )
+
+
+def _tier_costs(campaign_id: UUID) -> Select[Any]:
+    return (
+        select(lead_tier.label("tier"), func.sum(_BOOKED).label("usd"))
+        .join_from(provider_calls, leads, provider_calls.c.lead_id == leads.c.id)
+        .where(provider_calls.c.campaign_id == campaign_id)
+        .group_by(lead_tier)
+    )
+
+
+def _spend(campaign_id: UUID) -> Select[Any]:
+    calls = provider_calls.c
+    failed = func.coalesce(calls.outcome.in_(_FAILURES), False) | (calls.state == "unknown")
+    missed = func.coalesce(calls.outcome == "miss", False)
+    by = (calls.agent, calls.provider, calls.operation)
+    return (
+        select(
+            *by,
+            func.count().label("calls"),
+            func.count().filter(calls.state == "settled", ~missed, ~failed).label("hits"),
+            func.count().filter(missed, ~failed).label("misses"),
+            func.count().filter(failed).label("errors"),
+            func.sum(calls.cost_usd).label("cost"),
+            func.sum(calls.unknown_usd).label("unknown"),
+        )
+        .where(calls.campaign_id == campaign_id, calls.agent.in_(Agent))
+        .group_by(*by)
+        .order_by(*by)
+    )
+
+
+def _counts(groups: Sequence[_Group], costs: Mapping[str, Money]) -> CampaignCounts:
+    found = [group for group in groups if group.found]
+    return CampaignCounts(
+        tiers=[_tier(tier, groups, costs.get(tier, ZERO)) for tier in Tier],
+        by_email_status=_tally((group.email, group.leads) for group in groups),
+        by_finder=_tally((group.provider, group.leads) for group in found),
+        valid_by_finder=_tally(
+            (group.provider, group.leads) for group in found if group.email is EmailStatus.VALID
+        ),
+        by_enrichment_status=_tally((group.enrichment, group.leads) for group in groups),
+        pending_verification=sum(group.leads for group in groups if group.email is None),
+        pending_enrichment=sum(
+            group.leads for group in groups if group.accepted and group.enrichment is None
+        ),
+    )
+
+
+def _tier(tier: Tier, everyone: Sequence[_Group], cost: Money) -> TierCounts:
+    groups = [group for group in everyone if group.tier is tier]
+    ready = sum(group.leads for group in groups if group.ready)
+    enrichment = _tally((group.enrichment, group.leads) for group in groups)
+    return TierCounts(
+        tier=tier,
+        total=sum(group.leads for group in groups),
+        found=sum(group.leads for group in groups if group.found),
+        accepted=sum(group.leads for group in groups if group.accepted),
+        enriched=enrichment.get(EnrichmentStatus.ENRICHED, 0),
+        partial=enrichment.get(EnrichmentStatus.PARTIAL, 0),
+        ready=ready,
+        score=ratio(sum(group.score for group in groups if group.ready), ready),
+        cost=cost,
+    )
+
+
+def _tally(counted: Iterable[tuple[Word | None, int]]) -> dict[Word, int]:
+    tally: Counter[Word] = Counter()
+    for word, number in counted:
+        if word:
+            tally[word] += number
+    return dict(tally)
+
+
+def _the_one(wanted: str, digits: str, rows: Sequence[Row[Any]]) -> UUID:
+    """A whole id before a name, a name before the beginning of an id."""
+    whole = [row for row in rows if row.id.hex == digits]
+    named = [row for row in rows if row.name == wanted]
+    begun = rows if len(digits) >= SHORTEST_PREFIX else []
+    for fitting in (whole, named, begun):
+        if len(fitting) == 1:
+            return UUID(str(fitting[0].id))
+        if fitting:
+            raise BadInput(
+                f"{wanted!r} fits {len(fitting)} campaigns: {_listed(fitting)}. Give one of these ids."
+            )
+    raise UnknownCampaign(wanted)
+
+
+def _listed(rows: Sequence[Row[Any]]) -> str:
+    shown = [f"{row.id} ({row.name})" for row in rows[:MOST_SHOWN]]
+    return ", ".join(shown + ["…"] * (len(rows) > MOST_SHOWN))
+
+
+def _overview() -> Select[Any]:
+    people = (
+        select(
+            leads.c.campaign_id,
+            func.count().label("leads"),
+            func.count().filter(_FOUND).label("found"),
+            func.count().filter(ACCEPTABLE).label("accepted"),
+            func.count().filter(_ENRICHED).label("enriched"),
+            func.count().filter(ACCEPTABLE, _ENRICHED).label("ready"),
+        )
+        .where(OURS)
+        .group_by(leads.c.campaign_id)
+        .subquery()
+    )
+    money = (
+        select(provider_calls.c.campaign_id, func.sum(_BOOKED).label("spent"))
+        .group_by(provider_calls.c.campaign_id)
+        .subquery()
+    )
+    return (
+        select(
+            campaigns.c.id,
+            func.coalesce(campaigns.c.name, "").label("name"),
+            func.coalesce(cast(campaigns.c.status, Text), "").label("status"),
+            func.coalesce(campaigns.c.status_reason, "").label("reason"),
+            *(func.coalesce(people.c[count], 0).label(count) for count in _COUNTED),
+            func.coalesce(money.c.spent, ZERO).label("spent"),
+            campaigns.c.created_at,
+        )
+        .outerjoin(people, people.c.campaign_id == campaigns.c.id)
+        .outerjoin(money, money.c.campaign_id == campaigns.c.id)
+        .order_by(campaigns.c.created_at.desc(), campaigns.c.id)
+    )
+
+
+class CampaignImport:
+    """What phase 2 does for those who come with a file: a campaign and its leads, all or nothing."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def create(self, name: str, rows: Iterable[Mapping[str, Any]]) -> UUID:
+        """`rows` name columns of `leads`; what else a row has under `extra` is kept in `enrichment_data`.
+
+        Raises BadInput where there is no row, or one that the table refuses.
+        """
+        campaign_id = uuid4()
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(_arrival(campaign_id, name))
+                await _copy(connection, (_cells(campaign_id, row) for row in rows))
+                if not (await connection.execute(_census(campaign_id))).rowcount:
+                    raise BadInput("There are no leads to import.")
+        except (DBAPIError, DataError, IntegrityError) as error:
+            cause = getattr(error, "orig", error)
+            if not isinstance(cause, DataError | IntegrityError):
+                raise
+            raise BadInput(f"Nothing was imported: {str(cause).partition(chr(10))[0]}.") from error
+        return campaign_id
+
+
+def _arrival(campaign_id: UUID, name: str) -> Insert:
+    return insert(campaigns).values(
+        id=campaign_id,
+        name=name,
+        status=_word(CampaignStatus.IMPORT_COMPLETE),
+        import_completed_at=func.now(),
+    )
+
+
+async def _copy(connection: AsyncConnection, rows: Iterable[Sequence[Any]]) -> None:
+    driver = typing_cast(DriverConnection[Any], (await connection.get_raw_connection()).driver_connection)
+    columns = sql.SQL(", ").join(map(sql.Identifier, _COPIED))
+    async with (
+        driver.cursor() as cursor,
+        cursor.copy(sql.SQL("COPY leads ({}) FROM STDIN").format(columns)) as copy,
+    ):
+        for row in rows:
+            await copy.write_row(row)
+
+
+def _cells(campaign_id: UUID, row: Mapping[str, Any]) -> list[Any]:
+    """In the order of `_COPIED`."""
+    extra = dict(row.get("extra") or {})
+    given = {**extra, **row}
+    others = {name: value for name, value in extra.items() if name not in _GIVEN}
+    kept = json.dumps({"imported": others}, default=str) if others else None
+    return [uuid4(), campaign_id, kept, *(_cell(given.get(name)) for name in _GIVEN)]
+
+
+def _cell(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _census(campaign_id: UUID) -> Update:
+    """Changes nothing where there are no leads."""
+    census = (
+        select(
+            leads.c.campaign_id,
+            func.count().label("people"),
+            func.count(leads.c.lead_score).label("scored"),
+            func.avg(leads.c.lead_score).label("score"),
+            *(func.count().filter(lead_tier == tier).label(tier) for tier in Tier),
+        )
+        .where(leads.c.campaign_id == campaign_id)
+        .group_by(leads.c.campaign_id)
+        .subquery()
+    )
+    return (
+        update(campaigns)
+        .where(campaigns.c.id == census.c.campaign_id)
+        .values(
+            total_leads_scraped=census.c.people,
+            total_leads_valid=census.c.people,
+            total_leads_available=census.c.people,
+            leads_scored=census.c.scored,
+            avg_lead_score=census.c.score,
+            leads_tier_a=census.c[Tier.A],
+            leads_tier_b=census.c[Tier.B],
+            leads_tier_c=census.c[Tier.C],
+        )
+    )

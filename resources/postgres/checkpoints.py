@@ -1,0 +1,45 @@
+"""How far each agent of a run is, for whoever looks from outside."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import distinct, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from phase3_core.ports import Advance, Run
+from resources.postgres.tables import workflow_checkpoints
+
+IN_PROGRESS = "in_progress"
+
+
+class PostgresCheckpoints:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def save(self, run: Run, step: str, status: str, advance: Advance, data: Mapping[str, Any]) -> None:
+        """Any status but `in_progress` ends the step; `data["error"]` is its error message."""
+        key = {"workflow_id": run.id, "agent_id": run.agent.value, "step_id": step}
+        news = {
+            "status": status,
+            "items_processed": advance.done,
+            "items_total": advance.total,
+            "output_data": {"spent_usd": str(advance.spent), **data},
+            "error_message": data.get("error"),
+            "completed_at": None if status == IN_PROGRESS else func.now(),
+            "updated_at": func.now(),
+        }
+        row = insert(workflow_checkpoints).values(**key, campaign_id=run.campaign_id, **news)
+        async with self._engine.begin() as connection:
+            await connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=news))
+
+    async def earlier_runs(self, run: Run) -> int:
+        """Runs of one campaign never overlap, so every other one was earlier."""
+        table = workflow_checkpoints.c
+        others = select(func.count(distinct(table.workflow_id))).where(
+            table.campaign_id == run.campaign_id,
+            table.agent_id == run.agent.value,
+            table.workflow_id != run.id,
+        )
+        async with self._engine.connect() as connection:
+            return await connection.scalar(others) or 0

@@ -1,0 +1,280 @@
+"""The people of a campaign: read in pages, written in batches."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    RowMapping,
+    Select,
+    Text,
+    TextClause,
+    any_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    text,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from phase3_core.enrichment import EnrichmentResult
+from phase3_core.leads import Lead
+from phase3_core.ports import LeadPosition
+from phase3_core.statuses import ACCEPTED, NOT_OURS, Agent, EmailStatus, EnrichmentStatus
+from phase3_core.tiers import Tier
+from phase3_core.waterfall import DELIVERED, EmailResult
+from resources.names import mailbox_names
+from resources.postgres.tables import lead_domain, lead_rank, lead_tier, leads
+
+_LARGEST_INTEGER = 2**31 - 1
+_TEXTS = ("company_description", "company_industry", "company_revenue_range")
+_LISTS = ("company_tech_stack", "company_keywords")
+_NUMBERS = ("company_employee_count", "company_founded_year")
+
+
+def among(column: ColumnElement[Any], words: Iterable[str]) -> ColumnElement[bool]:
+    """Never null, so that its negation holds where there is no word at all."""
+    return func.coalesce(cast(column, Text).in_([*words]), False)
+
+
+OURS = ~among(leads.c.status, NOT_OURS)
+VERIFIED = among(leads.c.email_status, EmailStatus)
+ACCEPTABLE = among(leads.c.email_status, ACCEPTED)
+ENRICHED = among(leads.c.enrichment_status, EnrichmentStatus)
+
+_IN_ORDER = (lead_tier, lead_rank, leads.c.id)
+_ADDRESS = func.coalesce(func.btrim(cast(leads.c.email, Text)), "")
+_BROUGHT = case(  # phase 2's address stands in `email` until an accepted one takes its place
+    (func.coalesce(leads.c.email_provider, DELIVERED) == DELIVERED, _ADDRESS),
+    else_=func.coalesce(leads.c.delivered_email, ""),
+)
+
+
+class PostgresLeads:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def get_campaign_leads(
+        self,
+        campaign_id: UUID,
+        *,
+        status: str | None = None,
+        exclude_status: Sequence[str] = (),
+        needs_email: bool | None = None,
+        needs_verification: bool | None = None,
+        has_verified_email: bool | None = None,
+        tier: Tier | None = None,
+        is_enriched: bool | None = None,
+        limit: int = 500,
+        after: LeadPosition | None = None,
+    ) -> list[Lead]:
+        page = _leads(_ADDRESS, case((VERIFIED, leads.c.email_status))).where(
+            leads.c.campaign_id == campaign_id,
+            OURS,
+            true() if status is None else among(leads.c.status, [status]),
+            ~among(leads.c.status, exclude_status),
+            _wished(_ADDRESS == "", wish=needs_email),
+            _wished(~VERIFIED, wish=needs_verification),
+            _wished(ACCEPTABLE, wish=has_verified_email),
+            _wished(ENRICHED, wish=is_enriched),
+            true() if tier is None else lead_tier == tier,
+            _beyond(after),
+        )
+        return await self._read(page.order_by(*_IN_ORDER).limit(limit))
+
+    async def finished_leads(self, campaign_id: UUID, domains: Sequence[str], per_domain: int) -> list[Lead]:
+        place = func.row_number().over(partition_by=lead_domain, order_by=_IN_ORDER)
+        finished = (
+            _leads(_BROUGHT, null())
+            .add_columns(lead_rank.label("rank"), place.label("place"))
+            .where(leads.c.campaign_id == campaign_id, OURS, VERIFIED)
+            .where(lead_domain == any_(literal(list(domains), ARRAY(Text))))
+            .subquery()
+        )
+        first = select(finished).where(finished.c.place <= per_domain)
+        return await self._read(first.order_by(finished.c.tier, finished.c.rank, finished.c.id))
+
+    async def _read(self, query: Select[Any]) -> list[Lead]:
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(query)).mappings()
+            return [_lead(row) for row in rows]
+
+    async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
+        rows = [_email_row(result) for result in results if result.status is not None]
+        await self._write(_SAVE_EMAILS, campaign_id, rows, agent=Agent.EMAIL_VERIFICATION)
+
+    async def save_enrichment_results(self, campaign_id: UUID, results: Sequence[EnrichmentResult]) -> None:
+        rows = [_enrichment_row(result) for result in results]
+        await self._write(_SAVE_ENRICHMENT, campaign_id, rows, agent=Agent.ENRICHMENT)
+
+    async def _write(
+        self, statement: TextClause, campaign_id: UUID, rows: Sequence[Mapping[str, Any]], *, agent: Agent
+    ) -> None:
+        if not rows:
+            return
+        async with self._engine.begin() as connection:
+            await connection.execute(statement, {"campaign_id": campaign_id, "rows": rows, "agent": agent})
+
+
+def _wished(condition: ColumnElement[bool], *, wish: bool | None) -> ColumnElement[bool]:
+    if wish is None:
+        return true()
+    return condition if wish else ~condition
+
+
+def _beyond(after: LeadPosition | None) -> ColumnElement[bool]:
+    """Everything behind a position, as one comparison of rows that the index answers."""
+    if after is None:
+        return true()
+    return tuple_(*_IN_ORDER) > tuple_(literal(after.tier.value), literal(-after.score), literal(after.id))
+
+
+def _leads(address: ColumnElement[str], status: ColumnElement[Any]) -> Select[Any]:
+    return select(
+        leads.c.id,
+        leads.c.campaign_id,
+        leads.c.first_name,
+        leads.c.last_name,
+        leads.c.full_name,
+        leads.c.company_name,
+        lead_domain.label("company_domain"),
+        lead_tier.label("tier"),
+        (-lead_rank).label("score"),
+        leads.c.title,
+        leads.c.linkedin_url,
+        address.label("email"),
+        status.label("email_status"),
+    )
+
+
+def _lead(row: RowMapping) -> Lead:
+    first, last = _names(row)
+    return Lead(
+        id=row["id"],
+        campaign_id=row["campaign_id"],
+        first_name=first,
+        last_name=last,
+        company_name=row["company_name"] or "",
+        company_domain=row["company_domain"],
+        tier=Tier(row["tier"]),
+        score=row["score"],
+        title=row["title"] or "",
+        linkedin_url=row["linkedin_url"] or "",
+        email=row["email"],
+        email_status=EmailStatus(row["email_status"]) if row["email_status"] else None,
+        mailbox_names=mailbox_names(first, last),
+    )
+
+
+def _names(row: RowMapping) -> tuple[str, str]:
+    """First and last; where phase 2 left only the full name, its first word and the rest."""
+    first, last = (row["first_name"] or "").strip(), (row["last_name"] or "").strip()
+    if first or last:
+        return first, last
+    first, _, last = (row["full_name"] or "").strip().partition(" ")
+    return first, last.strip()
+
+
+def _email_row(result: EmailResult) -> dict[str, Any]:
+    return {
+        "id": result.lead_id,
+        "email": result.email,
+        "status": result.status,
+        "provider": result.provider,
+        "verifier": result.verifier,
+        "confidence": result.confidence,
+        "accepted": result.status in ACCEPTED,
+    }
+
+
+def _enrichment_row(result: EnrichmentResult) -> dict[str, Any]:
+    columns = {name: result.fields.get(name) for name in _TEXTS + _LISTS}
+    numbers = {name: _whole(result.fields.get(name)) for name in _NUMBERS}
+    return {"id": result.lead_id, "status": result.status, "data": result.data, **columns, **numbers}
+
+
+def _whole(value: Any) -> int | None:
+    """A number that its column can hold; what a vendor tells otherwise ("51-200") is kept in the data."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if 0 <= number <= _LARGEST_INTEGER else None
+
+
+# `replaces`: the new address is written. `keeps`: phase 2's stays, and so does what is said of it.
+_SAVE_EMAILS = text("""
+    WITH result AS (
+        SELECT * FROM jsonb_to_recordset(:rows) AS result (
+            id uuid, email text, status text, provider text, verifier text, confidence integer,
+            accepted boolean)
+    ), cost AS (
+        SELECT result.id, sum(cost_usd + unknown_usd) AS usd
+        FROM result JOIN provider_calls ON lead_id = result.id AND agent = :agent
+        GROUP BY result.id
+    ), there AS (
+        SELECT leads.id, coalesce(btrim(leads.email::text), '') AS address FROM leads JOIN result USING (id)
+    ), judged AS (
+        SELECT result.*,
+            coalesce(usd, 0) AS usd,
+            address <> '' AS had,
+            lower(email) <> lower(address) AND email <> '' AND (accepted OR address = '') AS replaces,
+            lower(email) <> lower(address) AND address <> '' AND NOT accepted AS keeps
+        FROM result JOIN there USING (id) LEFT JOIN cost USING (id)
+    )
+    UPDATE leads SET
+        delivered_email = CASE
+            WHEN replaces AND had AND coalesce(email_provider, :delivered) = :delivered THEN leads.email
+            ELSE delivered_email END,
+        email = CASE WHEN replaces THEN judged.email ELSE leads.email END,
+        email_status = CASE WHEN keeps THEN coalesce(email_status, 'unknown') ELSE judged.status END,
+        email_provider = CASE
+            WHEN keeps THEN coalesce(email_provider, :delivered) ELSE nullif(provider, '') END,
+        email_verifier = CASE WHEN keeps THEN email_verifier ELSE nullif(verifier, '') END,
+        email_confidence = CASE WHEN keeps THEN email_confidence ELSE confidence END,
+        email_verified_at = now(),
+        email_cost = usd,
+        updated_at = now()
+    FROM judged
+    WHERE leads.id = judged.id AND campaign_id = :campaign_id
+""").bindparams(bindparam("rows", type_=JSONB), delivered=DELIVERED)
+
+# What phase 2 knew of the industry stands; of the rest the newest answer, where there is one.
+_SAVE_ENRICHMENT = text("""
+    WITH result AS (
+        SELECT * FROM jsonb_to_recordset(:rows) AS result (
+            id uuid, status text, data jsonb, company_description text, company_industry text,
+            company_revenue_range text, company_employee_count integer, company_founded_year integer,
+            company_tech_stack jsonb, company_keywords jsonb)
+    ), cost AS (
+        SELECT result.id, sum(cost_usd + unknown_usd) AS usd
+        FROM result JOIN provider_calls ON lead_id = result.id AND agent = :agent
+        GROUP BY result.id
+    ), known AS (
+        SELECT result.*, coalesce(usd, 0) AS usd FROM result LEFT JOIN cost USING (id)
+    )
+    UPDATE leads SET
+        company_industry = coalesce(nullif(btrim(leads.company_industry), ''), known.company_industry),
+        company_description = coalesce(known.company_description, leads.company_description),
+        company_revenue_range = coalesce(known.company_revenue_range, leads.company_revenue_range),
+        company_employee_count = coalesce(known.company_employee_count, leads.company_employee_count),
+        company_founded_year = coalesce(known.company_founded_year, leads.company_founded_year),
+        company_tech_stack = coalesce(known.company_tech_stack, leads.company_tech_stack),
+        company_keywords = coalesce(known.company_keywords, leads.company_keywords),
+        enrichment_data = coalesce(enrichment_data, '{}') || data,
+        enrichment_status = known.status,
+        enrichment_cost = usd,
+        enrichment_completed_at = now(),
+        updated_at = now()
+    FROM known
+    WHERE leads.id = known.id AND campaign_id = :campaign_id
+""").bindparams(bindparam("rows", type_=JSONB))

@@ -1,0 +1,1 @@
+"""Postgres: the repositories and the schema, on a real server."""

@@ -39,10 +39,17 @@ COLUMNS = frozenset(
 class Source(Protocol):
     """What the policy needs to know of an enricher."""
 
-    name: str
-    price: Price
-    topics: frozenset[Topic]
-    per_company: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def price(self) -> Price: ...
+
+    @property
+    def topics(self) -> frozenset[Topic]: ...
+
+    @property
+    def per_company(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

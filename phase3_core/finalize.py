@@ -3,23 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from phase3_core.agent import Shift, Surroundings, blamed_on_failure, on_shift, refuse_below
+from phase3_core.leads import Campaign
 from phase3_core.policy import email_shortfall, enrichment_shortfall, ready_shortfall
 from phase3_core.ports import Advance, AgentResult, Database, Export, Exporter, ProviderSource, Run
-from phase3_core.statuses import CampaignStatus
+from phase3_core.statuses import ApprovalStatus, CampaignStatus
 from phase3_core.summary import AgentSummary, report
 
 
 @dataclass(frozen=True, slots=True)
 class FinalReport:
-    """`report` is the tier report as JSON. `approval_id` is None below a threshold: nobody is asked."""
+    """`report` is the tier report as JSON. `approval` is None below a threshold: nobody is asked."""
 
+    campaign: Campaign
     summary: AgentSummary
     report: Mapping[str, Any]
     workbook: Export
-    approval_id: UUID | None
+    approval: ApprovalStatus | None
 
 
 async def report_campaign(
@@ -34,13 +35,14 @@ async def report_campaign(
             tier_report = {"campaign": shift.campaign.name, "campaign_id": str(run.campaign_id)}
             tier_report |= report(summary.counts, summary.spend, summary.skipped)
             workbook = await exporter.write(shift.campaign, tier_report, shift.books.leads)
-            approval_id = await _hand_over(shift, summary, tier_report, workbook)
-            return FinalReport(summary, tier_report, workbook, approval_id)
+            approval = await _hand_over(shift, summary, tier_report, workbook)
+            campaign = await shift.books.campaigns.campaign(run.campaign_id)
+            return FinalReport(campaign, summary, tier_report, workbook, approval)
 
 
 async def _hand_over(
     shift: Shift, summary: AgentSummary, tier_report: Mapping[str, Any], workbook: Export
-) -> UUID | None:
+) -> ApprovalStatus | None:
     """Results on the campaign row, a checkpoint, the approval request, and only then the new status."""
     run, books, around = shift.run, shift.books, shift.around
     result = AgentResult(summary.counts, summary.cost, around.clock.now(), tier_report)
@@ -48,6 +50,7 @@ async def _hand_over(
     advance = Advance(run.agent, workbook.rows, workbook.rows, summary.cost)
     await books.checkpoints.save(run, "report", "completed", advance, {"workbook": str(workbook.path)})
     around.observe(advance)
-    approval_id = None if summary.shortfall else await books.approvals.request(run, tier_report)
+    if not summary.shortfall:
+        await books.approvals.request(run, tier_report)
     await shift.conclude(CampaignStatus.VERIFICATION_COMPLETE, summary)
-    return approval_id
+    return None if summary.shortfall else ApprovalStatus.PENDING

@@ -12,7 +12,7 @@ from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import Money
-from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, EnrichmentStatus
+from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier, Topic
 from phase3_core.waterfall import EmailResult
 
@@ -39,15 +39,21 @@ class Clock(Protocol):
 
 
 class Finder(Protocol):
-    name: str
-    price: Price
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def price(self) -> Price: ...
 
     async def find(self, lead: Lead) -> FinderReply: ...
 
 
 class Verifier(Protocol):
-    name: str
-    price: Price
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def price(self) -> Price: ...
 
     async def verify(self, lead: Lead, email: str) -> VerifierReply: ...
 
@@ -55,10 +61,17 @@ class Verifier(Protocol):
 class Enricher(Protocol):
     """`topics`: what it can tell. `per_company`: its answer serves every lead of the company."""
 
-    name: str
-    price: Price
-    topics: frozenset[Topic]
-    per_company: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def price(self) -> Price: ...
+
+    @property
+    def topics(self) -> frozenset[Topic]: ...
+
+    @property
+    def per_company(self) -> bool: ...
 
     async def enrich(self, lead: Lead) -> EnricherReply: ...
 
@@ -77,10 +90,17 @@ class Providers(Protocol):
     `skipped` grows while the run goes on: a key that is refused parks its provider.
     """
 
-    finders: Sequence[Finder]
-    verifier: Verifier | None
-    second_verifier: Verifier | None
-    enrichers: Sequence[Enricher]
+    @property
+    def finders(self) -> Sequence[Finder]: ...
+
+    @property
+    def verifier(self) -> Verifier | None: ...
+
+    @property
+    def second_verifier(self) -> Verifier | None: ...
+
+    @property
+    def enrichers(self) -> Sequence[Enricher]: ...
 
     @property
     def skipped(self) -> Sequence[Skipped]: ...
@@ -218,6 +238,10 @@ class CampaignRepository(Protocol):
         self, campaign_id: UUID, result: AgentResult, list_url: str
     ) -> None: ...
 
+    async def import_completed(self) -> list[Campaign]:
+        """Campaigns that phase 2 has handed over and no run has claimed, oldest import first."""
+        ...
+
     async def audit(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> None: ...
 
 
@@ -246,19 +270,34 @@ class Approvals(Protocol):
         """The campaign's one pending request, made or brought up to date."""
         ...
 
+    async def newest(self, campaign_id: UUID) -> ApprovalStatus | None:
+        """The state of the campaign's newest request."""
+        ...
+
 
 class Books(Protocol):
     """Everything that is written down: one database, opened for one run."""
 
-    leads: LeadRepository
-    campaigns: CampaignRepository
-    checkpoints: Checkpoints
-    approvals: Approvals
+    @property
+    def leads(self) -> LeadRepository: ...
+
+    @property
+    def campaigns(self) -> CampaignRepository: ...
+
+    @property
+    def checkpoints(self) -> Checkpoints: ...
+
+    @property
+    def approvals(self) -> Approvals: ...
 
 
 class Database(Protocol):
     def open(self, run: Run) -> AbstractAsyncContextManager[Books]:
         """Connects, and holds the campaign for this run alone; raises CampaignBusy, OutsideFailure."""
+        ...
+
+    def reading(self) -> AbstractAsyncContextManager[Books]:
+        """Connects beside whatever run holds the campaign."""
         ...
 
 

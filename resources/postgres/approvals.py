@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.ports import Run
+from phase3_core.statuses import ApprovalStatus
 from resources.postgres.tables import approval_requests
 
 
@@ -30,3 +31,15 @@ class PostgresApprovals:
         async with self._engine.begin() as connection:
             request_id: UUID = (await connection.execute(asked)).scalar_one()
         return request_id
+
+    async def newest(self, campaign_id: UUID) -> ApprovalStatus | None:
+        table = approval_requests.c
+        query = (
+            select(table.status)
+            .where(table.campaign_id == campaign_id)
+            .order_by(table.requested_at.desc())
+            .limit(1)
+        )
+        async with self._engine.connect() as connection:
+            status = await connection.scalar(query)
+        return ApprovalStatus(status) if status else None

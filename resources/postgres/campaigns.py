@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection as DriverConnection
 from psycopg import DataError, IntegrityError, sql
 from sqlalchemy import (
-    ColumnElement,
     Insert,
     Row,
     Select,
@@ -30,7 +29,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.types import NULLTYPE
 
 from phase3_core.errors import BadInput, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign
@@ -150,15 +148,21 @@ class PostgresCampaigns:
             row = await _campaign_row(connection, campaign_id)
         if row.status not in set(CampaignStatus):
             raise WrongCampaignState(str(campaign_id), str(row.status), CampaignStatus.VERIFYING_EMAILS)
-        return Campaign(
-            row.id, row.name or "", CampaignStatus(row.status), row.leads, row.import_completed_at
-        )
+        return _campaign(row)
+
+    async def import_completed(self) -> list[Campaign]:
+        """By state, not by time: a campaign that is committed late is not missed."""
+        handed_over = among(campaigns.c.status, [CampaignStatus.IMPORT_COMPLETE])
+        oldest_first = (campaigns.c.import_completed_at.asc().nulls_last(), campaigns.c.id)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(_campaigns().where(handed_over).order_by(*oldest_first))
+            return [_campaign(row) for row in rows]
 
     async def move(self, campaign_id: UUID, to: CampaignStatus, why: str = "") -> None:
         move = (
             update(campaigns)
             .where(campaigns.c.id == campaign_id, among(campaigns.c.status, may_become(to)))
-            .values(status=_word(to), status_reason=why or None, updated_at=func.now())
+            .values(status=to, status_reason=why or None, updated_at=func.now())
         )
         async with self._engine.begin() as connection:
             if not (await connection.execute(move)).rowcount:
@@ -253,6 +257,12 @@ class PostgresCampaigns:
         async with self._engine.connect() as connection:
             return _the_one(wanted, digits, (await connection.execute(fitting)).all())
 
+    async def workbook(self, campaign_id: UUID) -> str:
+        """The URL of the newest export, empty where there is none."""
+        url = select(campaigns.c.verified_lead_list_url).where(campaigns.c.id == campaign_id)
+        async with self._engine.connect() as connection:
+            return str(await connection.scalar(url) or "")
+
     async def overview(self) -> list[CampaignOverview]:
         """Every campaign, the newest first."""
         async with self._engine.connect() as connection:
@@ -260,24 +270,32 @@ class PostgresCampaigns:
             return [CampaignOverview(**row) for row in rows]
 
 
-def _word(status: CampaignStatus) -> ColumnElement[Any]:
-    """A status without a type of ours: phase 2's column may be an enum."""
-    return literal(status.value, NULLTYPE)
-
-
-async def _campaign_row(connection: AsyncConnection, campaign_id: UUID) -> Row[Any]:
+def _campaigns() -> Select[Any]:
     size = select(func.count()).where(leads.c.campaign_id == campaigns.c.id, OURS).scalar_subquery()
-    query = select(
+    return select(
         campaigns.c.id,
         campaigns.c.name,
         cast(campaigns.c.status, Text).label("status"),
         campaigns.c.import_completed_at,
         size.label("leads"),
-    ).where(campaigns.c.id == campaign_id)
-    row = (await connection.execute(query)).one_or_none()
+    )
+
+
+async def _campaign_row(connection: AsyncConnection, campaign_id: UUID) -> Row[Any]:
+    row = (await connection.execute(_campaigns().where(campaigns.c.id == campaign_id))).one_or_none()
     if row is None:
         raise UnknownCampaign(str(campaign_id))
     return row
+
+
+def _campaign(row: Row[Any]) -> Campaign:
+    return Campaign(
+        id=row.id,
+        name=row.name or "",
+        status=CampaignStatus(row.status),
+        leads=row.leads,
+        import_completed_at=row.import_completed_at,
+    )
 
 
 def _groups(campaign_id: UUID) -> Select[Any]:
@@ -462,7 +480,7 @@ def _arrival(campaign_id: UUID, name: str) -> Insert:
     return insert(campaigns).values(
         id=campaign_id,
         name=name,
-        status=_word(CampaignStatus.IMPORT_COMPLETE),
+        status=CampaignStatus.IMPORT_COMPLETE,
         import_completed_at=func.now(),
     )
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import distinct, func, select
+from sqlalchemy import Row, distinct, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -43,3 +44,20 @@ class PostgresCheckpoints:
         )
         async with self._engine.connect() as connection:
             return await connection.scalar(others) or 0
+
+    async def latest(self, campaign_id: UUID) -> list[Row[Any]]:
+        """`agent_id, items_processed, items_total, spent_usd` of the campaign's newest run."""
+        table = workflow_checkpoints.c
+        newest = (
+            select(table.workflow_id)
+            .where(table.campaign_id == campaign_id)
+            .order_by(table.updated_at.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        spent = table.output_data["spent_usd"].astext.label("spent_usd")
+        rows = select(table.agent_id, table.items_processed, table.items_total, spent)
+        async with self._engine.connect() as connection:
+            return list(
+                await connection.execute(rows.where(table.workflow_id == newest).order_by(table.created_at))
+            )

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg.errors import DuplicateTable
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -41,6 +41,14 @@ _PATIENCE = {
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
+_HELD = text("""
+SELECT count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (classid::bigint << 32) | objid::bigint = :key
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresBooks:
     """The repositories of one database; `engine` belongs to the event loop that opened it."""
@@ -50,6 +58,11 @@ class PostgresBooks:
     checkpoints: PostgresCheckpoints
     approvals: PostgresApprovals
     engine: AsyncEngine
+
+    async def is_held(self, campaign_id: UUID) -> bool:
+        """Whether a live run works on the campaign."""
+        async with self.engine.connect() as connection:
+            return bool(await connection.scalar(_HELD, {"key": campaign_lock(campaign_id)}))
 
 
 @dataclass(frozen=True, slots=True)

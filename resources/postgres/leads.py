@@ -59,6 +59,24 @@ _BROUGHT = case(  # phase 2's address stands in `email` until an accepted one ta
 )
 
 
+_COST = func.coalesce(leads.c.email_cost, 0) + func.coalesce(leads.c.enrichment_cost, 0)
+_SHOWN = (
+    "first_name",
+    "last_name",
+    "email",
+    "email_status",
+    "title",
+    "company_name",
+    "linkedin_url",
+    "company_industry",
+    "company_employee_count",
+    "company_description",
+    "company_tech_stack",
+    "email_provider",
+    "email_verifier",
+)
+
+
 class PostgresLeads:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -102,6 +120,29 @@ class PostgresLeads:
         )
         first = select(finished).where(finished.c.place <= per_domain)
         return await self._read(first.order_by(finished.c.tier, finished.c.rank, finished.c.id))
+
+    async def ready_leads(
+        self, campaign_id: UUID, limit: int, after: LeadPosition | None
+    ) -> list[Mapping[str, Any]]:
+        """A page of what the exports show: leads with an accepted address and enriched, best first."""
+        ready = (
+            select(
+                leads.c.id,
+                lead_tier.label("tier"),
+                (-lead_rank).label("score"),
+                *(leads.c[name] for name in _SHOWN),
+                lead_domain.label("company_domain"),
+                (func.coalesce(leads.c.email_cost, 0) + func.coalesce(leads.c.enrichment_cost, 0)).label(
+                    "cost_usd"
+                ),
+            )
+            .where(leads.c.campaign_id == campaign_id, OURS, ACCEPTABLE)
+            .where(leads.c.enrichment_status == EnrichmentStatus.ENRICHED.value, _beyond(after))
+            .order_by(*_IN_ORDER)
+            .limit(limit)
+        )
+        async with self._engine.connect() as connection:
+            return [dict(row) for row in (await connection.execute(ready)).mappings()]
 
     async def _read(self, query: Select[Any]) -> list[Lead]:
         async with self._engine.connect() as connection:

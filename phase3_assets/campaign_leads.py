@@ -1,0 +1,16 @@
+"""The external asset upstream: the leads that phase 2 imported."""
+
+import dagster as dg
+
+from phase3_assets.partitions import campaigns
+
+campaign_leads = dg.AssetSpec(
+    "campaign_leads",
+    partitions_def=campaigns,
+    group_name="phase2",
+    kinds={"postgres"},
+    description=(
+        "The leads of a campaign as phase 2 wrote them to the table `leads`. Not made here: the sensor "
+        "`phase2_completion` notes a new version when an import is complete."
+    ),
+)

@@ -1,0 +1,188 @@
+"""`phase3`: the same assets from a shell. Data on stdout, words and progress on stderr.
+
+Exit codes: 0 completed or pending approval, 2 bad input, 3 stopped at a threshold, 1 failed.
+Dagster is imported only by the commands that need it.
+"""
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from phase3_assets import workplace
+from phase3_core.errors import Phase3Error
+
+app = typer.Typer(
+    help="Find, verify and enrich a campaign's leads; never pay a vendor twice.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+db = typer.Typer(help="The database.", no_args_is_help=True)
+app.add_typer(db, name="db")
+
+words = Console(stderr=True, highlight=False)
+
+CampaignArgument = Annotated[str, typer.Argument(help="id, the beginning of one, or name")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout and nothing else")]
+Preset = Annotated[str | None, typer.Option(help="thresholds: standard or pilot")]
+Force = Annotated[bool, typer.Option("--force-continue", help="go on below a threshold")]
+UseSandbox = Annotated[bool, typer.Option("--sandbox", help="ask the sandbox, not the real vendors")]
+
+
+def tell(sentence: str) -> None:
+    words.print(sentence, soft_wrap=True, markup=False)
+
+
+@app.command("import")
+def import_leads(
+    file: Annotated[Path, typer.Argument(help="CSV with a header line")],
+    name: Annotated[str, typer.Option(help="the campaign's name")],
+) -> None:
+    """Make a campaign of the leads in a CSV file; prints its id. Bad rows are reported by line."""
+    from phase3_assets.importing import import_file
+
+    with workplace.database(tell) as url:
+        print(import_file(url, file, name, tell))
+
+
+@app.command()
+def run(
+    campaign: CampaignArgument,
+    as_json: Json = False,
+    preset: Preset = None,
+    force_continue: Force = False,
+    use_sandbox: UseSandbox = False,
+) -> None:
+    """Run the Dagster job on one campaign and wait for it. Running again resumes and pays nothing twice."""
+    from phase3_assets.running import Options, run_campaign
+
+    with ExitStack() as stack:
+        url = stack.enter_context(workplace.database(tell))
+        if use_sandbox:
+            stack.enter_context(in_sandbox())
+        outcome = run_campaign(url, campaign, Options(preset, force_continue), words)
+        show(outcome.result, as_json=as_json)
+        if outcome.failure:
+            tell(outcome.failure)
+        raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def result(campaign: CampaignArgument, as_json: Json = False) -> None:
+    """The campaign's result so far."""
+    from phase3_assets.running import campaign_result
+
+    with workplace.database(tell) as url:
+        show(campaign_result(url, campaign), as_json=as_json)
+
+
+@app.command()
+def status(
+    campaign: Annotated[str | None, typer.Argument(help="one campaign; default all")] = None,
+    as_json: Json = False,
+) -> None:
+    """Campaigns, how far they are, what they cost."""
+    from phase3_assets.views import campaign_rows, campaign_table
+
+    with workplace.database(tell) as url:
+        rows = campaign_rows(url, campaign)
+        if as_json:
+            print(json.dumps(rows, indent=2))
+        else:
+            Console().print(campaign_table(rows))
+
+
+@app.command()
+def demo(
+    scale: Annotated[float, typer.Option(help="1.0 is the full reference campaign of 42,100 leads")] = 0.01,
+) -> None:
+    """The whole job on an embedded PostgreSQL and the vendor sandbox; no keys, nothing to pay."""
+    from phase3_assets.demo import run_demo
+
+    with workplace.database(tell) as url:
+        raise typer.Exit(run_demo(url, scale, words))
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="of the UI, on 127.0.0.1")] = 3000,
+    use_sandbox: UseSandbox = False,
+) -> None:
+    """Open the Dagster UI with database, code and daemon wired; Ctrl-C ends all of it."""
+    from phase3_assets.developing import serve
+
+    with ExitStack() as stack:
+        stack.enter_context(workplace.database(tell))
+        if use_sandbox:
+            stack.enter_context(in_sandbox())
+        raise typer.Exit(serve(port, tell))
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="on 127.0.0.1; 0: any free one")] = 0,
+    scale: Annotated[float, typer.Option(help="of the reference world; 1.0 is 42,100 leads")] = 0.01,
+    seed: Annotated[int, typer.Option(help="another seed is another world")] = 7,
+    latency_ms: Annotated[int, typer.Option(help="mean time to answer")] = 20,
+) -> None:
+    """Serve the vendors' stand-in until Ctrl-C; prints the variables that point to it, for a shell."""
+    options = (
+        "--port",
+        str(port),
+        "--scale",
+        str(scale),
+        "--seed",
+        str(seed),
+        "--latency-ms",
+        str(latency_ms),
+    )
+    with workplace.sandbox(*options) as running:
+        note = workplace.note_sandbox(running.url)
+        settings = running.settings_file(workplace.state_dir())
+        for variable, value in {**running.variables, "PHASE3_SETTINGS": str(settings)}.items():
+            print(f"export {variable}={value}", flush=True)
+        tell(f"The sandbox answers at {running.url}; `phase3 run --sandbox` uses it. Ctrl-C ends it.")
+        try:
+            running.wait()
+        finally:
+            note.unlink(missing_ok=True)
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the schema up to date: ours, and the one that holds Dagster's tables."""
+    from phase3_assets.upgrading import upgrade_all
+
+    with workplace.database(tell) as url:
+        for applied in upgrade_all(url):
+            print(applied)
+
+
+def in_sandbox() -> Any:
+    """Keys, base URLs and settings of the sandbox, for as long as the command runs."""
+    from phase3_assets.demo import pointed_at
+
+    return pointed_at(workplace.sandbox_at_hand())
+
+
+def show(outcome: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(outcome, indent=2))
+        return
+    from phase3_assets.views import result_table
+
+    Console().print(result_table(outcome))
+
+
+def main() -> None:
+    """A mistake of the user's is one line and an exit code, never a traceback."""
+    try:
+        app()
+    except Phase3Error as failure:
+        tell(str(failure))
+        sys.exit(failure.exit_code)

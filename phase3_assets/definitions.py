@@ -1,0 +1,24 @@
+"""The composition root: what Dagster loads, also with an empty environment: a run reads keys."""
+
+import dagster as dg
+
+from phase3_assets.campaign_leads import campaign_leads
+from phase3_assets.checks import CHECKS
+from phase3_assets.jobs import ASSETS, phase2_completion, phase3
+from resources.configurable import PolicyResource, PostgresResource, VendorsResource, WorkbookResource
+
+defs = dg.Definitions(
+    assets=[campaign_leads, *ASSETS],
+    asset_checks=CHECKS,
+    jobs=[phase3],
+    sensors=[phase2_completion],
+    resources={
+        "database": PostgresResource(),
+        "providers": VendorsResource(),
+        "policy": PolicyResource(),
+        "exporter": WorkbookResource(),
+    },
+    # Also for materializations from the UI and for backfills: a killed multiprocess run leaves its step
+    # running, and the lease of a campaign is held by the process that works.
+    executor=dg.in_process_executor,
+)

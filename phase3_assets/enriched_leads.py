@@ -1,0 +1,41 @@
+"""Asset 2: company data, to the depth that the lead's tier deserves."""
+
+import dagster as dg
+
+from phase3_assets import metadata
+from phase3_assets.agents import run_agent
+from phase3_assets.partitions import campaigns
+from phase3_assets.verified_emails import verified_emails
+from phase3_core.enrich import enrich_campaign
+from phase3_core.policy import Policy
+from phase3_core.ports import Database, ProviderSource
+from phase3_core.statuses import Agent
+
+
+@dg.asset(
+    partitions_def=campaigns,
+    deps=[verified_emails],
+    group_name="phase3",
+    kinds={"python", "postgres"},
+    code_version="1",
+)
+def enriched_leads(
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    providers: dg.ResourceParam[ProviderSource],
+    policy: dg.ResourceParam[Policy],
+) -> dg.MaterializeResult[None]:
+    """Enriches every lead with an accepted address: tier A in full, B to the standard, C with the basics.
+
+    Company questions are asked once per company and shared by its leads; free sources come first; no lead
+    costs more than its tier's cap. A lead without its profile's required fields is `partial`.
+    """
+    summary = run_agent(
+        context,
+        Agent.ENRICHMENT,
+        policy,
+        lambda run, around: enrich_campaign(run, database, providers, around),
+    )
+    return dg.MaterializeResult(
+        metadata=metadata.of_enrichment(summary), data_version=metadata.data_version(summary)
+    )

@@ -1,0 +1,31 @@
+"""`phase3 import`: a CSV file becomes a campaign, all good rows or none."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from phase3_core.errors import BadInput
+from resources.lead_csv import read_leads
+from resources.postgres.campaigns import CampaignImport
+from resources.postgres.database import PostgresDatabase
+
+MOST_PROBLEMS_TOLD = 50
+
+
+def import_file(url: str, file: Path, name: str, tell: Callable[[str], None]) -> UUID:
+    """Raises BadInput for a file of which nothing can be used; `tell` gets a line for each bad row."""
+    if not name.strip():
+        raise BadInput("A campaign needs a name: --name 'Spring list'")
+    leads = read_leads(file)
+
+    async def importing() -> UUID:
+        async with PostgresDatabase(url).reading() as books:
+            return await CampaignImport(books.engine).create(name.strip(), leads.rows)
+
+    campaign_id = asyncio.run(importing())
+    for problem in leads.problems[:MOST_PROBLEMS_TOLD]:
+        tell(f"{file}:{problem.line}: {problem.column}: {problem.message}")
+    if more := len(leads.problems) - MOST_PROBLEMS_TOLD:
+        tell(f"and {more:,} more bad rows" if more > 0 else "")
+    return campaign_id

@@ -1,0 +1,94 @@
+"""The output JSON of a campaign, from materialization records and the ledger."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import dagster as dg
+
+from phase3_core.leads import Campaign
+from phase3_core.money import Money
+from phase3_core.ports import Books, CampaignCounts, ProviderSpend
+from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus
+from phase3_core.summary import cost_table, result_counts
+
+ASSET_OF = {
+    Agent.EMAIL_VERIFICATION: "verified_emails",
+    Agent.ENRICHMENT: "enriched_leads",
+    Agent.FINALIZER: "tier_report",
+}
+
+
+def recorded_durations(instance: dg.DagsterInstance, campaign_id: str) -> dict[Agent, float]:
+    """Seconds of each agent's newest materialization of this campaign; agents without one are left out."""
+    durations: dict[Agent, float] = {}
+    for agent, asset in ASSET_OF.items():
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[campaign_id])
+        for record in instance.fetch_materializations(wanted, limit=1).records:
+            if record.asset_materialization:
+                seconds = record.asset_materialization.metadata["duration_s"].value
+                durations[agent] = float(seconds) if isinstance(seconds, int | float) else 0.0
+    return durations
+
+
+def phase3_result(
+    campaign: Campaign,
+    counts: CampaignCounts,
+    spend: Sequence[ProviderSpend],
+    durations: Mapping[Agent, float],
+    approval: ApprovalStatus | None,
+) -> dict[str, Any]:
+    """`status` is pending_approval, completed, stopped, failed or running; amounts are USD, six places."""
+    agents = [agent for agent in Agent if agent in durations]
+    return {
+        "phase": 3,
+        "campaign_id": str(campaign.id),
+        "campaign_name": campaign.name,
+        "status": _status(campaign.status, approval),
+        "agents_run": [
+            {
+                "agent": agent.value,
+                "status": "stopped" if _stopped_at(agent, agents, campaign) else "completed",
+                "duration_seconds": round(durations[agent], 3),
+            }
+            for agent in agents
+        ],
+        "result": dict(result_counts(counts)),
+        "costs": {name: as_number(amount) for name, amount in cost_table(spend).items()},
+        "approval_status": approval.value if approval else "not_requested",
+    }
+
+
+async def read_result(instance: dg.DagsterInstance, books: Books, campaign_id: UUID) -> dict[str, Any]:
+    """As far as the campaign has come; raises UnknownCampaign."""
+    return phase3_result(
+        await books.campaigns.campaign(campaign_id),
+        await books.campaigns.counts(campaign_id),
+        await books.campaigns.spend(campaign_id),
+        recorded_durations(instance, str(campaign_id)),
+        await books.approvals.newest(campaign_id),
+    )
+
+
+def _stopped_at(agent: Agent, agents: Sequence[Agent], campaign: Campaign) -> bool:
+    return campaign.status is CampaignStatus.STOPPED and agent is agents[-1]
+
+
+def as_number(amount: Money) -> float:
+    """A JSON number that reads back to the same six places."""
+    return float(round(amount, 6))
+
+
+_STATUS = {
+    CampaignStatus.STOPPED: "stopped",
+    CampaignStatus.FAILED: "failed",
+    CampaignStatus.APPROVED: "completed",
+    CampaignStatus.REJECTED: "completed",
+    CampaignStatus.RE_ENRICHMENT_REQUESTED: "completed",
+}
+
+
+def _status(status: CampaignStatus, approval: ApprovalStatus | None) -> str:
+    if status is CampaignStatus.VERIFICATION_COMPLETE:
+        return "pending_approval" if approval is ApprovalStatus.PENDING else "completed"
+    return _STATUS.get(status, "running")

@@ -1,0 +1,21 @@
+"""`phase3 db upgrade`: our tables by migration, and a schema for Dagster's."""
+
+import os
+
+from sqlalchemy import create_engine, text
+
+from phase3_assets.developing import make_tables_once
+from phase3_assets.workplace import DAGSTER_SCHEMA, DAGSTER_URL, with_schema
+from resources.postgres.database import driver_url, upgrade
+
+
+def upgrade_all(url: str) -> list[str]:
+    """The revisions that were applied; raises OutsideFailure where the server cannot be reached."""
+    applied = upgrade(url)
+    if os.environ[DAGSTER_URL] == with_schema(url, DAGSTER_SCHEMA):
+        engine = create_engine(driver_url(url))
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))
+        engine.dispose()
+    make_tables_once()
+    return applied

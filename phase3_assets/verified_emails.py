@@ -1,0 +1,41 @@
+"""Asset 1: each lead's best address, found and verified once and paid for once."""
+
+import dagster as dg
+
+from phase3_assets import metadata
+from phase3_assets.agents import run_agent
+from phase3_assets.partitions import campaigns
+from phase3_core.policy import Policy
+from phase3_core.ports import Database, ProviderSource
+from phase3_core.statuses import Agent
+from phase3_core.verify import verify_campaign
+
+
+@dg.asset(
+    partitions_def=campaigns,
+    deps=["campaign_leads"],
+    group_name="phase3",
+    kinds={"python", "postgres"},
+    code_version="1",
+)
+def verified_emails(
+    context: dg.AssetExecutionContext,
+    database: dg.ResourceParam[Database],
+    providers: dg.ResourceParam[ProviderSource],
+    policy: dg.ResourceParam[Policy],
+) -> dg.MaterializeResult[None]:
+    """Finds an address for every lead of the campaign and verifies it.
+
+    An address that phase 2 delivered is verified; else the company's usual mail patterns are guessed while
+    that is cheaper than asking; else the finders are asked in waterfall order until an address is accepted.
+    Every paid call is in the ledger `provider_calls`: materializing again costs nothing that was paid before.
+    """
+    summary = run_agent(
+        context,
+        Agent.EMAIL_VERIFICATION,
+        policy,
+        lambda run, around: verify_campaign(run, database, providers, around),
+    )
+    return dg.MaterializeResult(
+        metadata=metadata.of_emails(summary), data_version=metadata.data_version(summary)
+    )

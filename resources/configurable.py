@@ -1,0 +1,98 @@
+"""Every resource: typed configuration in, a plain adapter out. The only file here that knows Dagster."""
+
+import os
+from contextlib import AbstractAsyncContextManager
+from enum import Enum
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from phase3_core.errors import BadInput
+from phase3_core.ledger import CallLedger
+from phase3_core.policy import Policy
+from phase3_core.ports import Books, Database, Exporter, ProviderSource, Run
+from resources.clock import SystemClock
+from resources.exports.workbook import WorkbookExporter
+from resources.postgres.database import PostgresBooks, PostgresDatabase
+from resources.postgres.ledger import ledger
+from resources.providers.source import LedgerOpener, VendorSource
+from resources.settings import Settings, read_settings, settings_path
+
+DATABASE_URL = "DATABASE_URL"
+EXPORTS_DIR = "PHASE3_EXPORTS_DIR"
+SETTINGS_DEFAULT = "empty: $PHASE3_SETTINGS, else ./phase3.toml where there is one"
+
+
+class PostgresResource(dg.ConfigurableResource["Database"]):
+    """The campaigns' PostgreSQL; connections open later, in the event loop that uses them."""
+
+    url: str = Field(default="", description=f"postgresql://... ; empty: the environment's {DATABASE_URL}")
+
+    def create_resource(self, context: dg.InitResourceContext) -> Database:  # noqa: ARG002 - Dagster's signature
+        url = self.url or os.environ.get(DATABASE_URL, "")
+        if not url:
+            raise dg.Failure(
+                f"{DATABASE_URL} is not set. Set it to your PostgreSQL, or use `phase3 dev`: it brings one.",
+                allow_retries=False,
+            )
+        return PostgresDatabase(url)
+
+
+class VendorsResource(dg.ConfigurableResource["ProviderSource"]):
+    """The providers whose keys are in the environment, on the terms of the settings file."""
+
+    settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
+    fresh_days: float | None = Field(default=None, description="days for which an answer is used again")
+
+    def create_resource(self, context: dg.InitResourceContext) -> ProviderSource:  # noqa: ARG002 - see above
+        settings = _settings(self.settings_file)
+        fresh_days = self.fresh_days or settings.ledger.fresh_days
+        return VendorSource(settings, os.environ, postgres_ledger(fresh_days * 86_400), SystemClock())
+
+
+class Preset(Enum):
+    STANDARD = "standard"
+    PILOT = "pilot"
+
+
+class PolicyResource(dg.ConfigurableResource["Policy"]):
+    """What this run may do; what is left out comes from the settings file."""
+
+    settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
+    preset: Preset | None = Field(
+        default=None, description="thresholds: standard 500/500/100, pilot 50/50/10"
+    )
+    force_continue: bool | None = Field(default=None, description="go on below a threshold, with a warning")
+
+    def create_resource(self, context: dg.InitResourceContext) -> Policy:  # noqa: ARG002 - see above
+        preset = self.preset.value if self.preset else None
+        return _settings(self.settings_file).policy(preset=preset, force_continue=self.force_continue)
+
+
+class WorkbookResource(dg.ConfigurableResource["Exporter"]):
+    """Where workbooks are written."""
+
+    directory: str = Field(default="", description=f"empty: ${EXPORTS_DIR}, else ./exports")
+
+    def create_resource(self, context: dg.InitResourceContext) -> Exporter:  # noqa: ARG002 - see above
+        directory = self.directory or os.environ.get(EXPORTS_DIR) or "exports"
+        return WorkbookExporter(Path(directory).resolve())
+
+
+def postgres_ledger(ttl_s: float) -> LedgerOpener:
+    """The ledger beside the books of the same database; answers are fresh for `ttl_s` seconds."""
+
+    def opened(books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:
+        if not isinstance(books, PostgresBooks):
+            raise TypeError("the ledger lives in the database of the books")
+        return ledger(books.engine, run, ttl_s)
+
+    return opened
+
+
+def _settings(named: str) -> Settings:
+    try:
+        return read_settings(Path(named) if named else settings_path())
+    except BadInput as failure:
+        raise dg.Failure(str(failure), allow_retries=False) from None

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -106,17 +107,27 @@ def _ended(
 
 
 def _first_failure(done: dg.ExecuteInProcessResult) -> tuple[int, str]:
-    """Exit code and one line from the first failed step; a foreign error is named, with where to look."""
+    """Exit code and one line from the first failure; a foreign error is named, with where to look."""
     for event in done.all_events:
         if event.is_step_failure:
             told = event.step_failure_data.user_failure_data
             if told is not None and told.description:
                 code = (told.metadata or {}).get(EXIT_CODE)
                 return int(str(code.value)) if code else 1, told.description
-            error = event.step_failure_data.error
-            name = error.cls_name if error else "unknown error"
-            return 1, f"{event.step_key} failed: {name}. Run {done.run_id} in the Dagster UI has the details."
-    return 1, f"The run did not finish. Run {done.run_id} in the Dagster UI has the details."
+            return 1, _one_line(event.step_failure_data.error, done.run_id)
+        if event.is_job_failure:
+            return 1, _one_line(event.job_failure_data.error, done.run_id)
+    return 1, _one_line(None, done.run_id)
+
+
+def _one_line(error: SerializableErrorInfo | None, run_id: str) -> str:
+    """Our own words from the bottom of the chain, where a resource could not be made; else a class name."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is not None and error.cls_name == dg.Failure.__name__:
+        return error.message.partition(": ")[2].strip()
+    name = error.cls_name if error else "no failure was recorded"
+    return f"The run failed ({name}); run {run_id} in the Dagster UI has the details."
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class ProviderSettings(Strict):
     per_second: Rate | None = None
     per_minute: Rate | None = None
     per_day: Annotated[int, Field(gt=0)] | None = None
-    in_flight: Annotated[int, Field(gt=0, le=1000)] | None = None
+    in_flight: Annotated[int, Field(gt=0)] | None = None
 
 
 class WaterfallSettings(Strict):

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from resources.http_client import NotSent, Received, Sending
+from resources.http_client import Received, Sending
 from resources.web.fetch import WebFetcher
 
 SANDBOX_WEB = "PHASE3_SANDBOX_WEB"
@@ -12,15 +12,18 @@ SANDBOX_CONTACT = "operator@sandbox.example"
 
 
 class WebsiteTransport:
-    """The request's path is a domain; the answer is the fetcher's outcome and facts as JSON."""
+    """The request's path is a domain; the answer is the fetcher's outcome and facts as JSON.
+
+    A site that seems to be down is tried once more.
+    """
 
     def __init__(self, fetcher: WebFetcher) -> None:
         self._fetcher = fetcher
 
     async def send(self, sending: Sending) -> Received:
         fetched = await self._fetcher.fetch(sending.url)
-        if fetched.is_transient and not fetched.request_sent:
-            raise NotSent(fetched.outcome.value)
+        if fetched.is_transient:
+            fetched = await self._fetcher.fetch(sending.url)
         facts = fetched.facts.as_json() if fetched.facts else None
         body = {"outcome": fetched.outcome.value, "status": fetched.status, "facts": facts}
         return Received(200, json.dumps(body), {})

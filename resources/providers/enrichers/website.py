@@ -20,8 +20,6 @@ from resources.providers.spec import (
     whole_number_at,
 )
 
-PASSING = {"timeout", "connect_error", "server_error"}
-
 
 def by_domain(question: Question) -> Request | None:
     domain = question.lead.company_domain
@@ -29,10 +27,10 @@ def by_domain(question: Question) -> Request | None:
 
 
 def read(response: Response) -> Answer:
-    """The fetcher's outcome in our own words: a refusal or a dead domain is a fact, not a failure."""
+    """The fetcher's outcome: one site that is down is a fact about that site, no breakdown of a provider."""
     outcome = text_at(response.body, "outcome")
-    if outcome in PASSING:
-        return Problem(Remedy.DOWN, outcome)
+    if not outcome:
+        return Problem(Remedy.NONSENSE, "no outcome")
     facts = dig(response.body, "facts")
     fields = _fields(facts) if isinstance(facts, dict) else {}
     return Facts(fields) if fields else Miss(outcome)

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import UserDefinedType
 
 from phase3_core.statuses import ApprovalStatus, EmailStatus, EnrichmentStatus
 
@@ -68,6 +69,15 @@ class BareDomain(GenericFunction[str]):
     inherit_cache = True
 
 
+class Word(UserDefinedType[str]):
+    """Text that is sent without a type, because phase 2's column may be an enum."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "TEXT"
+
+
 def _id() -> Column[Any]:
     return Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid())
 
@@ -93,7 +103,7 @@ campaigns = Table(
     Column("niche_name", Text),
     Column("name", Text),
     Column("description", Text),
-    Column("status", Text),
+    Column("status", Word),
     Column("target_leads", Integer),
     Column("total_leads_scraped", Integer),
     Column("scraping_cost", USD),
@@ -203,11 +213,11 @@ provider_calls = Table(
     Column("request", JSONB, nullable=False),
     Column("state", Text, nullable=False),
     Column("outcome", Text),
-    Column("cost_usd", USD, nullable=False, server_default="0"),
-    Column("reserved_usd", USD, nullable=False, server_default="0"),
-    Column("unknown_usd", USD, nullable=False, server_default="0"),
-    Column("attempt", SmallInteger, nullable=False, server_default="1"),
-    Column("losses", SmallInteger, nullable=False, server_default="0"),
+    Column("cost_usd", USD, nullable=False, server_default=text("0")),
+    Column("reserved_usd", USD, nullable=False, server_default=text("0")),
+    Column("unknown_usd", USD, nullable=False, server_default=text("0")),
+    Column("attempt", SmallInteger, nullable=False, server_default=text("1")),
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
     Column("http_status", SmallInteger),
     Column("response", JSONB),
     Column("error", Text),
@@ -243,8 +253,8 @@ workflow_checkpoints = Table(
     Column("step_id", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("campaign_id", Uuid, nullable=False),
-    Column("items_processed", Integer, nullable=False, server_default="0"),
-    Column("items_total", Integer, nullable=False, server_default="0"),
+    Column("items_processed", Integer, nullable=False, server_default=text("0")),
+    Column("items_total", Integer, nullable=False, server_default=text("0")),
     Column("output_data", JSONB),
     Column("error_message", Text),
     _moment("started_at"),

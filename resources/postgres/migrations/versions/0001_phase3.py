@@ -31,7 +31,7 @@ READERS = (
     CREATE OR REPLACE FUNCTION phase3_domain(domain text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         SELECT coalesce(substring(lower(btrim(domain)) FROM
-            '^(?:[a-z][a-z0-9+.-]*://)?(?:[^/@]*@)?(?:www\.)?([^/:?#\s]+\.[^/:?#\s.]+)'), '')
+            '^(?:(?:[a-z][a-z0-9+.-]*:)?//)?(?:[^/@]*@)?(?:www\.)?([^/:?#\s]+\.[^/:?#\s.]+)'), '')
     $$
     """,
 )

@@ -15,7 +15,6 @@ from resources.providers.spec import (
     Response,
     dig,
     get,
-    strings_at,
     text_at,
     whole_number_at,
 )
@@ -40,13 +39,19 @@ def _fields(facts: dict[str, Any]) -> dict[str, Any]:
     fields = {
         "company_description": text_at(facts, "description", "value"),
         "company_founded_year": whole_number_at(facts, "founded_year", "value"),
-        "company_employee_count": whole_number_at(facts, "employee_count", "value"),
-        "company_keywords": strings_at(facts, "keywords", "value"),
-        "social_profiles": strings_at(facts, "social_profiles", "value"),
-        "phones": strings_at(facts, "phones", "value"),
-        "hiring": strings_at(facts, "hiring_links", "value"),
+        "company_employee_count": whole_number_at(facts, "employee_count", "value", 0),
+        "company_keywords": _values(facts, "keywords"),
+        "social_profiles": _values(facts, "social_profiles"),
+        "phones": _values(facts, "phones"),
+        "hiring": _values(facts, "hiring_links"),
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _values(facts: dict[str, Any], name: str) -> list[str]:
+    found = dig(facts, name)
+    texts = [text_at(fact, "value") for fact in found] if isinstance(found, list) else []
+    return [text for text in texts if text]
 
 
 SPEC = ProviderSpec(

@@ -20,12 +20,12 @@ DIGEST_BYTES = 20
 EPOCH_BYTES = 4
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
 def digest(provider: str, operation: str, request: Mapping[str, Any]) -> bytes:
     """The same question in any run or campaign has the same digest. `request` holds no secret."""
-    canonical = json.dumps(
-        [provider, operation, request], sort_keys=True, ensure_ascii=False, separators=(",", ":")
-    )
-    encoded = canonical.encode("utf-8", "surrogatepass")
+    encoded = _CANONICAL.encode([provider, operation, request]).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(encoded, digest_size=DIGEST_BYTES).digest()
 
 

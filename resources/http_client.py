@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import aiohttp
@@ -71,11 +72,16 @@ class HttpClient:
             json=sending.body,
             data=sending.form,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=sending.timeout_s, connect=CONNECT_S),
+            timeout=_timeout(sending.timeout_s),
         ) as response:
             raw = await _read_capped(response)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Received(response.status, raw.decode("utf-8", "replace"), headers)
+
+
+@cache
+def _timeout(total_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total_s, connect=CONNECT_S)
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:

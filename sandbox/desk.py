@@ -59,6 +59,7 @@ class Desk(Line):
     async def serve(self, request: web.Request, path: str) -> web.StreamResponse:
         """Read, count, let faults strike, answer."""
         ask = Ask(request, await request.read() if request.body_exists else b"")
+        ask.path = path
         operation = self.exact.get((ask.method, path)) or self.matched(ask, path)
         if operation is None:
             return self.vendor.no_route(path_known=path in self.paths).response()

@@ -15,6 +15,7 @@ from sandbox.world import Company, Person, World
 
 ONE = Decimal(1)
 DAY_S = 86_400.0
+SEARCH_ROUNDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,11 @@ class Vendor(ABC):
             if free_days:
                 self.account.paid_until[memory] = time() + free_days * DAY_S
         return True
+
+    @property
+    def search_s(self) -> float:
+        """How long an asynchronous search takes: some round trips of the configured latency."""
+        return SEARCH_ROUNDS * self.options.latency_ms / 1_000
 
     def known(self, person: Person | None) -> Person | None:
         """The person, if this vendor has the address on file."""

@@ -51,6 +51,7 @@ class Ask:
         self.headers: Mapping[str, str] = request.headers
         self.query = request.query
         self.body = body
+        self.path = ""  # behind the vendor's prefix
         self.args: tuple[str, ...] = ()  # what stood at the placeholders of the path
 
     @cached_property

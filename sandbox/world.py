@@ -214,6 +214,10 @@ class World:
             or self._names.get(text.casefold())
         )
 
+    def company_named(self, name: str) -> Company | None:
+        """The company of a name, for vendors that take nothing else."""
+        return self._names.get(name.casefold())
+
     def person(self, name: str, company: str) -> Person | None:
         """Who bears the name there; of two namesakes the first."""
         employer = self.company(company)

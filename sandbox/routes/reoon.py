@@ -16,7 +16,6 @@ from sandbox.world import THROWAWAY_DOMAINS
 SCORES = {"safe": 98, "catch_all": 65, "role_account": 60, "inbox_full": 40, "unknown": 30}
 QUICK = {"invalid": "invalid", "disposable": "disposable", "spamtrap": "spamtrap"}
 BULK_LIMIT = 50_000
-RUN_ROUNDS = 3.0  # a bulk task takes this many times the latency, then this many again
 
 
 @dataclass(slots=True)
@@ -158,8 +157,7 @@ class Reoon(Vendor):
         """0 while waiting, a half while running, 1 when completed: by the clock and the latency."""
         if "stuck_task" in self.on:
             return 0.5
-        round_s = RUN_ROUNDS * self.options.latency_ms / 1_000
-        rounds = 2.0 if round_s <= 0 else (monotonic() - task.started) / round_s
+        rounds = 2.0 if self.search_s <= 0 else (monotonic() - task.started) / self.search_s
         return min(2, int(rounds)) / 2
 
     def balance(self, _ask: Ask, _question: str) -> Reply:

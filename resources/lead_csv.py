@@ -445,9 +445,12 @@ class _Seen:
 
 
 def _identities(row: LeadRow) -> Iterator[tuple[str, bytes]]:
+    """Two people of one name at one company are told apart by their LinkedIn profiles."""
     if row["email"]:
         yield "email", _digest(row["email"])
-    if row["company_domain"]:
+    if row["linkedin_url"]:
+        yield "linkedin_url", _digest(row["linkedin_url"].rstrip("/"))
+    elif row["company_domain"]:
         yield "", _digest(row["full_name"], row["company_domain"])
 
 

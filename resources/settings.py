@@ -28,13 +28,14 @@ class Strict(BaseModel):
 
 
 class ProviderSettings(Strict):
-    """What differs from the catalogue: USD per credit, requests per second, minute, day; in flight."""
+    """What differs from the catalogue: USD per credit, requests per second, minute, hour, day; in flight."""
 
     enabled: bool = True
     opt_in: bool = False  # needed for providers whose protocol is unconfirmed
     price_usd: Amount | None = None
     per_second: Rate | None = None
     per_minute: Rate | None = None
+    per_hour: Rate | None = None
     per_day: Annotated[int, Field(gt=0)] | None = None
     in_flight: Annotated[int, Field(gt=0)] | None = None
 

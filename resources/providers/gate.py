@@ -1,24 +1,29 @@
 """How fast a provider may be asked, from one process: evenly paced, at most so many in flight."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A vendor's limits: requests per second, per minute, per day; requests in flight. None: none known."""
+    """A vendor's limits: requests per second, minute, hour and day; requests in flight. None: none known.
+
+    `reads_per_minute`: of jobs' results, over all jobs; None: reading counts like any other request.
+    """
 
     per_second: float | None = None
     per_minute: float | None = None
+    per_hour: float | None = None
     per_day: int | None = None
     in_flight: int = 20
+    reads_per_minute: float | None = None
 
     @property
     def rate(self) -> float | None:
-        """Requests per second that keep both the second's and the minute's limit."""
-        rates = [r for r in (self.per_second, self.per_minute and self.per_minute / 60) if r]
-        return min(rates) if rates else None
+        """Requests per second that keep every limit but the day's."""
+        spans = ((self.per_second, 1), (self.per_minute, 60), (self.per_hour, 3600))
+        return min((most / seconds for most, seconds in spans if most), default=None)
 
 
 class Gate:
@@ -27,10 +32,16 @@ class Gate:
     `monotonic` in seconds. A told wait (429) holds everyone, not only the call that was told.
     """
 
-    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        monotonic: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._room = asyncio.Semaphore(limits.in_flight)
         self._gap = 1 / limits.rate if limits.rate else 0.0
         self._monotonic = monotonic
+        self._sleep = sleep
         self._next = 0.0
 
     async def enter_at_once(self) -> bool:
@@ -44,10 +55,14 @@ class Gate:
     async def enter(self) -> None:
         await self._room.acquire()
         try:
-            await asyncio.sleep(self._turn())
+            await self.pace()
         except BaseException:
             self._room.release()
             raise
+
+    async def pace(self) -> None:
+        """A paced token alone, for a request of a call that has its place already."""
+        await self._sleep(self._turn())
 
     def _turn(self) -> float:
         """Books the next paced moment; seconds until then."""

@@ -202,11 +202,13 @@ def in_order(settings: Settings) -> list[Row]:
 def agreed(terms: Terms, own: ProviderSettings) -> Terms:
     """The catalogue's terms with what the user's own contract says instead."""
     limits = terms.limits
-    given = own.model_dump(include={"per_second", "per_minute", "per_day", "in_flight"}, exclude_none=True)
+    given = own.model_dump(
+        include={"per_second", "per_minute", "per_hour", "per_day", "in_flight"}, exclude_none=True
+    )
     price = terms.price
     if own.price_usd is not None:
         price = replace(price, per_credit=usd(own.price_usd))
-    rates = {"per_second", "per_minute"} & given.keys()
-    cleared = {"per_second": None, "per_minute": None} if rates else {}
+    rates = ("per_second", "per_minute", "per_hour")
+    cleared = dict.fromkeys(rates) if given.keys() & set(rates) else {}
     merged: Limits = replace(limits, **(cleared | given))
     return replace(terms, price=price, limits=merged)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from phase3_core.calls import (
     EnricherReply,
@@ -29,7 +30,6 @@ from resources.http_client import HttpClient, http_client
 from resources.providers.catalogue import CATALOGUE, Row, Terms
 from resources.providers.client import ProviderClient, Tally, Transport
 from resources.providers.enrichers import website
-from resources.providers.gate import Limits
 from resources.providers.spec import Question
 from resources.providers.website import SANDBOX_WEB, website_transport
 from resources.settings import ProviderSettings, Settings
@@ -202,13 +202,12 @@ def in_order(settings: Settings) -> list[Row]:
 def agreed(terms: Terms, own: ProviderSettings) -> Terms:
     """The catalogue's terms with what the user's own contract says instead."""
     limits = terms.limits
-    given = own.model_dump(
+    given: dict[str, Any] = own.model_dump(
         include={"per_second", "per_minute", "per_hour", "per_day", "in_flight"}, exclude_none=True
     )
     price = terms.price
     if own.price_usd is not None:
         price = replace(price, per_credit=usd(own.price_usd))
     rates = ("per_second", "per_minute", "per_hour")
-    cleared = dict.fromkeys(rates) if given.keys() & set(rates) else {}
-    merged: Limits = replace(limits, **(cleared | given))
-    return replace(terms, price=price, limits=merged)
+    cleared: dict[str, Any] = dict.fromkeys(rates) if given.keys() & set(rates) else {}
+    return replace(terms, price=price, limits=replace(limits, **(cleared | given)))

@@ -85,7 +85,8 @@ def _timeout(total_s: float) -> aiohttp.ClientTimeout:
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
-    if response.content_length is not None and response.content_length <= MOST_BYTES:
+    plain = "Content-Encoding" not in response.headers
+    if plain and response.content_length is not None and response.content_length <= MOST_BYTES:
         return await response.read()
     chunks: list[bytes] = []
     size = 0

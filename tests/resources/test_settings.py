@@ -1,0 +1,106 @@
+"""The settings file: everything optional, every mistake told with its line."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from phase3_core.errors import BadInput
+from phase3_core.policy import PILOT, STANDARD, Thresholds
+from resources.providers.catalogue import row
+from resources.providers.source import agreed, in_order
+from resources.settings import Settings, read_settings, settings_path
+
+
+def written(directory: Path, text: str) -> Path:
+    path = directory / "phase3.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_everything_has_a_default() -> None:
+    settings = read_settings(None)
+    assert settings == Settings()
+    assert settings.policy().thresholds == STANDARD
+
+
+def test_the_file_is_the_one_named_or_the_one_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert settings_path({}) is None
+    written(tmp_path, "")
+    assert settings_path({}) == Path("phase3.toml")
+    assert settings_path({"PHASE3_SETTINGS": "/etc/phase3.toml"}) == Path("/etc/phase3.toml")
+
+
+def test_a_price_is_exact_whether_text_or_number(tmp_path: Path) -> None:
+    settings = read_settings(
+        written(tmp_path, '[providers.tomba]\nprice_usd = 0.1\n[providers.reoon]\nprice_usd = "0.003"')
+    )
+    assert settings.provider("tomba").price_usd == Decimal("0.1")
+    assert settings.provider("reoon").price_usd == Decimal("0.003")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ("[providers.tomba]\nprice_usd = -1\n", 2, "price_usd"),
+        ('[providers.tomba]\n\n# a note\nper_minute = "many"\n', 4, "per_minute"),
+        ("[providers.tomba]\ncolour = 1\n", 2, "colour"),
+        ("[thresholds]\npreset = 'huge'\n", 2, "preset"),
+        ("[waterfall]\nmax_providers_per_lead = 0\n", 2, "max_providers_per_lead"),
+        ("[ledger]\nfresh_days = 0\n", 2, "fresh_days"),
+        ('[web]\ncontact = "a\\nb"\n', 2, "contact"),
+    ],
+)
+def test_a_mistake_is_told_with_file_and_line(tmp_path: Path, text: str, line: int, word: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(BadInput, match=rf"phase3\.toml:{line}: .*{word}"):
+        read_settings(path)
+
+
+def test_what_is_no_toml_and_what_is_not_there_are_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no TOML"):
+        read_settings(written(tmp_path, "= 3"))
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_settings(tmp_path / "absent.toml")
+
+
+def test_a_run_may_choose_another_preset_and_force_its_way(tmp_path: Path) -> None:
+    settings = read_settings(written(tmp_path, "[thresholds]\nmin_emails = 7\nforce_continue = true\n"))
+    assert settings.policy().thresholds == Thresholds(7, STANDARD.min_enriched, STANDARD.min_tier_a_ready)
+    assert settings.policy().force_continue
+    assert settings.policy(preset="pilot", force_continue=False).thresholds == PILOT
+    assert not settings.policy(preset="pilot", force_continue=False).force_continue
+
+
+def test_a_contract_replaces_price_and_limits_of_the_catalogue(tmp_path: Path) -> None:
+    settings = read_settings(
+        written(tmp_path, '[providers.tomba]\nprice_usd = "0.0078"\nper_second = 10\nin_flight = 3\n')
+    )
+    terms = agreed(row("tomba").terms, settings.provider("tomba"))
+    assert terms.price.per_credit == Decimal("0.0078")
+    assert terms.price.billing is row("tomba").terms.price.billing
+    assert (terms.limits.rate, terms.limits.in_flight) == (10, 3)
+
+
+def test_the_order_of_finders_is_as_configured_and_leaves_the_others_out(tmp_path: Path) -> None:
+    settings = read_settings(written(tmp_path, '[waterfall]\norder = ["findymail", "tomba"]\n'))
+    finders = [each.name for each in in_order(settings) if each.spec.role == "finder"]
+    assert finders == ["findymail", "tomba"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[waterfall]\norder = ["tomba", "nobody"]\n', "unknown providers: nobody"),
+        ("[providers.nobody]\nenabled = false\n", "unknown providers: nobody"),
+        ('[waterfall]\norder = ["reoon"]\n', "no finder: reoon"),
+    ],
+)
+def test_a_name_that_no_provider_has_fails_before_anything_starts(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    with pytest.raises(BadInput, match=told):
+        in_order(read_settings(written(tmp_path, text)))

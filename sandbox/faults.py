@@ -105,11 +105,17 @@ def spoiled(kind: Kind, reply: Reply) -> Reply:
         case Kind.TRUNCATED_JSON:
             return Reply(reply.status, reply.body[: len(reply.body) // 2], reply.content_type)
         case Kind.WRONG_TYPES:
-            return Reply(
-                reply.status, encoded(wrong_types(json.loads(reply.body))).encode(), reply.content_type
-            )
+            return Reply(reply.status, _with_wrong_types(reply.body), reply.content_type)
         case _:
             return reply
+
+
+def _with_wrong_types(body: bytes) -> bytes:
+    """The document with other types; what is no JSON stays."""
+    try:
+        return encoded(wrong_types(json.loads(body))).encode()
+    except ValueError:
+        return body
 
 
 def wrong_types(value: Any) -> Any:

@@ -529,7 +529,7 @@ class _Builder:
 
     def profile(self, latin: tuple[str, str]) -> str:
         serial = f"{self.rng.getrandbits(36):09x}"
-        known = self.rng.random() < PROFILE_SHARE
+        known = self.rng.random() < PROFILE_SHARE or not latin[1]  # a mononym alone finds nobody
         return f"https://www.linkedin.com/in/{'-'.join(filter(None, latin))}-{serial}" if known else ""
 
     def address(self, company: Company, slot: Slot, latin: tuple[str, str], taken: set[str]) -> str:

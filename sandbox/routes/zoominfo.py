@@ -13,7 +13,7 @@ from sandbox.world import NEWS, Company, Person
 
 CONTRACT_DAYS = 365
 BATCH_LIMIT = 25
-TOKEN_LIFE_S, JWT_LIFE_S, SHORT_LIFE_S = 86_400, 3_600, 2
+TOKEN_LIFE_S, JWT_LIFE_S, SHORT_LIFE_S = 86_400, 3_600, 1
 JSON_API = "application/vnd.api+json"
 BASE_ID = 361_200_000
 COMPANY_KEYS = ("companyId", "companyWebsite", "companyName")

@@ -39,6 +39,7 @@ class Client:
     def __init__(self, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
         self.sandbox = sandbox
         self.session = session
+        self.zoominfo_token = ""
 
     @property
     def world(self) -> World:
@@ -48,7 +49,7 @@ class Client:
         return self.sandbox.parts.vendors[vendor].account
 
     async def ask(self, vendor: str, question: Question, *, signed: bool = True) -> Answer:
-        signature = SIGNATURES[vendor](self.account(vendor)) if signed else {}
+        signature = await self.signature(vendor) if signed else {}
         params = {**question.params, **signature.get("params", {})}
         headers = {**question.headers, **signature.get("headers", {})}
         document = question.document
@@ -61,6 +62,26 @@ class Client:
             headers=headers,
             json=document,
             data=question.form,
+        )
+
+    async def signature(self, vendor: str) -> dict[str, Any]:
+        if vendor != "zoominfo":
+            return SIGNATURES[vendor](self.account(vendor))
+        if not self.zoominfo_token:
+            self.zoominfo_token = (await self.token()).json["access_token"]
+        return {"headers": {"Authorization": f"Bearer {self.zoominfo_token}"}}
+
+    async def token(self, secret: str = "") -> Answer:
+        env = await self.control("GET", "env")
+        return await self.send(
+            "POST",
+            "/zoominfo/oauth2/default/v1/token",
+            data={"grant_type": "client_credentials", "scope": "api:data:company"},
+            headers={
+                "Authorization": aiohttp.encode_basic_auth(
+                    env["ZOOMINFO_CLIENT_ID"], secret or env["ZOOMINFO_CLIENT_SECRET"]
+                )
+            },
         )
 
     async def send(self, method: str, path: str, **extra: Any) -> Answer:
@@ -96,6 +117,14 @@ def _header(name: str, shape: str = "{}") -> Callable[[Account], dict[str, Any]]
     return lambda account: {"headers": {name: shape.format(account.key)}}
 
 
+def _basic(*, as_password: bool) -> Callable[[Account], dict[str, Any]]:
+    def signature(account: Account) -> dict[str, Any]:
+        user, password = ("any", account.key) if as_password else (account.key, "")
+        return {"headers": {"Authorization": aiohttp.encode_basic_auth(user, password)}}
+
+    return signature
+
+
 SIGNATURES: dict[str, Callable[[Account], dict[str, Any]]] = {
     "tomba": lambda account: {"headers": {"X-Tomba-Key": account.key, "X-Tomba-Secret": account.secret}},
     "findymail": _header("Authorization", "Bearer {}"),
@@ -103,6 +132,17 @@ SIGNATURES: dict[str, Callable[[Account], dict[str, Any]]] = {
     "mailverify": _header("x-auth-mailverify"),
     "apollo": _header("x-api-key"),
     "builtwith": _header("Authorization", "API {}"),
+    "muraena": _header("Authorization", "Token {}"),
+    "voila_norbert": _basic(as_password=True),
+    "nimbler": _header("Authorization", "Bearer {}"),
+    "icypeas": _header("Authorization"),
+    "anymailfinder": _header("Authorization"),
+    "clearbit": _basic(as_password=False),
+    "people_data_labs": _header("X-Api-Key"),
+    "brave": _header("X-Subscription-Token"),
+    "serper": _header("X-API-KEY"),
+    "tavily": _header("Authorization", "Bearer {}"),
+    "claude": _header("x-api-key"),
 }
 
 FIND: dict[str, Callable[[Person], Question]] = {
@@ -117,6 +157,46 @@ FIND: dict[str, Callable[[Person], Question]] = {
         document={"name": person.name, "domain": person.company.domain},
         headers={"Accept": "application/json"},
     ),
+    "muraena": lambda person: Question(
+        "POST",
+        "api/client_api/search/",
+        document={
+            "filters": {
+                "first_name": person.first,
+                "last_name": person.last,
+                "domain": person.company.domain,
+            },
+            "reveal": True,
+        },
+    ),
+    "voila_norbert": lambda person: Question(
+        "POST",
+        "2018-01-08/search/name",
+        form={"name": person.name, "domain": person.company.domain},
+    ),
+    "nimbler": lambda person: Question(
+        "POST",
+        "api/v1/append/contact",
+        document={
+            "firstName": person.first,
+            "lastName": person.last or person.first,
+            "company": person.company.name,
+        },
+    ),
+    "icypeas": lambda person: Question(
+        "POST",
+        "api/email-search",
+        document={
+            "firstname": person.first,
+            "lastname": person.last,
+            "domainOrCompany": person.company.domain,
+        },
+    ),
+    "anymailfinder": lambda person: Question(
+        "POST",
+        "v5.1/find-email/person",
+        document={"full_name": person.name, "domain": person.company.domain},
+    ),
 }
 
 VERIFY: dict[str, Callable[[str], Question]] = {
@@ -127,7 +207,36 @@ VERIFY: dict[str, Callable[[str], Question]] = {
 ENRICH: dict[str, Callable[[Company], Question]] = {
     "apollo": lambda company: Question("GET", "api/v1/organizations/enrich", {"domain": company.domain}),
     "builtwith": lambda company: Question("GET", "v23/api.json", {"LOOKUP": company.domain}),
+    "clearbit": lambda company: Question("GET", "v2/companies/find", {"domain": company.domain}),
+    "people_data_labs": lambda company: Question("GET", "v5/company/enrich", {"website": company.domain}),
+    "zoominfo": lambda company: zoominfo_companies([company.domain]),
 }
+
+SEARCH: dict[str, Callable[[str], Question]] = {
+    "brave": lambda query: Question("GET", "res/v1/news/search", {"q": query}),
+    "serper": lambda query: Question("POST", "news", document={"q": query}),
+    "tavily": lambda query: Question("POST", "search", document={"query": query, "topic": "news"}),
+    "claude": lambda query: Question(
+        "POST",
+        "v1/messages",
+        document={
+            "model": "any",
+            "max_tokens": 1024,
+            "messages": [{"role": "user", "content": query}],
+            "tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 1}],
+        },
+        headers={"anthropic-version": "2023-06-01"},
+    ),
+}
+
+
+def zoominfo_companies(
+    domains: list[str], fields: tuple[str, ...] = ("id", "name", "employeeCount")
+) -> Question:
+    inputs = [{"companyWebsite": f"www.{domain}"} for domain in domains]
+    attributes = {"matchCompanyInput": inputs, "outputFields": list(fields)}
+    document = {"data": {"type": "CompanyEnrich", "attributes": attributes}}
+    return Question("POST", "gtm/data/v1/companies/enrich", document=document)
 
 
 def paid_question(vendor: str, world: World) -> Question:
@@ -136,6 +245,8 @@ def paid_question(vendor: str, world: World) -> Question:
         return FIND[vendor](next(known_to(vendor, world)))
     if vendor in VERIFY:
         return VERIFY[vendor](world.people[0].email or "nobody@nowhere.example")
+    if vendor in SEARCH:
+        return SEARCH[vendor](f'"{world.companies[0].name}" funding')
     return ENRICH[vendor](next(listed_by(vendor, world)))
 
 

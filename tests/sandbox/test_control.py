@@ -4,6 +4,7 @@ import tomllib
 from decimal import Decimal
 
 import aiohttp
+import pytest
 
 from sandbox.app import serve
 from sandbox.options import Options
@@ -21,6 +22,26 @@ async def test_env_has_all_a_client_needs(client: Client) -> None:
     assert env["BUILTWITH_BASE_URL"] == f"{url}/builtwith"
     assert env["TOMBA_API_SECRET"]
     assert url.endswith(env["PHASE3_SANDBOX_WEB"])
+    assert env["VOILA_NORBERT_BASE_URL"] == f"{url}/voila_norbert/2018-01-08"
+    assert env["NIMBLER_BASE_URL"] == f"{url}/nimbler/api/v1"
+    assert env["ICYPEAS_BASE_URL"] == f"{url}/icypeas/api"
+    assert env["ANYMAILFINDER_BASE_URL"] == f"{url}/anymailfinder/v5.1"
+    for name in ("MURAENA", "CLEARBIT", "PEOPLE_DATA_LABS"):
+        assert env[f"{name}_BASE_URL"] == f"{url}/{name.lower()}"
+        assert env[f"{name}_API_KEY"]
+    assert env["ZOOMINFO_BASE_URL"] == f"{url}/zoominfo"
+    assert env["ZOOMINFO_USERNAME"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "base"),
+    [("", "brave/res/v1"), ("claude", "claude"), ("serper", "serper"), ("tavily", "tavily")],
+)
+async def test_one_web_search_is_chosen(client: Client, chosen: str, base: str) -> None:
+    env = await client.control("GET", f"env?web_search={chosen}" if chosen else "env")
+    assert env["WEB_SEARCH_PROVIDER"] == (chosen or "brave")
+    assert env["WEB_SEARCH_BASE_URL"] == f"{client.sandbox.url}/{base}"
+    assert env["WEB_SEARCH_API_KEY"] == client.account(chosen or "brave").key
 
 
 async def test_settings_are_prices_and_enforced_limits() -> None:

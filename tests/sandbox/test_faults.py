@@ -54,7 +54,7 @@ async def test_an_answer_cut_short_or_damaged_is_billed(client: Client) -> None:
     for kind in ("malformed_json", "truncated_json"):
         answer = await struck(client, kind)
         assert answer.status == 200
-        with pytest.raises(ValueError, match="Expecting|Unterminated|Invalid|Extra"):
+        with pytest.raises(ValueError, match=r"Expecting|Unterminated|Invalid|Extra"):
             _ = answer.json
     assert len(client.billed("tomba")) == 1
 
@@ -121,11 +121,12 @@ async def test_faults_strike_web_sites_too(client: Client) -> None:
     "kind", ["rate_limited", "rate_limited_bare", "unauthorized", "out_of_credits", "server_error"]
 )
 async def test_every_vendor_refuses_without_billing(client: Client, vendor: str, kind: str) -> None:
+    await client.signature(vendor)
     await client.break_something(vendor, kind)
     question = paid_question(vendor, client.world)
     answer = await client.ask(vendor, question)
     assert client.billed(vendor) == []
-    assert answer.status in {200, 400, 401, 402, 403, 422, 429, 432, 500, 503, 504}
+    assert answer.status in {200, 400, 401, 402, 403, 422, 429, 432, 500, 503}
     again = await client.ask(vendor, question)
     assert again.status in {200, 202}
     assert again.body != answer.body
@@ -140,3 +141,9 @@ async def test_every_vendor_bills_a_paid_question_and_nothing_else(client: Clien
     assert len(client.billed(vendor)) == 1
     for name in NAMES:
         assert name == vendor or client.billed(name) == []
+
+
+async def test_wrong_types_leave_words_alone(client: Client) -> None:
+    await client.break_something("apollo", "wrong_types")
+    answer = await client.ask("apollo", paid_question("apollo", client.world), signed=False)
+    assert (answer.status, answer.body) == (401, b"Invalid access credentials.")

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from phase3_core.errors import BadInput
 from resources.http_client import Received, Sending
 from resources.web.fetch import WebFetcher
 
@@ -32,7 +33,14 @@ class WebsiteTransport:
 @asynccontextmanager
 async def website_transport(contact: str, sandbox_web: str | None) -> AsyncIterator[WebsiteTransport]:
     """`sandbox_web`: `127.0.0.1:PORT`, where names under the reserved `.example` are then found."""
-    host, _, port = (sandbox_web or "").rpartition(":")
-    gate = (host, int(port)) if sandbox_web else None
-    async with WebFetcher(contact or SANDBOX_CONTACT, sandbox_web=gate) as fetcher:
+    try:
+        fetcher = WebFetcher(contact or SANDBOX_CONTACT, sandbox_web=_gate(sandbox_web))
+    except ValueError as failure:
+        raise BadInput(f"web.contact or {SANDBOX_WEB} cannot be used: {failure}") from None
+    async with fetcher:
         yield WebsiteTransport(fetcher)
+
+
+def _gate(sandbox_web: str | None) -> tuple[str, int] | None:
+    host, _, port = (sandbox_web or "").rpartition(":")
+    return (host, int(port)) if sandbox_web else None

@@ -17,11 +17,12 @@ from phase3_core.money import ZERO, Money
 from phase3_core.ports import Clock
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.catalogue import Terms
-from resources.providers.gate import Gate
+from resources.providers.gate import Gate, Limits
 from resources.providers.spec import (
     Answer,
     Operation,
     Pending,
+    Poll,
     Problem,
     ProviderSpec,
     Question,
@@ -38,6 +39,7 @@ SETTLING_S = 30.0  # how long after its timeout a call counts as lost for others
 ELSEWHERE_EVERY_S = 0.25
 SECRET_FROM = 6  # characters; anything shorter would redact ordinary words
 RAW_KEPT = 20_000  # characters of a nonsensical answer that are kept
+SAID_KEPT = 300  # characters of a vendor's own words
 
 
 Reached = Reply | NoAnswer | Elsewhere
@@ -94,9 +96,23 @@ class ProviderClient:
     health: Health = field(default_factory=Health)
 
     def __post_init__(self) -> None:
-        self._gate = Gate(self.terms.limits, self.clock.monotonic)
+        self._gate = Gate(self.terms.limits, self.clock.monotonic, self.sleep)
+        self._readings = self._reading_gate()
         self._flying: dict[bytes, asyncio.Future[Reply | NoAnswer]] = {}
         self._signature = self.spec.sign(self.secrets)
+        self._hidden = self._hidden_texts()
+        self._doubts: dict[bytes, Money] = {}
+        self._resubmitted: set[bytes] = set()
+
+    def _hidden_texts(self) -> list[str]:
+        """The secrets, also as an Authorization header encodes them; longest first."""
+        credentials = self._signature.headers.get("Authorization", "").rpartition(" ")[2]
+        texts = {*self.secrets.values(), credentials}
+        return sorted((text for text in texts if len(text) >= SECRET_FROM), key=len, reverse=True)
+
+    def _reading_gate(self) -> Gate:
+        reads = self.terms.limits.reads_per_minute
+        return Gate(Limits(per_minute=reads), self.clock.monotonic, self.sleep) if reads else self._gate
 
     async def ask(self, question: Question) -> Reply | NoAnswer:
         """Never raises for a vendor's misbehaviour; only for the ledger's."""
@@ -157,7 +173,7 @@ class ProviderClient:
         """A place at the gate first, so that an intent never waits: what waits has not been asked."""
         if not await self._gate.enter_at_once():
             if stored := await self.ledger.find(intent):
-                return self._again(stored, operation)
+                return self._again(stored, operation, request)
             if self.health.parked:
                 return NoAnswer(Gap.PARKED, self.health.parked)
             await self._gate.enter()
@@ -169,10 +185,12 @@ class ProviderClient:
     async def _opened(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         if self.health.parked:
             stored = await self.ledger.find(intent)
-            return self._again(stored, operation) if stored else NoAnswer(Gap.PARKED, self.health.parked)
+            if stored:
+                return self._again(stored, operation, request)
+            return NoAnswer(Gap.PARKED, self.health.parked)
         match await self.ledger.open(intent):
             case Stored() as stored:
-                return self._again(stored, operation)
+                return self._again(stored, operation, request)
             case Granted() as granted:
                 return await self._granted(granted, operation, request)
             case Withheld():
@@ -180,9 +198,9 @@ class ProviderClient:
             case Elsewhere() as elsewhere:
                 return elsewhere
 
-    def _again(self, stored: Stored, operation: Operation) -> Reply | NoAnswer:
+    def _again(self, stored: Stored, operation: Operation, request: Request) -> Reply | NoAnswer:
         """A stored answer is read anew, so that a better reader serves old answers too."""
-        response = Response(stored.http_status, json.dumps(stored.response))
+        response = Response(stored.http_status, json.dumps(stored.response), request=request)
         match self.spec.problem(response) or _read_stored(operation, response):
             case Facts() as facts:
                 return replace(facts, at=stored.settled_at)
@@ -216,36 +234,43 @@ class ProviderClient:
     async def _exchange(
         self, granted: Granted, operation: Operation, request: Request
     ) -> tuple[Response, Answer]:
-        job_id = granted.job_id
-        if job_id is None:
-            response = await self._send(request, operation.timeout_s)
-            answer = self.spec.problem(response) or operation.read(response)
-            if not isinstance(answer, Pending) or operation.poll is None:
+        if granted.job_id is not None:
+            response, answer = await self._poll(operation, granted.job_id)
+            if not _failed_job(answer) or granted.key in self._resubmitted:
                 return response, answer
-            job_id = answer.job_id
-            await self.ledger.note_job(granted.key, job_id)
-        return await self._poll(operation, job_id)
+            self._resubmitted.add(granted.key)
+        response = await self._send(request, operation.timeout_s)
+        answer = self.spec.problem(response) or operation.read(response)
+        if not isinstance(answer, Pending) or operation.poll is None:
+            return response, answer
+        await self.ledger.note_job(granted.key, _plain(answer.job_id))
+        return await self._poll(operation, answer.job_id)
 
     async def _poll(self, operation: Operation, job_id: str) -> tuple[Response, Answer]:
-        """Reads the job until it is done; a hiccup while reading costs nothing and is read over."""
+        """Reads the job until it is done; what is not done in time is pending still."""
         if operation.poll is None:
             raise AssertionError("only an operation with a poll has jobs")
-        poll, until = operation.poll, self.clock.monotonic() + operation.poll.give_up_s
+        until = self.clock.monotonic() + operation.poll.give_up_s
         while True:
-            await self.sleep(poll.every_s)
-            response = Response(0)
-            try:
-                response = await self._send(poll.ask(job_id), operation.timeout_s)
-                answer = self.spec.problem(response) or poll.read(response)
-            except (NotSent, Lost) as failure:
-                answer = Problem(Remedy.DOWN, str(failure))
-            passing = isinstance(answer, Pending) or (
-                isinstance(answer, Problem) and answer.remedy in {Remedy.DOWN, Remedy.RATE_LIMITED}
-            )
-            if not passing:
+            await self.sleep(operation.poll.every_s)
+            await self._readings.pace()
+            response, answer = await self._look(operation.poll, job_id, operation.timeout_s)
+            if not isinstance(answer, Pending) or self.clock.monotonic() >= until:
                 return response, answer
-            if self.clock.monotonic() >= until:
-                return response, Pending(job_id)
+
+    async def _look(self, poll: Poll, job_id: str, timeout_s: float) -> tuple[Response, Answer]:
+        """A hiccup on the way to a job says nothing of the job: it is looked at again."""
+        try:
+            response = await self._send(poll.ask(job_id), timeout_s)
+        except (NotSent, Lost):
+            return Response(0), Pending(job_id)
+        problem = self.spec.problem(response)
+        if problem is None:
+            return response, poll.read(response)
+        if problem.remedy is Remedy.RATE_LIMITED:
+            self._readings.hold(min(problem.wait_s or 0.0, LONGEST_WAIT_S))
+        passing = problem.remedy in {Remedy.DOWN, Remedy.RATE_LIMITED}
+        return response, Pending(job_id) if passing else problem
 
     async def _send(self, request: Request, timeout_s: float) -> Response:
         sending = Sending(
@@ -258,12 +283,12 @@ class ProviderClient:
             timeout_s=timeout_s,
         )
         received = await self.transport.send(sending)
-        return Response(received.status, received.text, received.headers)
+        return Response(received.status, received.text, received.headers, request)
 
     async def _problem(
         self, granted: Granted, response: Response, problem: Problem, began: float
     ) -> Reply | NoAnswer:
-        said = self._redacted(problem.detail)
+        said = _plain(self._redacted(problem.detail))[:SAID_KEPT]
         match problem.remedy:
             case Remedy.BAD_INPUT:
                 await self._settle(granted, End.MISS, began, response, error=said)
@@ -302,7 +327,8 @@ class ProviderClient:
         told: str = "",
         error: str | None = None,
     ) -> None:
-        self.tally.spent += self.terms.price.ceiling if end is End.LOST else cost
+        settles_doubt = self.terms.replay is ReplayClass.FREE or granted.job_id is not None
+        self._count(granted.key, end, cost, ends_doubt=settles_doubt)
         await self.ledger.settle(
             Outcome(
                 key=granted.key,
@@ -313,9 +339,18 @@ class ProviderClient:
                 response=self._kept(response) if response else None,
                 error=error,
                 took_ms=round((self.clock.monotonic() - began) * 1000),
-                ends_doubt=self.terms.replay is ReplayClass.FREE,
+                ends_doubt=settles_doubt,
             )
         )
+
+    def _count(self, call: bytes, end: End, cost: Money, *, ends_doubt: bool) -> None:
+        """A lost call counts at its worst until an answer settles what it cost."""
+        if end is End.LOST:
+            cost = self.terms.price.ceiling
+            self._doubts[call] = self._doubts.get(call, ZERO) + cost
+        elif ends_doubt and end in {End.HIT, End.MISS}:
+            cost -= self._doubts.pop(call, ZERO)
+        self.tally.spent += cost
 
     def _kept(self, response: Response) -> str:
         """The raw answer as JSON that Postgres takes; what is no JSON is kept as a JSON string."""
@@ -328,13 +363,17 @@ class ProviderClient:
 
     def _redacted(self, text: str) -> str:
         """A vendor that echoes the key must not bring it into the ledger."""
-        for secret in self.secrets.values():
-            if len(secret) >= SECRET_FROM and secret in text:
-                text = text.replace(secret, "[secret]")
+        for secret in self._hidden:
+            text = text.replace(secret, "[secret]")
         return text
 
 
-UNSTORABLE = re.compile(r"\\u0000|\\u[dD][89a-fA-F]|\x00|[eE]\+?\d{4,}|NaN|Infinity")
+def _failed_job(answer: Answer) -> bool:
+    """The vendor gave up on it, and reading it would tell the same for ever: submitted again, once a run."""
+    return isinstance(answer, Problem) and answer.remedy in {Remedy.DOWN, Remedy.OUT_OF_CREDITS}
+
+
+UNSTORABLE = re.compile(r"\\u0000|\\u[dD][89a-fA-F]|\x00|[eE][+-]?\d{4,}|NaN|Infinity")
 
 
 def _plain(value: Any) -> Any:

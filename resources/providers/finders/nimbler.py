@@ -1,0 +1,54 @@
+"""Nimbler: finder by LinkedIn URL, or by name and company name. Unconfirmed: no vendor page could be read."""
+
+from phase3_core.calls import Role
+from resources.providers.spec import (
+    Answer,
+    Operation,
+    Problem,
+    ProviderSpec,
+    Question,
+    Remedy,
+    Request,
+    Response,
+    by_status_and_json,
+    dig,
+    hit_or_miss,
+    key_in_header,
+    post,
+)
+
+
+def by_linkedin(question: Question) -> Request | None:
+    url = question.lead.linkedin_url
+    return post("/append/contact", linkedinUrl=url) if url else None
+
+
+def by_name(question: Question) -> Request | None:
+    """The company by its name: no seed for a domain is known."""
+    lead = question.lead
+    if not (lead.first_name and lead.last_name and lead.company_name):
+        return None
+    return post(
+        "/append/contact", firstName=lead.first_name, lastName=lead.last_name, company=lead.company_name
+    )
+
+
+def read(response: Response) -> Answer:
+    """The work address alone: a personal one is never taken in its place."""
+    if not isinstance(response.body, dict):
+        return Problem(Remedy.NONSENSE, "the answer is no JSON object")
+    return hit_or_miss(dig(response.body, "contactEmail"))
+
+
+SPEC = ProviderSpec(
+    name="nimbler",
+    role=Role.FINDER,
+    base_url="https://api.nimbler.com/api/v1",
+    secrets=("NIMBLER_API_KEY",),
+    sign=key_in_header("Authorization", "NIMBLER_API_KEY", "Bearer"),
+    problem=by_status_and_json,
+    operations=(
+        Operation("append-linkedin", by_linkedin, read),
+        Operation("append-name", by_name, read),
+    ),
+)

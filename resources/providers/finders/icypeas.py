@@ -1,0 +1,85 @@
+"""Icypeas: finder by name and company; every search is a job, read until it is done (api-doc.icypeas.com)."""
+
+from phase3_core.calls import Miss, Role
+from resources.providers.spec import (
+    Answer,
+    Operation,
+    Pending,
+    Poll,
+    Problem,
+    ProviderSpec,
+    Question,
+    Remedy,
+    Request,
+    Response,
+    by_status_and_json,
+    dig,
+    filled,
+    hit_or_miss,
+    key_in_header,
+    own_id,
+    post,
+    text_at,
+)
+
+CONFIDENCE = {"ultra_sure": 99, "very_sure": 99, "probable": 95, "sure": 95}
+FAILED = {"BAD_INPUT": Remedy.BAD_INPUT, "INSUFFICIENT_FUNDS": Remedy.OUT_OF_CREDITS, "ABORTED": Remedy.DOWN}
+REFUSED = {"validation": Remedy.BAD_INPUT, "Unpaid": Remedy.OUT_OF_CREDITS, "UserNotFound": Remedy.BAD_KEY}
+
+
+def by_name(question: Question) -> Request | None:
+    lead, company = question.lead, question.lead.company_domain or question.lead.company_name
+    if not lead.full_name or not company:
+        return None
+    asked = filled(firstname=lead.first_name, lastname=lead.last_name, domainOrCompany=company)
+    return post("/email-search", **asked, custom={"externalId": own_id(asked)})
+
+
+def read(response: Response) -> Answer:
+    number = text_at(response.body, "item", "_id")
+    return Pending(number) if number else Problem(Remedy.NONSENSE, "no search in the answer")
+
+
+def read_search(response: Response) -> Answer:
+    """A charge without an address is a miss; a search that the vendor does not know is made again."""
+    match text_at(response.body, "items", 0, "status"):
+        case "NONE" | "SCHEDULED" | "IN_PROGRESS":
+            return Pending("")
+        case "FOUND" | "DEBITED":
+            return _found(dig(response.body, "items", 0, "results", "emails"))
+        case "NOT_FOUND" | "DEBITED_NOT_FOUND" as status:
+            return Miss(status)
+        case status:
+            otherwise = Remedy.DOWN if "SearchNotFound" in response.text else Remedy.NONSENSE
+            return Problem(FAILED.get(status, otherwise), status[:40] or "no status in the answer")
+
+
+def _found(emails: object) -> Answer:
+    """An entry may say that there is no address."""
+    if not isinstance(emails, list):
+        return Problem(Remedy.NONSENSE, "no emails in the answer")
+    real = [one for one in emails if text_at(one, "certainty") not in {"not_found", "undeliverable"}]
+    return hit_or_miss(dig(real, 0, "email"), CONFIDENCE.get(text_at(real, 0, "certainty")))
+
+
+def problem(response: Response) -> Problem | None:
+    """`success: false` is a refusal with HTTP 200 too; where it has a name, the name decides."""
+    refused = dig(response.body, "success") is False
+    named = [remedy for name, remedy in REFUSED.items() if refused and name in response.text]
+    if named:
+        return Problem(named[0], "refused")
+    return None if refused and response.status == 404 else by_status_and_json(response)
+
+
+# Most searches are done when they are first read, and readings are what the vendor gives least of.
+READ = "/bulk-single-searchs/read"
+POLL = Poll(lambda number: post(READ, id=number), read_search, every_s=6.0, give_up_s=180.0)
+SPEC = ProviderSpec(
+    name="icypeas",
+    role=Role.FINDER,
+    base_url="https://app.icypeas.com/api",
+    secrets=("ICYPEAS_API_KEY",),
+    sign=key_in_header("Authorization", "ICYPEAS_API_KEY"),
+    problem=problem,
+    operations=(Operation("email-search", by_name, read, poll=POLL),),
+)

@@ -6,7 +6,15 @@ from datetime import date, timedelta
 from phase3_core.calls import Billing, Price, ReplayClass
 from phase3_core.money import ZERO, usd
 from resources.providers.enrichers import apollo, builtwith, website
-from resources.providers.finders import findymail, tomba
+from resources.providers.finders import (
+    anymailfinder,
+    findymail,
+    icypeas,
+    muraena,
+    nimbler,
+    tomba,
+    voila_norbert,
+)
 from resources.providers.gate import Limits
 from resources.providers.spec import ProviderSpec
 from resources.providers.verifiers import mailverify, reoon
@@ -48,13 +56,29 @@ def _price(amount: str, billing: Billing) -> Price:
 
 
 FREE = Price(ZERO, Billing.FREE)
-HIT, CALL = Billing.PER_HIT, Billing.PER_CALL
+HIT, CALL, CREDIT = Billing.PER_HIT, Billing.PER_CALL, Billing.PER_CREDIT
 
 # Limits of the vendor's usual paid plan; settings override them for the plan that was bought.
 CATALOGUE: tuple[Row, ...] = (
     Row(tomba.SPEC, Terms(_price("0.010000", HIT), Limits(per_minute=300), ReplayClass.FREE,
         "docs.tomba.io/rate-limits, /faqs", READ_ON, replay_window=MONTH,
         note="Growth plan, $49 for 5,000 searches; a repeat within 30 days is free")),
+    Row(muraena.SPEC, Terms(_price("0.015000", CREDIT), Limits(per_minute=60), ReplayClass.ON_HIT,
+        "one integration's code; the vendor's reference could not be read", READ_ON, confirmed=False,
+        note="Business plan, $149 for 10,000 reveals; a credit for each profile shown, limits are our own")),
+    Row(voila_norbert.SPEC, Terms(_price("0.049000", HIT), Limits(per_minute=120), ReplayClass.FREE,
+        "api.voilanorbert.com/2018-01-08", READ_ON,
+        note="$49 for 1,000, unconfirmed; a repeat is free while the contact exists; readings count too")),
+    Row(nimbler.SPEC, Terms(_price("0.100000", HIT), Limits(per_minute=60), ReplayClass.ON_HIT,
+        "SwaggerHub NYMBLR/NymblrDataAPIv1, by way of two clients", READ_ON, confirmed=False,
+        note="price guessed by clients at $0.08 to $0.20 for a record; limits are our own")),
+    Row(icypeas.SPEC, Terms(_price("0.009000", HIT), Limits(per_second=10, reads_per_minute=30),
+        ReplayClass.JOB,
+        "api-doc.icypeas.com", READ_ON,
+        note="price by one marketplace; 30 readings a minute in all hold it to 30 leads a minute")),
+    Row(anymailfinder.SPEC, Terms(_price("0.030000", CREDIT), Limits(in_flight=15), ReplayClass.FREE,
+        "anymailfinder.com/email-finder-api/docs", READ_ON, replay_window=MONTH,
+        note="$149 for 5,000; the answer tells what it cost, a repeat within 30 days is free")),
     Row(findymail.SPEC, Terms(_price("0.019800", HIT), Limits(in_flight=100), ReplayClass.ON_HIT,
         "app.findymail.com/docs; help article of 2023", READ_ON,
         note="Starter plan, $99 for 5,000; up to 300 in flight, whether a repeat is free is not documented")),

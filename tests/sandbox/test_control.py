@@ -134,3 +134,27 @@ async def test_variants_are_listed(client: Client) -> None:
     variants = await client.control("GET", "variants")
     assert variants["tomba"]["empty_list"] is True
     assert variants["findymail"]["no_contact"] is False
+
+
+async def test_limits_are_told_for_every_group_of_operations(client: Client) -> None:
+    limits = await client.control("GET", "limits")
+    assert limits["icypeas"]["read"] == {"per_minute": 30}
+    assert limits["tomba"]["verifier"] == {"per_minute": 150}
+    assert limits["mailverify"] == {}
+
+
+async def test_faults_in_force_are_told(client: Client) -> None:
+    await client.break_something("tomba", "latency", count=None, after=3)
+    assert await client.control("GET", "faults") == {
+        "faults": [
+            {
+                "vendor": "tomba",
+                "kind": "latency",
+                "count": None,
+                "probability": 1.0,
+                "after": 3,
+                "operation": None,
+                "ms": 1_000.0,
+            },
+        ],
+    }

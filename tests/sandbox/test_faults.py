@@ -147,3 +147,50 @@ async def test_wrong_types_leave_words_alone(client: Client) -> None:
     await client.break_something("apollo", "wrong_types")
     answer = await client.ask("apollo", paid_question("apollo", client.world), signed=False)
     assert (answer.status, answer.body) == (401, b"Invalid access credentials.")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "status", "header", "words"),
+    [
+        ("tomba", 429, "X-RateLimit-Reset", '"errors"'),
+        ("muraena", 429, "Retry-After", '"detail"'),
+        ("voila_norbert", 429, "X-RateLimit-Reset", '"message"'),
+        ("nimbler", 429, "Retry-After", '"message"'),
+        ("icypeas", 429, "", '"success":false'),
+        ("anymailfinder", 429, "", '"error":"too_many_requests"'),
+        ("findymail", 429, "Retry-After", "Too Many Attempts."),
+        ("reoon", 200, "", '"status":"error"'),
+        ("mailverify", 429, "Retry-After", '"message"'),
+        ("apollo", 429, "retry-after", '"message"'),
+        ("clearbit", 429, "x-ratelimit-reset", '"error"'),
+        ("people_data_labs", 429, "x-ratelimit-reset", "rate_limit_error"),
+        ("zoominfo", 429, "X-RateLimit-Rejected-Bucket", "ZI0004"),
+        ("builtwith", 429, "", '"retryAfterSeconds":1'),
+        ("brave", 429, "X-RateLimit-Reset", "RATE_LIMITED"),
+        ("claude", 429, "retry-after", "rate_limit_error"),
+        ("serper", 429, "", '"statusCode":429'),
+        ("tavily", 429, "retry-after", '"detail"'),
+    ],
+)
+async def test_every_vendor_has_its_own_429(
+    client: Client,
+    vendor: str,
+    status: int,
+    header: str,
+    words: str,
+) -> None:
+    await client.signature(vendor)
+    await client.break_something(vendor, "rate_limited")
+    answer = await client.ask(vendor, paid_question(vendor, client.world))
+    assert answer.status == status
+    assert words in answer.body.decode()
+    assert header in answer.headers if header else "Retry-After" not in answer.headers
+
+
+@pytest.mark.parametrize("vendor", NAMES)
+async def test_a_429_without_any_help_looks_the_same_everywhere(client: Client, vendor: str) -> None:
+    await client.signature(vendor)
+    await client.break_something(vendor, "rate_limited_bare")
+    answer = await client.ask(vendor, paid_question(vendor, client.world))
+    assert (answer.status, answer.body) == (429, b"Too Many Requests")
+    assert not [name for name in answer.headers if "limit" in name.lower() or name.lower() == "retry-after"]

@@ -1,6 +1,11 @@
-"""Opens the providers for one run: those with a key, each behind the ledger, in the configured order."""
+"""Opens the providers for one run: those with a key, each behind the ledger, in the configured order.
+
+Where one of several is chosen (`WEB_SEARCH_PROVIDER`), the others are not there at all: they lack nothing,
+so they are not reported as skipped either.
+"""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -28,9 +33,11 @@ from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
 from resources.http_client import HttpClient, http_client
 from resources.providers.catalogue import CATALOGUE, Row, Terms
-from resources.providers.client import ProviderClient, Tally, Transport
+from resources.providers.client import Health, ProviderClient, Tally, Transport
 from resources.providers.enrichers import website
-from resources.providers.spec import Question
+from resources.providers.gate import Gate
+from resources.providers.spec import Choice, ProviderSpec, Question
+from resources.providers.tokens import TokenDesk
 from resources.providers.website import SANDBOX_WEB, website_transport
 from resources.settings import ProviderSettings, Settings
 
@@ -45,7 +52,15 @@ class OneProvider:
 
     @property
     def name(self) -> str:
-        return self.client.spec.name
+        return self.client.spec.label
+
+    @property
+    def left_alone(self) -> Skipped | None:
+        """Parked: the vendor as a whole, or only this question of it."""
+        spec, health = self.client.spec, self.client.health
+        if health.parked:
+            return Skipped(spec.name, health.parked)
+        return Skipped(spec.label, self.client.barred) if self.client.barred else None
 
     @property
     def price(self) -> Price:
@@ -60,7 +75,7 @@ class OneProvider:
         return self.client.spec.per_company
 
     async def find(self, lead: Lead) -> FinderReply:
-        match await self.client.ask(Question(lead)):
+        match await self.client.ask(Question(lead, options=self.client.options)):
             case Hit() | Miss() | NoAnswer() as reply:
                 return reply
             case Judgement() | Facts():
@@ -68,14 +83,14 @@ class OneProvider:
 
     async def verify(self, lead: Lead, email: str) -> VerifierReply:
         """An address that the verifier refuses as input stays unknown: a refusal is no verdict."""
-        match await self.client.ask(Question(lead, email)):
+        match await self.client.ask(Question(lead, email, self.client.options)):
             case Judgement() | NoAnswer() as reply:
                 return reply
             case Hit() | Miss() | Facts():
                 return Judgement(Verdict.UNKNOWN)
 
     async def enrich(self, lead: Lead) -> EnricherReply:
-        match await self.client.ask(Question(lead)):
+        match await self.client.ask(Question(lead, options=self.client.options)):
             case Facts() | Miss() | NoAnswer() as reply:
                 return reply
             case Hit() | Judgement():
@@ -110,8 +125,21 @@ class OpenProviders:
 
     @property
     def skipped(self) -> list[Skipped]:
-        parked = [Skipped(one.name, one.client.health.parked) for one in self.all if one.client.health.parked]
+        parked = dict.fromkeys(alone for one in self.all if (alone := one.left_alone))
         return [*self.left_out, *parked]
+
+
+@dataclass
+class Shared:
+    """What the clients of one run have in common: all of them the tally, a vendor's health and token.
+
+    Questions under the same terms pass one gate: terms are what a vendor counts by.
+    """
+
+    tally: Tally
+    healths: dict[str, Health] = field(default_factory=lambda: defaultdict(Health))
+    gates: dict[tuple[str, Terms], Gate] = field(default_factory=dict)
+    desks: dict[str, TokenDesk] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +162,32 @@ class VendorSource:
                 await asyncio.shield(_drained(providers))
 
     def _providers(self, ledger: CallLedger, http: HttpClient, pages: Transport) -> OpenProviders:
-        tally = Tally()
+        shared = Shared(Tally())
         usable: dict[Role, list[OneProvider]] = {role: [] for role in Role}
-        left_out: list[Skipped] = []
-        for row in in_order(self.settings):
-            if why := self._why_not(row):
-                left_out.append(Skipped(row.name, why))
+        left_out: dict[Skipped, None] = {}
+        for row in chosen(in_order(self.settings), self.environment):
+            if skipped := self._skipped(row):
+                left_out[skipped] = None
                 continue
             transport = pages if row.spec is website.SPEC else http
-            usable[row.spec.role].append(OneProvider(self._client(row, ledger, transport, tally)))
+            usable[row.spec.role].append(OneProvider(self._client(row, ledger, transport, shared)))
         return OpenProviders(
-            usable[Role.FINDER], usable[Role.VERIFIER], usable[Role.ENRICHER], left_out, tally
+            usable[Role.FINDER], usable[Role.VERIFIER], usable[Role.ENRICHER], list(left_out), shared.tally
         )
+
+    def _skipped(self, row: Row) -> Skipped | None:
+        if why := self._why_not(row):
+            return Skipped(row.name, why)
+        options = self._options(row.spec)
+        unset = [name for name in row.spec.options if not options[name]]
+        return Skipped(row.spec.label, f"set {' and '.join(unset)}") if unset else None
+
+    def _options(self, spec: ProviderSpec) -> dict[str, str]:
+        return {name: self.environment.get(name) or usual for name, usual in spec.options.items()}
 
     def _why_not(self, row: Row) -> str:
         """Why a provider is left out, in words for the user; empty when it is usable."""
-        own = self.settings.provider(row.name)
+        own = own_settings(self.settings, row.spec)
         missing = [name for name in row.spec.secrets if not self.environment.get(name)]
         if not own.enabled:
             return "switched off in the settings"
@@ -164,19 +202,36 @@ class VendorSource:
             return "its protocol is unconfirmed: set opt_in = true in the settings to use it"
         return ""
 
-    def _client(self, row: Row, ledger: CallLedger, transport: Transport, tally: Tally) -> ProviderClient:
-        secrets = {name: self.environment[name] for name in row.spec.secrets}
-        base_url = self.environment.get(f"{row.spec.env}_BASE_URL") or row.spec.base_url
+    def _client(self, row: Row, ledger: CallLedger, transport: Transport, shared: Shared) -> ProviderClient:
+        terms = agreed(row.terms, own_settings(self.settings, row.spec))
         return ProviderClient(
             spec=row.spec,
-            terms=agreed(row.terms, self.settings.provider(row.name)),
-            secrets=secrets,
-            base_url=base_url.rstrip("/"),
+            terms=terms,
+            secrets=self._secrets(row.spec),
+            base_url=self._base_url(row.spec),
             ledger=ledger,
             transport=transport,
             clock=self.clock,
-            tally=tally,
+            tally=shared.tally,
+            health=shared.healths[row.name],
+            gate=shared.gates.setdefault((row.name, terms), Gate(terms.limits, self.clock.monotonic)),
+            tokens=self._desk(row.spec, transport, shared),
+            options=self._options(row.spec),
         )
+
+    def _secrets(self, spec: ProviderSpec) -> dict[str, str]:
+        return {name: self.environment[name] for name in spec.secrets}
+
+    def _base_url(self, spec: ProviderSpec, usual: str = "") -> str:
+        url = self.environment.get(f"{spec.env}_BASE_URL") or usual or spec.base_url
+        return url.rstrip("/")
+
+    def _desk(self, spec: ProviderSpec, transport: Transport, shared: Shared) -> TokenDesk | None:
+        if spec.token is None:
+            return None
+        url = self._base_url(spec, spec.token.base_url)
+        desk = TokenDesk(spec.token, self._secrets(spec), url, transport.send, self.clock.monotonic)
+        return shared.desks.setdefault(spec.name, desk)
 
 
 async def _drained(providers: OpenProviders) -> None:
@@ -185,7 +240,7 @@ async def _drained(providers: OpenProviders) -> None:
 
 def in_order(settings: Settings) -> list[Row]:
     """The catalogue with the finders in the configured order; raises BadInput for names it lacks."""
-    names = {row.name for row in CATALOGUE}
+    names = {row.name for row in CATALOGUE} | {row.spec.env.lower() for row in CATALOGUE}
     order = settings.waterfall.order
     if unknown := [name for name in (*settings.providers, *(order or ())) if name not in names]:
         raise BadInput(
@@ -197,6 +252,29 @@ def in_order(settings: Settings) -> list[Row]:
     if strangers := [name for name in order if name not in finders]:
         raise BadInput(f"waterfall.order names what is no finder: {', '.join(strangers)}")
     return [finders[name] for name in order] + [row for row in CATALOGUE if row.name not in finders]
+
+
+def own_settings(settings: Settings, spec: ProviderSpec) -> ProviderSettings:
+    """By the provider's name, else by that of its kind (`web_search`)."""
+    return settings.providers.get(spec.name) or settings.provider(spec.env.lower())
+
+
+def chosen(rows: Sequence[Row], environment: Mapping[str, str]) -> list[Row]:
+    """Without those in whose place another one is used; raises BadInput for a choice that there is not."""
+    choices = dict.fromkeys(row.spec.choice.variable for row in rows if row.spec.choice)
+    picked = {variable: _picked(variable, rows, environment) for variable in choices}
+    return [row for row in rows if row.spec.choice is None or row.spec.choice in picked.values()]
+
+
+def _picked(variable: str, rows: Sequence[Row], environment: Mapping[str, str]) -> Choice:
+    """The one named; where none is, the first one that has its key, else the first."""
+    specs = [row.spec for row in rows if row.spec.choice and row.spec.choice.variable == variable]
+    values = dict.fromkeys(spec.choice.value for spec in specs if spec.choice)
+    wish = environment.get(variable, "").strip().lower()
+    if wish and wish not in values:
+        raise BadInput(f"{variable} is {wish!r}; there are {', '.join(values)}")
+    keyed = (spec.choice for spec in specs if all(environment.get(name) for name in spec.secrets))
+    return Choice(variable, wish) if wish else next(keyed, None) or Choice(variable, next(iter(values)))
 
 
 def agreed(terms: Terms, own: ProviderSettings) -> Terms:

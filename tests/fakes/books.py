@@ -1,0 +1,375 @@
+"""The database in memory: the same rules as the tables and statements of `resources/postgres`."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+from uuid import UUID
+
+from phase3_core.enrichment import EnrichmentResult
+from phase3_core.errors import CampaignBusy, OutsideFailure, UnknownCampaign, WrongCampaignState
+from phase3_core.leads import Campaign, Lead
+from phase3_core.money import ZERO, Money, ratio, total
+from phase3_core.ports import (
+    Advance,
+    AgentResult,
+    CampaignCounts,
+    LeadPosition,
+    ProviderSpend,
+    Run,
+    TierCounts,
+)
+from phase3_core.statuses import (
+    ACCEPTED,
+    NOT_OURS,
+    Agent,
+    ApprovalStatus,
+    CampaignStatus,
+    EmailStatus,
+    EnrichmentStatus,
+    may_become,
+)
+from phase3_core.tiers import Tier
+from phase3_core.waterfall import DELIVERED, EmailResult
+from tests.fakes.bills import Bills
+
+Word = TypeVar("Word")
+
+
+@dataclass
+class Row:
+    """A row of `leads`: the lead as phase 2 delivered it, and what phase 3 has written beside it."""
+
+    lead: Lead
+    status: str = ""
+    email: str = ""
+    email_status: EmailStatus | None = None
+    email_provider: str = ""
+    email_verifier: str = ""
+    email_confidence: int | None = None
+    email_cost: Money = ZERO
+    enrichment_status: EnrichmentStatus | None = None
+    enrichment_fields: Mapping[str, Any] = field(default_factory=dict)
+    enrichment_data: Mapping[str, Any] = field(default_factory=dict)
+    enrichment_cost: Money = ZERO
+
+    @property
+    def ours(self) -> bool:
+        return self.status not in NOT_OURS
+
+    @property
+    def found(self) -> bool:
+        return self.email_status not in {None, EmailStatus.NOT_FOUND}
+
+    @property
+    def accepted(self) -> bool:
+        return self.email_status in ACCEPTED
+
+    @property
+    def ready(self) -> bool:
+        return self.accepted and self.enrichment_status is EnrichmentStatus.ENRICHED
+
+    @property
+    def place(self) -> tuple[Tier, int, UUID]:
+        return self.lead.tier, -self.lead.score, self.lead.id
+
+    def as_lead(self) -> Lead:
+        return replace(self.lead, email=self.email, email_status=self.email_status)
+
+
+@dataclass
+class CampaignRow:
+    id: UUID
+    name: str
+    status: CampaignStatus
+    reason: str = ""
+    results: dict[Agent, AgentResult] = field(default_factory=dict)
+    list_url: str = ""
+
+
+@dataclass
+class Tables:
+    """`gone`: every statement fails from now on, as when the database has died."""
+
+    bills: Bills
+    campaigns: dict[UUID, CampaignRow] = field(default_factory=dict)
+    leads: dict[UUID, Row] = field(default_factory=dict)
+    audit: list[tuple[UUID, str, Mapping[str, Any]]] = field(default_factory=list)
+    checkpoints: dict[tuple[str, Agent, str], tuple[Run, str, Advance]] = field(default_factory=dict)
+    approvals: list[tuple[UUID, UUID, ApprovalStatus]] = field(default_factory=list)
+    gone: bool = False
+
+    async def reached(self) -> None:
+        """Every statement suspends, and may fail."""
+        await asyncio.sleep(0)
+        if self.gone:
+            raise OutsideFailure("The database is gone.")
+
+    def of(self, campaign_id: UUID) -> list[Row]:
+        """The campaign's leads that are ours, in page order."""
+        rows = (row for row in self.leads.values() if row.lead.campaign_id == campaign_id and row.ours)
+        return sorted(rows, key=lambda row: row.place)
+
+    def campaign(self, campaign_id: UUID) -> CampaignRow:
+        if campaign_id not in self.campaigns:
+            raise UnknownCampaign(str(campaign_id))
+        return self.campaigns[campaign_id]
+
+
+def _wished(wish: bool | None, fact: bool) -> bool:  # noqa: FBT001 - a filter's value, not a mode
+    return wish is None or wish is fact
+
+
+@dataclass(frozen=True)
+class FakeLeads:
+    tables: Tables
+
+    async def get_campaign_leads(
+        self,
+        campaign_id: UUID,
+        *,
+        status: str | None = None,
+        exclude_status: Sequence[str] = (),
+        needs_email: bool | None = None,
+        needs_verification: bool | None = None,
+        has_verified_email: bool | None = None,
+        tier: Tier | None = None,
+        is_enriched: bool | None = None,
+        limit: int = 500,
+        after: LeadPosition | None = None,
+    ) -> list[Lead]:
+        await self.tables.reached()
+        behind = (after.tier, -after.score, after.id) if after else None
+        page = [
+            row.as_lead()
+            for row in self.tables.of(campaign_id)
+            if (status is None or row.status == status)
+            and row.status not in exclude_status
+            and _wished(needs_email, not row.email)
+            and _wished(needs_verification, row.email_status is None)
+            and _wished(has_verified_email, row.accepted)
+            and (tier is None or row.lead.tier is tier)
+            and _wished(is_enriched, row.enrichment_status is not None)
+            and (behind is None or row.place > behind)
+        ]
+        return page[:limit]
+
+    async def finished_leads(self, campaign_id: UUID, domains: Sequence[str], per_domain: int) -> list[Lead]:
+        await self.tables.reached()
+        seen: Counter[str] = Counter()
+        first = []
+        for row in self.tables.of(campaign_id):
+            domain = row.lead.company_domain
+            if row.email_status is not None and domain in domains and seen[domain] < per_domain:
+                seen[domain] += 1
+                first.append(row.lead)
+        return first
+
+    async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
+        await self.tables.reached()
+        for result in results:
+            row = self.tables.leads[result.lead_id]
+            if result.status is not None and row.lead.campaign_id == campaign_id:
+                self._save_email(row, result, result.status)
+
+    def _save_email(self, row: Row, result: EmailResult, status: EmailStatus) -> None:
+        """An address that phase 2 delivered is replaced only by an accepted one."""
+        row.email_cost = self.tables.bills.cost_of(row.lead.id, Agent.EMAIL_VERIFICATION)
+        other = result.email.casefold() != row.email.casefold()
+        if other and row.email and status not in ACCEPTED:
+            row.email_status = row.email_status or EmailStatus.UNKNOWN
+            row.email_provider = row.email_provider or DELIVERED
+            return
+        row.email = result.email if other else row.email
+        row.email_status = status
+        row.email_provider = result.provider
+        row.email_verifier = result.verifier
+        row.email_confidence = result.confidence
+
+    async def save_enrichment_results(self, campaign_id: UUID, results: Sequence[EnrichmentResult]) -> None:
+        await self.tables.reached()
+        for result in results:
+            row = self.tables.leads[result.lead_id]
+            if row.lead.campaign_id == campaign_id:
+                row.enrichment_status = result.status
+                row.enrichment_fields = {**row.enrichment_fields, **result.fields}
+                row.enrichment_data = {**row.enrichment_data, **result.data}
+                row.enrichment_cost = self.tables.bills.cost_of(row.lead.id, Agent.ENRICHMENT)
+
+
+@dataclass(frozen=True)
+class FakeCampaigns:
+    tables: Tables
+
+    async def campaign(self, campaign_id: UUID) -> Campaign:
+        await self.tables.reached()
+        return self._campaign(self.tables.campaign(campaign_id))
+
+    def _campaign(self, row: CampaignRow) -> Campaign:
+        return Campaign(row.id, row.name, row.status, len(self.tables.of(row.id)), None)
+
+    async def move(self, campaign_id: UUID, to: CampaignStatus, why: str = "") -> None:
+        await self.tables.reached()
+        row = self.tables.campaign(campaign_id)
+        if row.status not in may_become(to):
+            raise WrongCampaignState(str(campaign_id), row.status, to)
+        row.status, row.reason = to, why
+        self.tables.audit.append((campaign_id, "status_changed", {"to": to, "why": why}))
+
+    async def counts(self, campaign_id: UUID) -> CampaignCounts:
+        await self.tables.reached()
+        rows = self.tables.of(campaign_id)
+        found = [row for row in rows if row.found]
+        return CampaignCounts(
+            tiers=[self._tier(tier, rows) for tier in Tier],
+            by_email_status=_tally(row.email_status for row in rows),
+            by_finder=_tally(row.email_provider or None for row in found),
+            valid_by_finder=_tally(
+                row.email_provider or None for row in found if row.email_status is EmailStatus.VALID
+            ),
+            by_enrichment_status=_tally(row.enrichment_status for row in rows),
+            pending_verification=_number(rows, lambda row: row.email_status is None),
+            pending_enrichment=_number(rows, lambda row: row.accepted and row.enrichment_status is None),
+        )
+
+    def _tier(self, tier: Tier, everyone: Sequence[Row]) -> TierCounts:
+        rows = [row for row in everyone if row.lead.tier is tier]
+        ready = [row for row in rows if row.ready]
+        ids = {row.lead.id for row in rows}
+        return TierCounts(
+            tier=tier,
+            total=len(rows),
+            found=_number(rows, lambda row: row.found),
+            accepted=_number(rows, lambda row: row.accepted),
+            enriched=_number(rows, lambda row: row.enrichment_status is EnrichmentStatus.ENRICHED),
+            partial=_number(rows, lambda row: row.enrichment_status is EnrichmentStatus.PARTIAL),
+            ready=len(ready),
+            score=ratio(sum(row.lead.score for row in ready), len(ready)),
+            cost=total(bill.booked for bill in self.tables.bills.rows if bill.lead_id in ids),
+        )
+
+    async def spend(self, campaign_id: UUID) -> list[ProviderSpend]:
+        await self.tables.reached()
+        return self.tables.bills.spend(campaign_id)
+
+    async def update_email_verification_results(self, campaign_id: UUID, result: AgentResult) -> None:
+        await self._finish(campaign_id, Agent.EMAIL_VERIFICATION, result)
+
+    async def update_enrichment_results(self, campaign_id: UUID, result: AgentResult) -> None:
+        await self._finish(campaign_id, Agent.ENRICHMENT, result)
+
+    async def update_verification_results(
+        self, campaign_id: UUID, result: AgentResult, list_url: str
+    ) -> None:
+        await self._finish(campaign_id, Agent.FINALIZER, result)
+        self.tables.campaign(campaign_id).list_url = list_url
+
+    async def _finish(self, campaign_id: UUID, agent: Agent, result: AgentResult) -> None:
+        await self.tables.reached()
+        self.tables.campaign(campaign_id).results[agent] = result
+        self.tables.audit.append((campaign_id, f"{agent}_finished", {"cost_usd": result.cost}))
+
+    async def import_completed(self) -> list[Campaign]:
+        await self.tables.reached()
+        rows = self.tables.campaigns.values()
+        return [self._campaign(row) for row in rows if row.status is CampaignStatus.IMPORT_COMPLETE]
+
+    async def audit(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> None:
+        await self.tables.reached()
+        self.tables.audit.append((campaign_id, action, details))
+
+
+def _tally(words: Iterable[Word | None]) -> dict[Word, int]:
+    return dict(Counter(word for word in words if word is not None))
+
+
+def _number(rows: Sequence[Row], fact: Callable[[Row], bool]) -> int:
+    return sum(1 for row in rows if fact(row))
+
+
+@dataclass(frozen=True)
+class FakeCheckpoints:
+    tables: Tables
+
+    async def save(self, run: Run, step: str, status: str, advance: Advance, data: Mapping[str, Any]) -> None:
+        del data
+        await self.tables.reached()
+        self.tables.checkpoints[run.id, run.agent, step] = (run, status, advance)
+
+    async def earlier_runs(self, run: Run) -> int:
+        await self.tables.reached()
+        worked = {
+            other.id
+            for other, _, _ in self.tables.checkpoints.values()
+            if other.campaign_id == run.campaign_id and other.agent is run.agent and other.id != run.id
+        }
+        return len(worked)
+
+
+@dataclass(frozen=True)
+class FakeApprovals:
+    tables: Tables
+
+    async def request(self, run: Run, summary: Mapping[str, Any]) -> UUID:
+        """A pending request is brought up to date, never doubled."""
+        del summary
+        await self.tables.reached()
+        for request_id, campaign_id, status in self.tables.approvals:
+            if campaign_id == run.campaign_id and status is ApprovalStatus.PENDING:
+                return request_id
+        request_id = UUID(int=len(self.tables.approvals) + 1)
+        self.tables.approvals.append((request_id, run.campaign_id, ApprovalStatus.PENDING))
+        return request_id
+
+    async def newest(self, campaign_id: UUID) -> ApprovalStatus | None:
+        await self.tables.reached()
+        asked = [status for _, of, status in self.tables.approvals if of == campaign_id]
+        return asked[-1] if asked else None
+
+
+@dataclass(frozen=True)
+class FakeBooks:
+    leads: FakeLeads
+    campaigns: FakeCampaigns
+    checkpoints: FakeCheckpoints
+    approvals: FakeApprovals
+
+
+class FakeDatabase:
+    """`tables` are open to the test; use cases see the ports alone."""
+
+    def __init__(self) -> None:
+        self.bills = Bills()
+        self.tables = Tables(self.bills)
+        self.held: set[UUID] = set()
+
+    def add(self, campaign_id: UUID, leads: Iterable[Lead], name: str = "spring") -> None:
+        """What phase 2 does: a campaign that is handed over, with its leads."""
+        self.tables.campaigns[campaign_id] = CampaignRow(campaign_id, name, CampaignStatus.IMPORT_COMPLETE)
+        self.tables.leads |= {lead.id: Row(lead, email=lead.email) for lead in leads}
+
+    @asynccontextmanager
+    async def open(self, run: Run) -> AsyncIterator[FakeBooks]:
+        await self.tables.reached()
+        if run.campaign_id in self.held:
+            raise CampaignBusy(str(run.campaign_id))
+        self.held.add(run.campaign_id)
+        try:
+            yield self._books()
+        finally:
+            self.held.discard(run.campaign_id)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[FakeBooks]:
+        await self.tables.reached()
+        yield self._books()
+
+    def _books(self) -> FakeBooks:
+        return FakeBooks(
+            FakeLeads(self.tables),
+            FakeCampaigns(self.tables),
+            FakeCheckpoints(self.tables),
+            FakeApprovals(self.tables),
+        )

@@ -1,0 +1,212 @@
+"""Providers that answer from a script, behind bills that remember what was asked and paid."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
+
+from phase3_core.calls import (
+    Billing,
+    EnricherReply,
+    FinderReply,
+    Gap,
+    Judgement,
+    Miss,
+    NoAnswer,
+    Price,
+    VerifierReply,
+)
+from phase3_core.leads import Lead
+from phase3_core.money import ZERO, Money, usd
+from phase3_core.ports import Books, Run, Skipped
+from phase3_core.statuses import Verdict
+from phase3_core.tiers import Topic
+from tests.fakes.bills import AnyReply, Bills, Question
+
+R = TypeVar("R", bound=AnyReply)
+
+PER_HIT = Price(usd("0.01"), Billing.PER_HIT)
+PER_CALL = Price(usd("0.001"), Billing.PER_CALL)
+FREE = Price(ZERO, Billing.FREE)
+
+
+@dataclass(frozen=True)
+class Script(Generic[R]):
+    """What a provider says: by dictionary or by function, and `otherwise` where neither knows."""
+
+    name: str
+    answers: Mapping[str, R] | Callable[[str], R]
+    otherwise: R
+    price: Price
+    topics: frozenset[Topic] = frozenset()
+    per_company: bool = False
+
+    def answer(self, about: str) -> R:
+        return self.answers(about) if callable(self.answers) else self.answers.get(about, self.otherwise)
+
+
+def finder(
+    name: str,
+    answers: Mapping[str, FinderReply] | Callable[[str], FinderReply] | None = None,
+    price: Price = PER_HIT,
+) -> Script[FinderReply]:
+    """Answers by full name."""
+    return Script(name, {} if answers is None else answers, Miss(), price)
+
+
+def verifier(
+    name: str,
+    answers: Mapping[str, VerifierReply] | Callable[[str], VerifierReply] | None = None,
+    price: Price = PER_CALL,
+    otherwise: VerifierReply | None = None,
+) -> Script[VerifierReply]:
+    """Answers by address; those that nobody scripted have no mailbox."""
+    unscripted = otherwise or Judgement(Verdict.INVALID)
+    return Script(name, {} if answers is None else answers, unscripted, price)
+
+
+def enricher(
+    name: str,
+    topics: frozenset[Topic],
+    answers: Mapping[str, EnricherReply] | Callable[[str], EnricherReply] | None = None,
+    price: Price = FREE,
+    *,
+    per_company: bool = True,
+) -> Script[EnricherReply]:
+    """Answers by company domain, or by full name where it is not `per_company`."""
+    return Script(name, {} if answers is None else answers, Miss(), price, topics, per_company)
+
+
+async def at_once() -> None:
+    """Every real call suspends, if only for one turn of the loop."""
+    await asyncio.sleep(0)
+
+
+@dataclass
+class Line:
+    """One run's way to the vendors. Like the real one it shares equal questions and hangs up on nobody."""
+
+    run: Run
+    bills: Bills
+    pause: Callable[[], Awaitable[None]]
+    asked: list[Question]
+    spent: Money = ZERO
+    flying: dict[Question, asyncio.Future[AnyReply]] = field(default_factory=dict)
+    parked: dict[str, str] = field(default_factory=dict)
+
+    async def ask(self, script: Script[R], operation: str, about: str, lead: Lead) -> R:
+        question = Question(script.name, operation, about)
+        if question in self.bills.answers:
+            await at_once()
+            return cast("R", self.bills.answers[question])
+        if question not in self.flying:
+            self.flying[question] = asyncio.ensure_future(self._call(script, question, lead))
+            self.flying[question].add_done_callback(lambda _: self.flying.pop(question))
+        return cast("R", await asyncio.shield(self.flying[question]))
+
+    async def _call(self, script: Script[R], question: Question, lead: Lead) -> AnyReply:
+        self.asked.append(question)
+        await self.pause()
+        reply = script.answer(question.about)
+        bill = self.bills.settle(self.run, lead.id, question, script.price, reply)
+        self.spent += bill.booked
+        if isinstance(reply, NoAnswer) and reply.gap is Gap.PARKED:
+            self.parked[script.name] = reply.detail
+        return reply
+
+    async def drained(self) -> None:
+        while self.flying:
+            await asyncio.wait(list(self.flying.values()))
+            await asyncio.sleep(0)
+
+
+@dataclass(frozen=True)
+class _Provider(Generic[R]):
+    script: Script[R]
+    line: Line
+
+    @property
+    def name(self) -> str:
+        return self.script.name
+
+    @property
+    def price(self) -> Price:
+        return self.script.price
+
+
+class FakeFinder(_Provider[FinderReply]):
+    async def find(self, lead: Lead) -> FinderReply:
+        return await self.line.ask(self.script, "find", lead.full_name, lead)
+
+
+class FakeVerifier(_Provider[VerifierReply]):
+    async def verify(self, lead: Lead, email: str) -> VerifierReply:
+        return await self.line.ask(self.script, "verify", email, lead)
+
+
+class FakeEnricher(_Provider[EnricherReply]):
+    @property
+    def topics(self) -> frozenset[Topic]:
+        return self.script.topics
+
+    @property
+    def per_company(self) -> bool:
+        return self.script.per_company
+
+    async def enrich(self, lead: Lead) -> EnricherReply:
+        about = lead.company_domain if self.per_company and lead.company_domain else lead.full_name
+        return await self.line.ask(self.script, "enrich", about, lead)
+
+
+@dataclass(frozen=True)
+class FakeProviders:
+    """One run's providers, in waterfall order."""
+
+    line: Line
+    finders: Sequence[FakeFinder] = ()
+    verifier: FakeVerifier | None = None
+    second_verifier: FakeVerifier | None = None
+    enrichers: Sequence[FakeEnricher] = ()
+    left_out: Sequence[Skipped] = ()
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        return [*self.left_out, *(Skipped(name, why) for name, why in self.line.parked.items())]
+
+    @property
+    def spent(self) -> Money:
+        return self.line.spent
+
+
+@dataclass
+class FakeProviderSource:
+    """`asked` lists every question that left, of all runs; `pause` is how long an answer takes."""
+
+    bills: Bills
+    finders: Sequence[Script[FinderReply]] = ()
+    verifiers: Sequence[Script[VerifierReply]] = ()
+    enrichers: Sequence[Script[EnricherReply]] = ()
+    left_out: Sequence[Skipped] = ()
+    pause: Callable[[], Awaitable[None]] = at_once
+    asked: list[Question] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def open(self, run: Run, books: Books) -> AsyncIterator[FakeProviders]:
+        del books
+        line = Line(run, self.bills, self.pause, self.asked)
+        try:
+            yield self._providers(line)
+        finally:
+            await asyncio.shield(line.drained())
+
+    def _providers(self, line: Line) -> FakeProviders:
+        verifiers = [FakeVerifier(script, line) for script in self.verifiers]
+        return FakeProviders(
+            line,
+            finders=[FakeFinder(script, line) for script in self.finders],
+            verifier=verifiers[0] if verifiers else None,
+            second_verifier=verifiers[1] if len(verifiers) > 1 else None,
+            enrichers=[FakeEnricher(script, line) for script in self.enrichers],
+            left_out=self.left_out,
+        )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from phase3_core.money import ZERO, Money
+from phase3_core.money import ZERO, Money, usd
 from phase3_core.statuses import Reason, Verdict
 
 
@@ -108,7 +108,7 @@ class Price:
         if self.billing is Billing.FREE:
             return ZERO
         if self.billing is Billing.PER_CREDIT and credits_told is not None:
-            return self.per_credit * credits_told
+            return usd(self.per_credit * credits_told)
         if self.billing is Billing.PER_HIT and isinstance(reply, Miss):
             return ZERO
         return self.per_credit

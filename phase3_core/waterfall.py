@@ -174,11 +174,19 @@ def _next_guess(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> G
 
 
 def after_find(progress: Progress, provider: str, reply: Hit | object) -> Progress:
-    """A hit is a new candidate unless its address was already judged for this lead."""
+    """A hit is a new candidate unless its address was already judged for this lead.
+
+    A guess that a finder names too is from then on the finder's, with the verdict that it has.
+    """
     tried = replace(progress, tried=(*progress.tried, provider))
-    if not isinstance(reply, Hit) or progress.judgement_of(reply.email):
+    if not isinstance(reply, Hit):
         return tried
-    return replace(tried, candidates=(*tried.candidates, Candidate(reply.email, provider, reply.confidence)))
+    known = progress.judgement_of(reply.email)
+    if known and known.source != GUESS:
+        return tried
+    others = (candidate for candidate in progress.candidates if candidate is not known)
+    found = known or Candidate(reply.email, provider)
+    return replace(tried, candidates=(*others, replace(found, source=provider, confidence=reply.confidence)))
 
 
 def after_guess(progress: Progress, email: str) -> Progress:

@@ -4,8 +4,8 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
@@ -19,6 +19,7 @@ from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.catalogue import Terms
 from resources.providers.gate import Gate, Limits
 from resources.providers.spec import (
+    TOKEN,
     Answer,
     Operation,
     Pending,
@@ -30,7 +31,9 @@ from resources.providers.spec import (
     Request,
     Response,
     Secrets,
+    Signature,
 )
+from resources.providers.tokens import NoToken, TokenDesk
 
 ATTEMPTS = 4
 LONGEST_WAIT_S = 60.0
@@ -40,6 +43,7 @@ ELSEWHERE_EVERY_S = 0.25
 SECRET_FROM = 6  # characters; anything shorter would redact ordinary words
 RAW_KEPT = 20_000  # characters of a nonsensical answer that are kept
 SAID_KEPT = 300  # characters of a vendor's own words
+UNAUTHORISED = 401
 
 
 Reached = Reply | NoAnswer | Elsewhere
@@ -81,7 +85,8 @@ class Health:
 class ProviderClient:
     """One provider with its key, behind the ledger.
 
-    Identical questions asked at once share one call. Retries happen here and nowhere else.
+    Identical questions asked at once share one call. Retries happen here and nowhere else. Clients that
+    ask one vendor different questions share its `health`, `gate` and `tokens`.
     """
 
     spec: ProviderSpec
@@ -94,15 +99,19 @@ class ProviderClient:
     tally: Tally
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     health: Health = field(default_factory=Health)
+    gate: Gate | None = None
+    tokens: TokenDesk | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._gate = Gate(self.terms.limits, self.clock.monotonic, self.sleep)
+        self._gate = self.gate or Gate(self.terms.limits, self.clock.monotonic, self.sleep)
         self._readings = self._reading_gate()
         self._flying: dict[bytes, asyncio.Future[Reply | NoAnswer]] = {}
-        self._signature = self.spec.sign(self.secrets)
+        self._signature = Signature() if self.tokens else self.spec.sign(self.secrets)
         self._hidden = self._hidden_texts()
         self._doubts: dict[bytes, Money] = {}
         self._resubmitted: set[bytes] = set()
+        self.barred = ""
 
     def _hidden_texts(self) -> list[str]:
         """The secrets, also as an Authorization header encodes them; longest first."""
@@ -113,6 +122,11 @@ class ProviderClient:
     def _reading_gate(self) -> Gate:
         reads = self.terms.limits.reads_per_minute
         return Gate(Limits(per_minute=reads), self.clock.monotonic, self.sleep) if reads else self._gate
+
+    @property
+    def parked(self) -> str:
+        """Why it is left alone, if it is: the vendor as a whole, or this question of it."""
+        return self.health.parked or self.barred
 
     async def ask(self, question: Question) -> Reply | NoAnswer:
         """Never raises for a vendor's misbehaviour; only for the ledger's."""
@@ -174,8 +188,8 @@ class ProviderClient:
         if not await self._gate.enter_at_once():
             if stored := await self.ledger.find(intent):
                 return self._again(stored, operation, request)
-            if self.health.parked:
-                return NoAnswer(Gap.PARKED, self.health.parked)
+            if self.parked:
+                return NoAnswer(Gap.PARKED, self.parked)
             await self._gate.enter()
         try:
             return await self._opened(intent, operation, request)
@@ -183,11 +197,11 @@ class ProviderClient:
             self._gate.leave()
 
     async def _opened(self, intent: Intent, operation: Operation, request: Request) -> Reached:
-        if self.health.parked:
+        if self.parked:
             stored = await self.ledger.find(intent)
             if stored:
                 return self._again(stored, operation, request)
-            return NoAnswer(Gap.PARKED, self.health.parked)
+            return NoAnswer(Gap.PARKED, self.parked)
         match await self.ledger.open(intent):
             case Stored() as stored:
                 return self._again(stored, operation, request)
@@ -202,8 +216,8 @@ class ProviderClient:
         """A stored answer is read anew, so that a better reader serves old answers too."""
         response = Response(stored.http_status, json.dumps(stored.response), request=request)
         match self.spec.problem(response) or _read_stored(operation, response):
-            case Facts() as facts:
-                return replace(facts, at=stored.settled_at)
+            case Facts(fields):
+                return Facts(_plain(dict(fields)), stored.settled_at)
             case Problem(Remedy.BAD_INPUT, detail):
                 return Miss(detail)
             case Problem() | Pending():
@@ -222,6 +236,8 @@ class ProviderClient:
             await self._settle(granted, End.LOST, began, error=str(failure))
             self.health.broke(str(failure))
             raise AskAgain(f"no answer: {failure}") from None
+        except NoToken as refusal:
+            response, answer = refusal.response, refusal.problem
         if isinstance(answer, Problem):
             return await self._problem(granted, response, answer, began)
         if isinstance(answer, Pending):
@@ -229,7 +245,7 @@ class ProviderClient:
             return NoAnswer(Gap.DOWN, "the job is not done yet")
         self.health.breakdowns = 0
         await self._settle_reply(granted, operation, response, answer, began)
-        return replace(answer, at=self.clock.now()) if isinstance(answer, Facts) else answer
+        return Facts(_plain(dict(answer.fields)), self.clock.now()) if isinstance(answer, Facts) else answer
 
     async def _exchange(
         self, granted: Granted, operation: Operation, request: Request
@@ -273,11 +289,23 @@ class ProviderClient:
         return response, Pending(job_id) if passing else problem
 
     async def _send(self, request: Request, timeout_s: float) -> Response:
+        if self.tokens is None:
+            return await self._sent(request, self._signature, timeout_s)
+        token = await self.tokens.token()
+        response = await self._sent(request, self._signed_by(token), timeout_s)
+        if response.status != UNAUTHORISED:
+            return response
+        return await self._sent(request, self._signed_by(await self.tokens.token(refused=token)), timeout_s)
+
+    def _signed_by(self, token: str) -> Signature:
+        return self.spec.sign({**self.secrets, TOKEN: token})
+
+    async def _sent(self, request: Request, signature: Signature, timeout_s: float) -> Response:
         sending = Sending(
             method=request.method,
             url=self.base_url + request.path,
-            query={**request.query, **self._signature.query},
-            headers=self._signature.headers,
+            query={**request.query, **signature.query},
+            headers=signature.headers,
             body=request.body,
             form=request.form,
             timeout_s=timeout_s,
@@ -298,14 +326,21 @@ class ProviderClient:
                 wait_s = min(problem.wait_s or 0.0, LONGEST_WAIT_S)
                 self._gate.hold(wait_s)
                 raise AskAgain(f"rate limited: {said}", wait_s or None)
-            case Remedy.BAD_KEY | Remedy.OUT_OF_CREDITS:
+            case Remedy.BAD_KEY | Remedy.OUT_OF_CREDITS | Remedy.NOT_IN_PLAN:
                 await self._settle(granted, End.REFUSED, began, response, error=said)
-                self.health.parked = f"{problem.remedy.value.replace('_', ' ')}: {said}"
-                return NoAnswer(Gap.PARKED, self.health.parked)
+                self._park(problem.remedy, said)
+                return NoAnswer(Gap.PARKED, self.parked)
             case Remedy.DOWN | Remedy.NONSENSE:
                 await self._settle(granted, End.LOST, began, response, error=said)
                 self.health.broke(said)
                 raise AskAgain(said)
+
+    def _park(self, remedy: Remedy, said: str) -> None:
+        why = f"{remedy.value.replace('_', ' ')}: {said}"
+        if remedy is Remedy.NOT_IN_PLAN:
+            self.barred = why
+        else:
+            self.health.parked = why
 
     async def _settle_reply(
         self, granted: Granted, operation: Operation, response: Response, reply: Reply, began: float
@@ -363,7 +398,8 @@ class ProviderClient:
 
     def _redacted(self, text: str) -> str:
         """A vendor that echoes the key must not bring it into the ledger."""
-        for secret in self._hidden:
+        token = self.tokens.value if self.tokens else ""
+        for secret in [*self._hidden, token] if token else self._hidden:
             text = text.replace(secret, "[secret]")
         return text
 

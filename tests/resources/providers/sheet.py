@@ -25,7 +25,7 @@ DANA = Lead(
 EMAIL = "dana.reyes@acme.example"
 KEY = "key-that-nobody-may-see"
 
-TOMBA = {
+TOMBA: dict[str, Any] = {
     "data": {
         "website_url": "acme.example",
         "accept_all": False,
@@ -47,7 +47,7 @@ TOMBA = {
         "sources": [{"uri": "https://acme.example/team", "still_on_page": True}],
     }
 }
-MURAENA_CONTACT = {
+MURAENA_CONTACT: dict[str, Any] = {
     "first_name": "Dana",
     "last_name": "Reyes",
     "email": EMAIL,
@@ -57,8 +57,8 @@ MURAENA_CONTACT = {
     "company": "Acme Example",
     "linkedin_url": DANA.linkedin_url,
 }
-MURAENA = {"results": [MURAENA_CONTACT]}
-NORBERT_SEARCHING = {
+MURAENA: dict[str, Any] = {"results": [MURAENA_CONTACT]}
+NORBERT_SEARCHING: dict[str, Any] = {
     "id": 5512,
     "name": "Dana Reyes",
     "email": None,
@@ -69,14 +69,14 @@ NORBERT_SEARCHING = {
     "searching": True,
     "status": "N",
 }
-NORBERT = NORBERT_SEARCHING | {
+NORBERT: dict[str, Any] = NORBERT_SEARCHING | {
     "email": {"email": EMAIL, "score": 100},
     "is_new": False,
     "searching": False,
     "messages": [],
     "owner": {},
 }
-NIMBLER = {
+NIMBLER: dict[str, Any] = {
     "contactFirstName": "Dana",
     "contactLastName": "Reyes",
     "contactFullName": "Dana Reyes",
@@ -90,8 +90,8 @@ NIMBLER = {
     "companyDomain": "acme.example",
     "companyEmployees": "51-200",
 }
-ICYPEAS_SUBMITTED = {"success": True, "item": {"_id": "abc123", "status": "NONE"}}
-ICYPEAS = {
+ICYPEAS_SUBMITTED: dict[str, Any] = {"success": True, "item": {"_id": "abc123", "status": "NONE"}}
+ICYPEAS: dict[str, Any] = {
     "success": True,
     "items": [
         {
@@ -123,7 +123,7 @@ ICYPEAS = {
     "sorts": [[], []],
     "total": 1,
 }
-ANYMAILFINDER = {
+ANYMAILFINDER: dict[str, Any] = {
     "credits_charged": 1,
     "email": EMAIL,
     "email_status": "valid",
@@ -132,7 +132,7 @@ ANYMAILFINDER = {
     "person_job_title": "Head of Operations",
     "valid_email": EMAIL,
 }
-FINDYMAIL = {
+FINDYMAIL: dict[str, Any] = {
     "contact": {
         "id": 90210,
         "name": "Dana Reyes",
@@ -144,7 +144,7 @@ FINDYMAIL = {
         "phone_number": None,
     }
 }
-REOON = {
+REOON: dict[str, Any] = {
     "email": EMAIL,
     "status": "safe",
     "overall_score": 98,
@@ -165,7 +165,7 @@ REOON = {
     "mx_records": ["mx1.acme.example"],
     "verification_mode": "power",
 }
-MAILVERIFY = {
+MAILVERIFY: dict[str, Any] = {
     "message": "Email verified",
     "data": {
         "email": EMAIL,

@@ -363,7 +363,7 @@ def test_nimbler_is_asked_by_the_companys_name_never_by_its_domain() -> None:
 
 
 def icypeas_item(**changes: Any) -> dict[str, Any]:
-    return {**ICYPEAS, "items": [ICYPEAS["items"][0] | changes]}  # type: ignore[index]
+    return {**ICYPEAS, "items": [ICYPEAS["items"][0] | changes]}
 
 
 def icypeas_emails(*emails: Any) -> dict[str, Any]:

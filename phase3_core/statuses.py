@@ -43,6 +43,7 @@ ACCEPTED = frozenset({EmailStatus.VALID, EmailStatus.RISKY})
 _STATUS_BY_REASON = {
     Reason.DISPOSABLE: EmailStatus.DISPOSABLE,
     Reason.ROLE_ACCOUNT: EmailStatus.ROLE_BASED,
+    Reason.INBOX_FULL: EmailStatus.UNKNOWN,  # it exists and takes no mail now: not to be sent to
 }
 _STATUS_BY_VERDICT = {
     Verdict.VALID: EmailStatus.VALID,
@@ -54,7 +55,7 @@ _STATUS_BY_VERDICT = {
 
 
 def email_status(verdict: Verdict, reason: Reason = Reason.NONE) -> EmailStatus:
-    """A disposable or role address is named for what it is, whatever the verdict on its mailbox."""
+    """A disposable, role or full address is named for what it is, whatever the verdict on its mailbox."""
     return _STATUS_BY_REASON.get(reason) or _STATUS_BY_VERDICT[verdict]
 
 

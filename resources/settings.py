@@ -37,6 +37,7 @@ class ProviderSettings(Strict):
     per_minute: Rate | None = None
     per_hour: Rate | None = None
     per_day: Annotated[int, Field(gt=0)] | None = None
+    reads_per_minute: Rate | None = None  # of jobs' results
     in_flight: Annotated[int, Field(gt=0)] | None = None
 
 

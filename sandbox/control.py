@@ -246,6 +246,9 @@ def _table(name: str, desk: Desk) -> str:
     lines = [f"[providers.{name}]", f'price_usd = "{desk.vendor.account.price}"']
     gate = desk.vendor.gates.get("default")
     limits = _limits(gate.quota) if gate is not None else {}
+    reads = desk.vendor.gates.get("read")
+    if reads is not None and reads.quota.per_minute is not None:
+        limits["reads_per_minute"] = reads.quota.per_minute
     lines += [f"{limit} = {value}" for limit, value in limits.items()]
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from phase3_core.calls import (
@@ -35,12 +35,13 @@ from resources.http_client import HttpClient, http_client
 from resources.providers.catalogue import CATALOGUE, Row, Terms
 from resources.providers.client import Health, ProviderClient, Tally, Transport
 from resources.providers.enrichers import website
-from resources.providers.gate import Gate
+from resources.providers.gate import Gate, Limits
 from resources.providers.spec import Choice, ProviderSpec, Question
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import SANDBOX_WEB, website_transport
 from resources.settings import ProviderSettings, Settings
 
+OWN_LIMITS = {field.name for field in fields(Limits)}
 LedgerOpener = Callable[[Books, Run], AbstractAsyncContextManager[CallLedger]]
 
 
@@ -280,9 +281,7 @@ def _picked(variable: str, rows: Sequence[Row], environment: Mapping[str, str]) 
 def agreed(terms: Terms, own: ProviderSettings) -> Terms:
     """The catalogue's terms with what the user's own contract says instead."""
     limits = terms.limits
-    given: dict[str, Any] = own.model_dump(
-        include={"per_second", "per_minute", "per_hour", "per_day", "in_flight"}, exclude_none=True
-    )
+    given: dict[str, Any] = own.model_dump(include=OWN_LIMITS, exclude_none=True)
     price = terms.price
     if own.price_usd is not None:
         price = replace(price, per_credit=usd(own.price_usd))

@@ -40,7 +40,8 @@ _PATIENCE = {
 }
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
-
+# Of a campaign that has just come in the planner knows nothing: it would sort all of it for every page.
+_KNOW_THE_LEADS = text("ANALYZE (SKIP_LOCKED) leads")
 _HELD = text("""
 SELECT count(*) FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
@@ -75,7 +76,8 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def open(self, run: Run) -> AsyncIterator[PostgresBooks]:
-        async with self._engine(f"phase3:{run.agent}") as engine, _held(engine, run.campaign_id):
+        async with self._engine(f"phase3:{run.agent}") as engine, _held(engine, run.campaign_id) as holder:
+            await holder.execute(_KNOW_THE_LEADS)
             yield _books(engine, Actor(run.agent, "agent"))
 
     @asynccontextmanager
@@ -124,7 +126,7 @@ def _lock_key(name: bytes) -> int:
 
 
 @asynccontextmanager
-async def _held(engine: AsyncEngine, campaign_id: UUID) -> AsyncIterator[None]:
+async def _held(engine: AsyncEngine, campaign_id: UUID) -> AsyncIterator[AsyncConnection]:
     """On a connection of its own, outside any transaction: one that lasts hours stops vacuum."""
     key = campaign_lock(campaign_id)
     async with engine.connect() as plain:
@@ -132,7 +134,7 @@ async def _held(engine: AsyncEngine, campaign_id: UUID) -> AsyncIterator[None]:
         if not await connection.scalar(select(func.pg_try_advisory_lock(key))):
             raise CampaignBusy(str(campaign_id))
         try:
-            yield
+            yield connection
         finally:
             await _let_go(connection, key)
 

@@ -254,23 +254,17 @@ def _whole(value: Any) -> int | None:
 
 # `replaces`: the new address is written. `keeps`: phase 2's stays, and so does what is said of it.
 _SAVE_EMAILS = text("""
-    WITH result AS (
-        SELECT * FROM jsonb_to_recordset(:rows) AS result (
+    WITH told AS (
+        SELECT result.*, coalesce(btrim(leads.email::text), '') AS address
+        FROM jsonb_to_recordset(:rows) AS result (
             id uuid, email text, status text, provider text, verifier text, confidence integer,
             accepted boolean)
-    ), cost AS (
-        SELECT result.id, sum(cost_usd + unknown_usd) AS usd
-        FROM result JOIN provider_calls ON lead_id = result.id AND agent = :agent
-        GROUP BY result.id
-    ), there AS (
-        SELECT leads.id, coalesce(btrim(leads.email::text), '') AS address FROM leads JOIN result USING (id)
+        JOIN leads ON leads.id = result.id
     ), judged AS (
-        SELECT result.*,
-            coalesce(usd, 0) AS usd,
-            address <> '' AS had,
+        SELECT told.*, address <> '' AS had,
             lower(email) <> lower(address) AND email <> '' AND (accepted OR address = '') AS replaces,
             lower(email) <> lower(address) AND address <> '' AND NOT accepted AS keeps
-        FROM result JOIN there USING (id) LEFT JOIN cost USING (id)
+        FROM told
     )
     UPDATE leads SET
         delivered_email = CASE
@@ -283,7 +277,9 @@ _SAVE_EMAILS = text("""
         email_verifier = CASE WHEN keeps THEN email_verifier ELSE nullif(verifier, '') END,
         email_confidence = CASE WHEN keeps THEN email_confidence ELSE confidence END,
         email_verified_at = now(),
-        email_cost = usd,
+        email_cost = (
+            SELECT coalesce(sum(cost_usd + unknown_usd), 0) FROM provider_calls
+            WHERE lead_id = leads.id AND agent = :agent),
         updated_at = now()
     FROM judged
     WHERE leads.id = judged.id AND campaign_id = :campaign_id
@@ -291,31 +287,24 @@ _SAVE_EMAILS = text("""
 
 # What phase 2 knew of the industry stands; of the rest the newest answer, where there is one.
 _SAVE_ENRICHMENT = text("""
-    WITH result AS (
-        SELECT * FROM jsonb_to_recordset(:rows) AS result (
-            id uuid, status text, data jsonb, company_description text, company_industry text,
-            company_revenue_range text, company_employee_count integer, company_founded_year integer,
-            company_tech_stack jsonb, company_keywords jsonb)
-    ), cost AS (
-        SELECT result.id, sum(cost_usd + unknown_usd) AS usd
-        FROM result JOIN provider_calls ON lead_id = result.id AND agent = :agent
-        GROUP BY result.id
-    ), known AS (
-        SELECT result.*, coalesce(usd, 0) AS usd FROM result LEFT JOIN cost USING (id)
-    )
     UPDATE leads SET
-        company_industry = coalesce(nullif(btrim(leads.company_industry), ''), known.company_industry),
-        company_description = coalesce(known.company_description, leads.company_description),
-        company_revenue_range = coalesce(known.company_revenue_range, leads.company_revenue_range),
-        company_employee_count = coalesce(known.company_employee_count, leads.company_employee_count),
-        company_founded_year = coalesce(known.company_founded_year, leads.company_founded_year),
-        company_tech_stack = coalesce(known.company_tech_stack, leads.company_tech_stack),
-        company_keywords = coalesce(known.company_keywords, leads.company_keywords),
+        company_industry = coalesce(nullif(btrim(leads.company_industry), ''), result.company_industry),
+        company_description = coalesce(result.company_description, leads.company_description),
+        company_revenue_range = coalesce(result.company_revenue_range, leads.company_revenue_range),
+        company_employee_count = coalesce(result.company_employee_count, leads.company_employee_count),
+        company_founded_year = coalesce(result.company_founded_year, leads.company_founded_year),
+        company_tech_stack = coalesce(result.company_tech_stack, leads.company_tech_stack),
+        company_keywords = coalesce(result.company_keywords, leads.company_keywords),
         enrichment_data = coalesce(enrichment_data, '{}') || data,
-        enrichment_status = known.status,
-        enrichment_cost = usd,
+        enrichment_status = result.status,
+        enrichment_cost = (
+            SELECT coalesce(sum(cost_usd + unknown_usd), 0) FROM provider_calls
+            WHERE lead_id = leads.id AND agent = :agent),
         enrichment_completed_at = now(),
         updated_at = now()
-    FROM known
-    WHERE leads.id = known.id AND campaign_id = :campaign_id
+    FROM jsonb_to_recordset(:rows) AS result (
+        id uuid, status text, data jsonb, company_description text, company_industry text,
+        company_revenue_range text, company_employee_count integer, company_founded_year integer,
+        company_tech_stack jsonb, company_keywords jsonb)
+    WHERE leads.id = result.id AND campaign_id = :campaign_id
 """).bindparams(bindparam("rows", type_=JSONB))

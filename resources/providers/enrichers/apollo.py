@@ -62,8 +62,10 @@ def _funding(organization: dict[str, Any]) -> dict[str, Any]:
 
 
 def problem(response: Response) -> Problem | None:
-    """A 401 is plain text; an out-of-credits answer is a 422 that says so."""
+    """A 401 is plain text; out of credits is a 422 that says so; keys may be for some endpoints only."""
     told = text_at(response.body, "error")
+    if text_at(response.body, "error_code") == "API_INACCESSIBLE":
+        return Problem(Remedy.NOT_IN_PLAN, told)
     if response.status == 422 and "credit" in told.lower():
         return Problem(Remedy.OUT_OF_CREDITS, told)
     return by_status(response)

@@ -1,11 +1,27 @@
 """Every provider on one screen, in waterfall order: what it costs, what it allows, how sure we are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from phase3_core.calls import Billing, Price, ReplayClass
 from phase3_core.money import ZERO, usd
-from resources.providers.enrichers import apollo, builtwith, website
+from resources.providers.enrichers import (
+    apollo,
+    apollo_people,
+    brave,
+    builtwith,
+    claude,
+    clearbit,
+    people_data_labs,
+    serper,
+    tavily,
+    website,
+    zoominfo_company,
+    zoominfo_contact,
+    zoominfo_intent,
+    zoominfo_legacy,
+)
 from resources.providers.finders import (
     anymailfinder,
     findymail,
@@ -55,6 +71,11 @@ def _price(amount: str, billing: Billing) -> Price:
     return Price(usd(amount), billing)
 
 
+def _rows(specs: Iterable[ProviderSpec], terms: Terms) -> tuple[Row, ...]:
+    """One vendor's questions under the same terms: they are counted together."""
+    return tuple(Row(spec, terms) for spec in specs)
+
+
 FREE = Price(ZERO, Billing.FREE)
 HIT, CALL, CREDIT = Billing.PER_HIT, Billing.PER_CALL, Billing.PER_CREDIT
 
@@ -90,9 +111,38 @@ CATALOGUE: tuple[Row, ...] = (
         note="price and limits are not published: set yours in the settings")),
     Row(website.SPEC, Terms(FREE, Limits(in_flight=20), ReplayClass.FREE,
         "our own fetch", READ_ON, note="one request a second per host, robots.txt respected")),
+    # One of the four is used: the one that WEB_SEARCH_PROVIDER names, else the first.
+    *_rows(brave.SPECS, Terms(_price("0.005000", CALL), Limits(per_second=50), ReplayClass.PER_CALL,
+        "api-dashboard.search.brave.com/documentation", READ_ON,
+        note="$5 for 1,000 searches; empty answers are billed, failures are not")),
+    *_rows(claude.SPECS, Terms(_price("0.010000", CREDIT), Limits(per_minute=50), ReplayClass.PER_CALL,
+        "docs.claude.com: web search tool, pricing, rate limits", READ_ON,
+        note="for a search as the answer counts them; tokens come on top and are not in the ledger: about "
+        "2,500 for a page of results")),
+    *_rows(serper.SPECS, Terms(_price("0.001000", CREDIT), Limits(per_second=20), ReplayClass.PER_CALL,
+        "serper.dev", READ_ON, note="$50 for 50,000 searches; limits are our own")),
+    *_rows(tavily.SPECS, Terms(_price("0.008000", CREDIT), Limits(per_minute=1000), ReplayClass.PER_CALL,
+        "docs.tavily.com: api-credits, rate-limits", READ_ON,
+        note="pay as you go, a credit for a basic search; a development key allows 100 a minute")),
+    Row(clearbit.SPEC, Terms(_price("0.050000", HIT), Limits(per_minute=600), ReplayClass.ON_HIT,
+        "help.clearbit.com", READ_ON,
+        note="for keys of 2023 and before; by contract, no price is published: set yours in the settings")),
     Row(apollo.SPEC, Terms(_price("0.025000", HIT), Limits(per_minute=1000, in_flight=50), ReplayClass.ON_HIT,
         "docs.apollo.io/reference/rate-limits, /docs/api-pricing", READ_ON,
         note="one credit for an organization that is found")),
+    Row(people_data_labs.SPEC, Terms(_price("0.100000", CREDIT), Limits(per_minute=1000), ReplayClass.ON_HIT,
+        "docs.peopledatalabs.com: usage-limits, create-an-account", READ_ON,
+        note="company plan, $100 for a reported 1,000 records; the answer tells what it cost")),
+    Row(apollo_people.SPEC, Terms(_price("0.025000", HIT), Limits(per_minute=1000, in_flight=50),
+        ReplayClass.ON_HIT,
+        "docs.apollo.io/reference/people-enrichment, /docs/api-pricing", READ_ON,
+        note="one credit for a person who is found; phone numbers, eight more, are never asked for")),
+    *_rows((zoominfo_company.SPEC, zoominfo_contact.SPEC, zoominfo_intent.SPEC, *zoominfo_legacy.SPECS),
+        Terms(_price("0.150000", HIT), Limits(per_second=5, per_hour=10_800, per_day=129_600),
+        ReplayClass.FREE,
+        "docs.zoominfo.com: rate-limits, api-conventions", READ_ON, replay_window=MONTH,
+        note="Builder package; no price is published: set yours in the settings; a record under contract is "
+        "free again; ZOOMINFO_API=legacy for the old API")),
     Row(builtwith.SPEC, Terms(_price("0.049500", CALL), Limits(per_second=10, in_flight=8),
         ReplayClass.PER_CALL,
         "api.builtwith.com/domain-api; builtwith.com/plans", READ_ON,

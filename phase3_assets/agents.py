@@ -3,8 +3,9 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import current_thread, main_thread
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -46,40 +47,65 @@ def run_agent(
     use_case: Callable[[Run, Surroundings], Coroutine[Any, Any, Result]],
 ) -> Result:
     """Runs the use case in a loop of its own; a cancelled run settles what is in flight before it ends."""
+    stop = Stop()
 
     async def working() -> Result:
         around = Surroundings(policy, SystemClock(), Observations(context))
         run = Run(context.run.run_id, UUID(campaign_key(context.partition_key)), agent)
-        with _cancelling(asyncio.current_task()):
+        with stop.listening():
             return await use_case(run, around)
 
     with told_to_dagster():
         try:
             return asyncio.run(working())
         except asyncio.CancelledError:
+            if stop.wished:
+                _note_wish(context)
             raise dg.DagsterExecutionInterruptedError from None
 
 
-@contextmanager
-def _cancelling(task: asyncio.Task[Any] | None) -> Iterator[None]:
-    """A signal cancels the use case alone: calls in flight are left to finish and be recorded.
+@dataclass
+class Stop:
+    """A signal cancels the use case alone, so that calls in flight are left to finish and be recorded.
 
-    Dagster's own handler would stop the loop and cancel everything at once.
+    Dagster's own handler would stop the loop and cancel everything at once. The first signal counts;
+    later ones change nothing: what is in flight has a deadline of its own.
     """
-    loop = asyncio.get_running_loop()
-    caught = []
-    if task is not None:
-        with suppress(RuntimeError, ValueError):  # signals reach the main thread alone
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before = signal.getsignal(number)
-                loop.add_signal_handler(number, task.cancel)
-                caught.append((number, before))
-    try:
-        yield
-    finally:
-        for number, before in caught:
-            loop.remove_signal_handler(number)
-            signal.signal(number, before)
+
+    signals: list[int] = field(default_factory=list)
+
+    @property
+    def wished(self) -> bool:
+        """Somebody's wish: Ctrl-C, or terminate in the UI. A SIGTERM is a machine that shuts down."""
+        return signal.SIGINT in self.signals[:1]
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        if current_thread() is not main_thread():  # signals reach the main thread alone
+            yield
+            return
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            loop.add_signal_handler(number, self._hear, number, task)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+
+    def _hear(self, number: int, task: asyncio.Task[Any] | None) -> None:
+        if task is not None and not self.signals:
+            task.cancel()
+        self.signals.append(number)
+
+
+def _note_wish(context: dg.AssetExecutionContext) -> None:
+    """Ctrl-C ends a run CANCELED, as terminating it in the UI does; Dagster would file it as a crash."""
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run is not None and run.status is dg.DagsterRunStatus.STARTED:
+        context.instance.report_run_canceling(run)
 
 
 def reading(work: Callable[[], Awaitable[Result]]) -> Result:

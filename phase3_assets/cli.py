@@ -5,8 +5,9 @@ Dagster is imported only by the commands that need it.
 """
 
 import json
+import shlex
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -141,16 +142,15 @@ def sandbox(
         "--latency-ms",
         str(latency_ms),
     )
-    with workplace.sandbox(*options) as running:
-        note = workplace.note_sandbox(running.url)
+    from phase3_assets import vendor_sandbox
+
+    with vendor_sandbox.started(*options) as running, vendor_sandbox.noted(running):
         settings = running.settings_file(workplace.state_dir())
         for variable, value in {**running.variables, "PHASE3_SETTINGS": str(settings)}.items():
-            print(f"export {variable}={value}", flush=True)
+            print(f"export {variable}={shlex.quote(value)}", flush=True)
         tell(f"The sandbox answers at {running.url}; `phase3 run --sandbox` uses it. Ctrl-C ends it.")
-        try:
+        with suppress(KeyboardInterrupt):
             running.wait()
-        finally:
-            note.unlink(missing_ok=True)
 
 
 @db.command()
@@ -165,9 +165,9 @@ def upgrade() -> None:
 
 def in_sandbox() -> Any:
     """Keys, base URLs and settings of the sandbox, for as long as the command runs."""
-    from phase3_assets.demo import pointed_at
+    from phase3_assets import vendor_sandbox
 
-    return pointed_at(workplace.sandbox_at_hand())
+    return vendor_sandbox.pointed_at(vendor_sandbox.at_hand())
 
 
 def show(outcome: dict[str, Any], *, as_json: bool) -> None:

@@ -1,12 +1,12 @@
 """`phase3 import`: a CSV file becomes a campaign, all good rows or none."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
 from phase3_core.errors import BadInput
-from resources.lead_csv import read_leads
+from resources.lead_csv import Problem, read_leads
 from resources.postgres.campaigns import CampaignImport
 from resources.postgres.database import PostgresDatabase
 
@@ -24,8 +24,14 @@ def import_file(url: str, file: Path, name: str, tell: Callable[[str], None]) ->
             return await CampaignImport(books.engine).create(name.strip(), leads.rows)
 
     campaign_id = asyncio.run(importing())
-    for problem in leads.problems[:MOST_PROBLEMS_TOLD]:
-        tell(f"{file}:{problem.line}: {problem.column}: {problem.message}")
-    if more := len(leads.problems) - MOST_PROBLEMS_TOLD:
-        tell(f"and {more:,} more bad rows" if more > 0 else "")
+    for line in _told(file, leads.problems):
+        tell(line)
     return campaign_id
+
+
+def _told(file: Path, problems: Sequence[Problem]) -> Iterator[str]:
+    for problem in problems[:MOST_PROBLEMS_TOLD]:
+        column = f"{problem.column}: " if problem.column else ""
+        yield f"{file}:{problem.line}: {column}{problem.message}"
+    if len(problems) > MOST_PROBLEMS_TOLD:
+        yield f"and {len(problems) - MOST_PROBLEMS_TOLD:,} more bad rows"

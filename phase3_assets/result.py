@@ -26,9 +26,14 @@ def recorded_durations(instance: dg.DagsterInstance, campaign_id: str) -> dict[A
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[campaign_id])
         for record in instance.fetch_materializations(wanted, limit=1).records:
             if record.asset_materialization:
-                seconds = record.asset_materialization.metadata["duration_s"].value
-                durations[agent] = float(seconds) if isinstance(seconds, int | float) else 0.0
+                durations[agent] = _seconds(record.asset_materialization.metadata.get("duration_s"))
     return durations
+
+
+def _seconds(told: dg.MetadataValue[Any] | None) -> float:
+    """Zero for a materialization that somebody reported by hand."""
+    seconds = told.value if told else None
+    return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
 def phase3_result(
@@ -38,7 +43,10 @@ def phase3_result(
     durations: Mapping[Agent, float],
     approval: ApprovalStatus | None,
 ) -> dict[str, Any]:
-    """`status` is pending_approval, completed, stopped, failed or running; amounts are USD, six places."""
+    """Amounts are USD, six places.
+
+    `status` is not_started, running, stopped, failed, pending_approval or completed.
+    """
     agents = [agent for agent in Agent if agent in durations]
     return {
         "phase": 3,
@@ -80,6 +88,7 @@ def as_number(amount: Money) -> float:
 
 
 _STATUS = {
+    CampaignStatus.IMPORT_COMPLETE: "not_started",
     CampaignStatus.STOPPED: "stopped",
     CampaignStatus.FAILED: "failed",
     CampaignStatus.APPROVED: "completed",

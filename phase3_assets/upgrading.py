@@ -4,7 +4,7 @@ import os
 
 from sqlalchemy import create_engine, text
 
-from phase3_assets.developing import make_tables_once
+from phase3_assets.instance import make_tables_once
 from phase3_assets.workplace import DAGSTER_SCHEMA, DAGSTER_URL, with_schema
 from resources.postgres.database import driver_url, upgrade
 

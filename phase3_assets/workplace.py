@@ -1,19 +1,13 @@
-"""Where the command line works: the state directory, the database, Dagster's instance, the sandbox.
+"""Where the command line works: the state directory, the database, Dagster's home.
 
 `DATABASE_URL` set: that server, which only `phase3 db upgrade` changes. Unset: an embedded PostgreSQL,
-started for as long as the command runs and upgraded by itself.
+running while any command does, and upgraded by itself.
 """
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
-from urllib.request import urlopen
 
 from phase3_core.errors import OutsideFailure
 
@@ -22,8 +16,8 @@ DATABASE_URL = "DATABASE_URL"
 DAGSTER_URL = "PHASE3_DAGSTER_PG_URL"
 DAGSTER_HOME = "DAGSTER_HOME"
 DAGSTER_SCHEMA = "dagster"
-SANDBOX_START_S = 60.0
-SANDBOX_NOTE = "sandbox.url"
+
+Tell = Callable[[str], None]
 
 
 def project_root() -> Path:
@@ -60,103 +54,36 @@ def environment(**values: str) -> Iterator[None]:
 
 
 @contextmanager
-def database(tell: Callable[[str], None]) -> Iterator[str]:
+def database(tell: Tell) -> Iterator[str]:
     """The URL of a database that is there; `tell` gets a sentence where something is worth saying."""
-    state = str(state_dir())
-    own = os.environ.get(DATABASE_URL)
-    if own:
-        with environment(**{STATE_DIR: state, **_dagster_on(own)}):
-            yield own
+    if url := os.environ.get(DATABASE_URL):
+        with _wired(url, os.environ.get(DAGSTER_URL) or with_schema(url, DAGSTER_SCHEMA)):
+            yield url
         return
-    from resources.postgres import embedded  # noqa: PLC0415 - an own server needs none of it
-    from resources.postgres.database import upgrade  # noqa: PLC0415
+    from phase3_assets.embedded import attended  # noqa: PLC0415 - an own server needs none of it
 
-    with embedded.running(Path(state) / "postgres") as server:
-        if server.note:
-            tell(server.note)
-        upgrade(server.uri)
-        dagster = server.database_uri(embedded.DAGSTER_DATABASE)
-        home = os.environ.get(DAGSTER_HOME) or str(project_root())
-        with environment(
-            **{STATE_DIR: state, DATABASE_URL: server.uri, DAGSTER_URL: dagster, DAGSTER_HOME: home}
-        ):
-            yield server.uri
+    with attended(state_dir() / "postgres", tell) as (url, dagster), _wired(url, dagster):
+        yield url
 
 
-def _dagster_on(url: str) -> Mapping[str, str]:
-    """On an own server Dagster's tables go to a schema of their own, unless told where."""
-    return {
-        DAGSTER_URL: os.environ.get(DAGSTER_URL) or with_schema(url, DAGSTER_SCHEMA),
-        DAGSTER_HOME: os.environ.get(DAGSTER_HOME) or str(project_root()),
-    }
+@contextmanager
+def _wired(url: str, dagster: str) -> Iterator[None]:
+    """What dagster.yaml and our resources read, here and in every child."""
+    home = os.environ.get(DAGSTER_HOME) or str(project_root())
+    variables = {STATE_DIR: str(state_dir()), DATABASE_URL: url, DAGSTER_URL: dagster, DAGSTER_HOME: home}
+    with environment(**variables):
+        yield
 
 
 def with_schema(url: str, schema: str) -> str:
-    """The same database with another search path, in a form that libpq and SQLAlchemy both read."""
-    parts = urlsplit(url)
-    option = f"options={quote(f'-csearch_path={schema}')}"
-    query = f"{parts.query}&{option}" if parts.query else option
-    return urlunsplit(("postgresql", parts.netloc, parts.path, query, ""))
+    """The same database with another search path, in a form that libpq and SQLAlchemy both read.
 
+    Raises BadInput for what is no database address.
+    """
+    from resources.postgres.database import driver_url  # noqa: PLC0415 - `--help` does without SQLAlchemy
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """A running sandbox. `variables` are keys and base URLs of every vendor it stands in for."""
-
-    url: str
-    variables: Mapping[str, str]
-    wait: Callable[[], object] = lambda: None
-
-    def text(self, path: str) -> str:
-        """A page of its control plane."""
-        with urlopen(f"{self.url}/_sandbox/{path}", timeout=60) as page:  # noqa: S310 - loopback, our own child
-            return str(page.read().decode())
-
-    def settings_file(self, directory: Path) -> Path:
-        """The prices and limits of its accounts, as a user would write down those of a contract."""
-        path = directory / "sandbox.toml"
-        path.write_text(self.text("settings.toml"), encoding="utf-8")
-        return path
-
-
-@contextmanager
-def sandbox(*options: str) -> Iterator[Sandbox]:
-    """The vendors' stand-in as a child process on loopback; it ends with us."""
-    command = [sys.executable, "-m", "sandbox", "--stop-with-parent", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=project_root()) as child:
-        try:
-            line = child.stdout.readline() if child.stdout else ""
-            if not line:
-                raise OutsideFailure("The sandbox did not start; its own words stand above.")
-            yield replace(attach(json.loads(line)["url"]), wait=child.wait)
-        finally:
-            child.terminate()
-
-
-def attach(url: str) -> Sandbox:
-    """A sandbox that somebody else started; raises OutsideFailure when nobody answers there."""
-    try:
-        with urlopen(f"{url}/_sandbox/env", timeout=SANDBOX_START_S) as page:  # noqa: S310 - loopback
-            return Sandbox(url, json.loads(page.read()))
-    except OSError:
-        raise OutsideFailure(f"No sandbox answers at {url}. `phase3 sandbox` starts one.") from None
-
-
-def note_sandbox(url: str) -> Path:
-    """Where `phase3 run --sandbox` finds a sandbox that is already running."""
-    note = state_dir() / SANDBOX_NOTE
-    note.write_text(url, encoding="utf-8")
-    return note
-
-
-@contextmanager
-def sandbox_at_hand(*options: str) -> Iterator[Sandbox]:
-    """The sandbox that is running already, else one for as long as the body runs."""
-    running: Sandbox | None = None
-    with suppress(OutsideFailure, FileNotFoundError):
-        running = attach((state_dir() / SANDBOX_NOTE).read_text(encoding="utf-8").strip())
-    if running is not None:
-        yield running
-        return
-    with sandbox(*options) as started:
-        yield started
+    place = driver_url(url).set(drivername="postgresql")
+    options = f"{place.query.get('options', '')} -csearch_path={schema}".strip()
+    wanted = place.update_query_dict({"options": options}).render_as_string(hide_password=False)
+    address, _, query = wanted.partition("?")
+    return f"{address}?{query.replace('+', '%20')}"  # libpq takes a plus for a plus

@@ -1,0 +1,53 @@
+"""The embedded PostgreSQL as several commands at once use it: the last one out stops it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from phase3_core.errors import OutsideFailure
+from resources.postgres import embedded
+from resources.postgres.database import upgrade
+
+LINGERING_S = 1.0  # how long closed connections of our own may still be counted by the server
+OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
+
+
+@contextmanager
+def attended(directory: Path, tell: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """URLs of our database, upgraded, and of Dagster's; raises OutsideFailure where none can be had.
+
+    An idle connection tells the other commands that somebody is here.
+    """
+    server = _started(directory)
+    if server.note:
+        tell(server.note)
+    with psycopg.connect(server.uri, autocommit=True) as presence:
+        try:
+            upgrade(server.uri)
+            yield server.uri, server.database_uri(embedded.DAGSTER_DATABASE)
+        finally:
+            if _alone(presence):
+                (server if server.supervised else _started(directory)).stop()
+
+
+def _started(directory: Path) -> embedded.EmbeddedPostgres:
+    try:
+        return embedded.start(directory)
+    except embedded.EmbeddedPostgresError as failure:
+        raise OutsideFailure(str(failure)) from None
+
+
+def _alone(presence: psycopg.Connection) -> bool:
+    """False as well where the server is gone: then there is nothing to stop."""
+    patience = time.monotonic() + LINGERING_S
+    try:
+        while others := presence.execute(OTHERS).fetchone():
+            if others == (0,) or time.monotonic() > patience:
+                return others == (0,)
+            time.sleep(0.05)
+    except psycopg.Error:
+        pass
+    return False

@@ -1,0 +1,64 @@
+"""Dagster's own records, opened with words for what can go wrong."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import dagster as dg
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import SQLAlchemyError
+
+from phase3_assets.looking import look
+from phase3_assets.workplace import DAGSTER_URL
+from phase3_core.errors import CampaignBusy, OutsideFailure
+
+UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.NOT_STARTED]
+BETWEEN_ASSETS_S = 3.0  # a live run lets go of its campaign for less than this
+LOOK_EVERY_S = 0.25
+
+
+@contextmanager
+def opened() -> Iterator[dg.DagsterInstance]:
+    """The instance that DAGSTER_HOME describes; raises OutsideFailure where it cannot be had."""
+    logging.disable(logging.WARNING)  # it tries for twelve seconds and tells of every try
+    try:
+        instance = dg.DagsterInstance.get()
+    except (DagsterPostgresException, SQLAlchemyError) as failure:
+        raise OutsideFailure(
+            f"Dagster's records cannot be opened ({type(failure).__name__}). Check {DAGSTER_URL}, "
+            "or unset it to keep them beside the campaigns; `phase3 db upgrade` makes their schema."
+        ) from None
+    finally:
+        logging.disable(logging.NOTSET)
+    with instance:
+        yield instance
+
+
+def make_tables_once() -> None:
+    """Before several processes start: a parallel first start has made Dagster's tables twice."""
+    with opened() as instance:
+        instance.get_runs(limit=1)
+
+
+def end_dead_runs(url: str, instance: dg.DagsterInstance, campaign_id: UUID) -> None:
+    """A run whose process was killed is still STARTED; the campaign's lock, when free, proves it dead."""
+    tags = {"dagster/partition": str(campaign_id)}
+    unfinished = instance.get_runs(filters=dg.RunsFilter(tags=tags, statuses=UNFINISHED))
+    if not unfinished:
+        return
+    if _at_work(url, campaign_id):
+        raise CampaignBusy(str(campaign_id))
+    for run in unfinished:
+        instance.report_run_failed(run, "Its process is gone; a later run resumes the campaign.")
+
+
+def _at_work(url: str, campaign_id: UUID) -> bool:
+    """Looked at for a while: a run that starts, or goes from one asset to the next, holds no lock."""
+    patience = time.monotonic() + BETWEEN_ASSETS_S
+    while not look(url, lambda books: books.is_held(campaign_id)):
+        if time.monotonic() > patience:
+            return False
+        time.sleep(LOOK_EVERY_S)
+    return True

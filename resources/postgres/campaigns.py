@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Insert,
     Row,
     Select,
+    Subquery,
     Text,
     Update,
     case,
@@ -416,24 +418,7 @@ def _listed(rows: Sequence[Row[Any]]) -> str:
 
 
 def _overview() -> Select[Any]:
-    people = (
-        select(
-            leads.c.campaign_id,
-            func.count().label("leads"),
-            func.count().filter(_FOUND).label("found"),
-            func.count().filter(ACCEPTABLE).label("accepted"),
-            func.count().filter(_ENRICHED).label("enriched"),
-            func.count().filter(ACCEPTABLE, _ENRICHED).label("ready"),
-        )
-        .where(OURS)
-        .group_by(leads.c.campaign_id)
-        .subquery()
-    )
-    money = (
-        select(provider_calls.c.campaign_id, func.sum(_BOOKED).label("spent"))
-        .group_by(provider_calls.c.campaign_id)
-        .subquery()
-    )
+    people, money = _people(), _money()
     return (
         select(
             campaigns.c.id,
@@ -450,6 +435,28 @@ def _overview() -> Select[Any]:
     )
 
 
+def _people() -> Subquery:
+    return (
+        select(
+            leads.c.campaign_id,
+            func.count().label("leads"),
+            func.count().filter(_FOUND).label("found"),
+            func.count().filter(ACCEPTABLE).label("accepted"),
+            func.count().filter(_ENRICHED).label("enriched"),
+            func.count().filter(ACCEPTABLE, _ENRICHED).label("ready"),
+        )
+        .where(OURS)
+        .group_by(leads.c.campaign_id)
+        .subquery()
+    )
+
+
+def _money() -> Subquery:
+    calls = provider_calls.c
+    by_campaign = select(calls.campaign_id, func.sum(_BOOKED).label("spent")).group_by(calls.campaign_id)
+    return by_campaign.subquery()
+
+
 class CampaignImport:
     """What phase 2 does for those who come with a file: a campaign and its leads, all or nothing."""
 
@@ -462,18 +469,24 @@ class CampaignImport:
         Raises BadInput where there is no row, or one that the table refuses.
         """
         campaign_id = uuid4()
-        try:
-            async with self._engine.begin() as connection:
-                await connection.execute(_arrival(campaign_id, name))
-                await _copy(connection, (_cells(campaign_id, row) for row in rows))
-                if not (await connection.execute(_census(campaign_id))).rowcount:
-                    raise BadInput("There are no leads to import.")
-        except (DBAPIError, DataError, IntegrityError) as error:
-            cause = getattr(error, "orig", error)
-            if not isinstance(cause, DataError | IntegrityError):
-                raise
-            raise BadInput(f"Nothing was imported: {str(cause).partition(chr(10))[0]}.") from error
+        async with _refusals_told(), self._engine.begin() as connection:
+            await connection.execute(_arrival(campaign_id, name))
+            await _copy(connection, (_cells(campaign_id, row) for row in rows))
+            if not (await connection.execute(_census(campaign_id))).rowcount:
+                raise BadInput("There are no leads to import.")
         return campaign_id
+
+
+@asynccontextmanager
+async def _refusals_told() -> AsyncIterator[None]:
+    """COPY raises the driver's errors, the other statements SQLAlchemy's."""
+    try:
+        yield
+    except (DBAPIError, DataError, IntegrityError) as error:
+        cause = getattr(error, "orig", error)
+        if not isinstance(cause, DataError | IntegrityError):
+            raise
+        raise BadInput(f"Nothing was imported: {str(cause).splitlines()[0]}.") from error
 
 
 def _arrival(campaign_id: UUID, name: str) -> Insert:

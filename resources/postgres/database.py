@@ -39,10 +39,9 @@ _PATIENCE = {
     "tcp_user_timeout": 60_000,
 }
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-
 # Of a campaign that has just come in the planner knows nothing: it would sort all of it for every page.
 _KNOW_THE_LEADS = text("ANALYZE (SKIP_LOCKED) leads")
-_HELD = text("""
+_IS_HELD = text("""
 SELECT count(*) FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -63,7 +62,7 @@ class PostgresBooks:
     async def is_held(self, campaign_id: UUID) -> bool:
         """Whether a live run works on the campaign."""
         async with self.engine.connect() as connection:
-            return bool(await connection.scalar(_HELD, {"key": campaign_lock(campaign_id)}))
+            return bool(await connection.scalar(_IS_HELD, {"key": campaign_lock(campaign_id)}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,6 @@ _BROUGHT = case(  # phase 2's address stands in `email` until an accepted one ta
     (func.coalesce(leads.c.email_provider, DELIVERED) == DELIVERED, _ADDRESS),
     else_=func.coalesce(leads.c.delivered_email, ""),
 )
-
-
 _COST = func.coalesce(leads.c.email_cost, 0) + func.coalesce(leads.c.enrichment_cost, 0)
 _SHOWN = (
     "first_name",

@@ -1,22 +1,33 @@
 """The call ledger on PostgreSQL: one row a call, intents and outcomes written by group commit.
 
 All times are the database's. A row belongs to whoever's INSERT or UPDATE won, so two processes never
-both make a call. Rows move right: intent -> settled, or intent -> unknown -> (once more, if its replay
-class allows) intent.
+both make a call; `attempt` tells whose outcome arrives. Rows move
+
+    intent -> settled        answered, or refused with nothing in doubt
+    intent -> unknown        the attempt was lost, or refused while an earlier one is in doubt
+    unknown -> intent        asked again, if the replay class allows; so are refused calls
+    unknown -> settled       the lost answer came after all; so for an intent whose predecessor answers
+
+and an answer never changes any more. The bill is `cost_usd`, plus `reserved_usd` while the row is an
+intent, plus `unknown_usd`: the ceilings of the lost attempts whose outcome nobody knows. A job that the
+vendor has taken is one attempt, however often its result is read. Who asks last owns the row's money.
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Row, TextClause, text
-from sqlalchemy.exc import DBAPIError
+import psycopg
+from psycopg.rows import class_row, tuple_row
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from phase3_core.calls import AfterLoss, LostCall, after_loss
+from phase3_core.calls import AfterLoss, LostCall, ReplayClass, after_loss
 from phase3_core.ledger import (
     Elsewhere,
     End,
@@ -28,282 +39,432 @@ from phase3_core.ledger import (
     Withheld,
     key,
 )
+from phase3_core.money import Money
 from phase3_core.ports import Run
+from resources.postgres.database import json_text
 from resources.postgres.group_commit import GroupCommit
 
 FIRST_EPOCH = 0
 LAST_EPOCH = 2**32 - 1
 
-INTEND = text("""
+INTEND = """
 INSERT INTO provider_calls (key, provider, operation, request, state, reserved_usd, lead_id,
                             campaign_id, agent, run_id, created_at, asked_at, lost_after)
 SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id,
-       :campaign_id, :agent, :run_id, now(), now(), now() + make_interval(secs => q.deadline_s)
-FROM unnest(CAST(:key AS bytea[]), CAST(:provider AS text[]), CAST(:operation AS text[]),
-            CAST(:request AS text[]), CAST(:reserved AS numeric[]), CAST(:lead_id AS uuid[]),
-            CAST(:deadline_s AS float8[]))
+       %(campaign_id)s, %(agent)s, %(run_id)s, now(), now(), now() + make_interval(secs => q.deadline_s)
+FROM unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
+            %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[])
      AS q(key, provider, operation, request, reserved, lead_id, deadline_s)
-ORDER BY q.key
+ORDER BY q.key  -- two processes with the same questions wait for one another in one order
 ON CONFLICT (key) DO NOTHING
 RETURNING key
-""")
+"""
 
-NEWEST = text("""
+NEWEST = """
 SELECT q.place, c.key, c.state, c.outcome, c.attempt, c.losses, c.job_id, c.run_id, c.campaign_id,
        c.http_status, c.response, c.asked_at, c.settled_at, now() AS now,
        coalesce(c.expires_at > now(), false) AS fresh, coalesce(c.lost_after < now(), true) AS overdue
-FROM unnest(CAST(:first AS bytea[]), CAST(:last AS bytea[])) WITH ORDINALITY AS q(first, last, place)
+FROM unnest(%(first)b::bytea[], %(last)b::bytea[]) WITH ORDINALITY AS q(first, last, place)
 CROSS JOIN LATERAL (
     SELECT * FROM provider_calls WHERE key BETWEEN q.first AND q.last ORDER BY key DESC LIMIT 1
 ) AS c
-""")
+"""
 
 # Only the caller that saw the row as it still is gets it: attempt and state are the fencing token.
-ASK_AGAIN = text("""
-UPDATE provider_calls
-SET state = 'intent', attempt = attempt + 1, run_id = :run_id, asked_at = now(),
-    lost_after = now() + make_interval(secs => :deadline_s), reserved_usd = :reserved,
-    losses = losses + :newly_lost,
-    unknown_usd = unknown_usd + CASE WHEN :newly_lost = 1 THEN reserved_usd ELSE 0 END
-WHERE key = :key AND attempt = :attempt AND state = :state
-RETURNING key
-""")
-
-BOOK_AS_LOST = text("""
-UPDATE provider_calls
-SET state = 'unknown', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd, reserved_usd = 0
-WHERE key = :key AND attempt = :attempt AND state = 'intent'
-""")
-
-NOTE_JOB = text("UPDATE provider_calls SET job_id = :job_id WHERE key = :key")
-
-SETTLE = text("""
+# `booked` is 1 where an intent turns out lost, -1 where a job in doubt is in flight again. The free
+# window runs from the first attempt in doubt, so that one keeps its time.
+CLAIM = """
 UPDATE provider_calls AS c
-SET state = CASE WHEN q.lost THEN 'unknown' ELSE 'settled' END,
-    outcome = q.told, cost_usd = c.cost_usd + q.cost,
-    unknown_usd = CASE WHEN q.lost THEN c.unknown_usd + c.reserved_usd
-                       WHEN q.ends_doubt THEN 0 ELSE c.unknown_usd END,
-    reserved_usd = CASE WHEN q.lost THEN 0 ELSE c.reserved_usd END,
-    losses = c.losses + q.lost::int, http_status = q.http_status, response = q.response::jsonb,
-    error = q.error, response_time_ms = q.took_ms, settled_at = now(),
-    expires_at = CASE WHEN q.reusable THEN now() + make_interval(secs => :ttl_s) END
-FROM unnest(CAST(:key AS bytea[]), CAST(:lost AS bool[]), CAST(:reusable AS bool[]),
-            CAST(:ends_doubt AS bool[]), CAST(:told AS text[]), CAST(:cost AS numeric[]),
-            CAST(:http_status AS int[]), CAST(:response AS text[]), CAST(:error AS text[]),
-            CAST(:took_ms AS int[]))
-     AS q(key, lost, reusable, ends_doubt, told, cost, http_status, response, error, took_ms)
-WHERE c.key = q.key AND c.state <> 'settled'
-""")
+SET state = 'intent', attempt = c.attempt + 1, lead_id = q.lead_id,
+    campaign_id = %(campaign_id)s, agent = %(agent)s, run_id = %(run_id)s,
+    asked_at = CASE WHEN c.losses + q.booked > 0 THEN c.asked_at ELSE now() END,
+    lost_after = now() + make_interval(secs => q.deadline_s),
+    losses = greatest(c.losses + q.booked, 0),
+    unknown_usd = greatest(c.unknown_usd + q.booked * c.reserved_usd, 0),
+    reserved_usd = CASE WHEN c.job_id IS NULL THEN q.reserved ELSE c.reserved_usd END
+FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(state)b::text[], %(booked)b::int[],
+            %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[])
+     AS q(key, attempt, state, booked, reserved, lead_id, deadline_s)
+WHERE c.key = q.key AND c.attempt = q.attempt AND c.state = q.state
+RETURNING c.key
+"""
+
+BOOK_AS_LOST = """
+UPDATE provider_calls
+SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd
+WHERE key = %(key)s AND attempt = %(attempt)s AND state = 'intent'
+"""
+
+NOTE_JOB = """
+UPDATE provider_calls SET job_id = %(job_id)s
+WHERE key = %(key)s AND attempt = coalesce(%(attempt)s::int, attempt) AND state <> 'settled'
+"""
+
+ANSWER = {
+    "outcome": "q.told",
+    "http_status": "q.http_status",
+    "response": "q.response::jsonb",
+    "error": "q.error",
+    "response_time_ms": "q.took_ms",
+    "settled_at": "now()",
+    "expires_at": "CASE WHEN q.answered THEN now() + make_interval(secs => %(ttl_s)s) END",
+}
+
+OUTCOMES = """
+FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(reserved)b::numeric[], %(lost)b::bool[],
+            %(answered)b::bool[], %(ends_doubt)b::bool[], %(told)b::text[], %(cost)b::numeric[],
+            %(http_status)b::int[], %(response)b::text[], %(error)b::text[], %(took_ms)b::int[])
+     WITH ORDINALITY AS q(key, attempt, reserved, lost, answered, ends_doubt, told, cost,
+                          http_status, response, error, took_ms, place)
+WHERE c.key = q.key
+"""
+
+# A job whose reading was refused is still the vendor's to bill: to be read again.
+SETTLE = f"""
+UPDATE provider_calls AS c
+SET state = CASE WHEN q.answered THEN 'settled'
+                 WHEN q.lost OR c.job_id IS NOT NULL OR c.losses > 0 THEN 'unknown'
+                 ELSE 'settled' END,
+    cost_usd = c.cost_usd + q.cost,
+    unknown_usd = CASE WHEN q.ends_doubt THEN 0
+                       WHEN q.lost OR (c.job_id IS NOT NULL AND NOT q.answered)
+                       THEN c.unknown_usd + c.reserved_usd
+                       ELSE c.unknown_usd END,
+    losses = c.losses + (q.lost OR (c.job_id IS NOT NULL AND NOT q.answered))::int,
+    {", ".join(f"{name} = {value}" for name, value in ANSWER.items())}
+{OUTCOMES} AND c.state = 'intent' AND c.attempt = coalesce(q.attempt, c.attempt)
+RETURNING q.place
+"""  # noqa: S608 - made of constants
+
+# The attempt had been taken for lost, and its ceiling booked: now its cost is known. If its successor is
+# still out, the row is settled under it, and that one's ceiling is booked until it arrives as late as this.
+# What free replays and readings of one job cost is one charge, whoever brings the answer.
+SETTLE_LATE = f"""
+UPDATE provider_calls AS c
+SET state = CASE WHEN q.answered THEN 'settled'
+                 WHEN c.state = 'unknown' AND c.losses <= 1 THEN 'settled'
+                 ELSE c.state END,
+    cost_usd = CASE WHEN q.ends_doubt OR c.job_id IS NOT NULL THEN greatest(c.cost_usd, q.cost)
+                    ELSE c.cost_usd + q.cost END,
+    unknown_usd = CASE WHEN q.ends_doubt THEN 0 ELSE greatest(c.unknown_usd
+        - CASE WHEN c.job_id IS NULL OR c.state = 'unknown'
+               THEN coalesce(q.reserved, c.reserved_usd) ELSE 0 END, 0)
+        + CASE WHEN q.answered AND c.state = 'intent' AND c.job_id IS NULL
+               THEN c.reserved_usd ELSE 0 END END,
+    losses = greatest(c.losses - 1, 0),
+    {
+    ", ".join(
+        f"{name} = CASE WHEN q.answered AND (c.state <> 'settled' OR c.outcome = 'error')"
+        f" THEN {value} ELSE c.{name} END"
+        for name, value in ANSWER.items()
+    )
+}
+{OUTCOMES} AND (q.answered OR c.job_id IS NULL)
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """An intent for one freshness epoch of its question."""
+class Row:
+    """The newest epoch of a question, as the database sees it now."""
 
-    intent: Intent
-    number: int
+    place: int
+    key: bytes
+    state: str
+    outcome: str | None
+    attempt: int
+    losses: int
+    job_id: str | None
+    run_id: str | None
+    campaign_id: UUID | None
+    http_status: int | None
+    response: Any
+    asked_at: datetime
+    settled_at: datetime
+    now: datetime
+    fresh: bool
+    overdue: bool
 
     @property
-    def key(self) -> bytes:
-        return key(self.intent.question, self.number)
+    def answered(self) -> bool:
+        return self.state == "settled" and self.outcome not in {None, "error"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """An intent under its key: the `attempt`-th. `state` is the row's before, `booked` as in CLAIM."""
+
+    intent: Intent
+    key: bytes
+    attempt: int = 1
+    state: str = ""
+    booked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An outcome and the attempt it belongs to, if this run made it."""
+
+    outcome: Outcome
+    asking: Asking | None
+
+    @property
+    def answered(self) -> bool:
+        return self.outcome.end in {End.HIT, End.MISS}
+
+    @property
+    def ends_doubt(self) -> bool:
+        """Reading a job tells nothing of submissions lost before it."""
+        free = self.asking is None or self.asking.intent.replay is ReplayClass.FREE
+        return self.outcome.ends_doubt and self.answered and free
+
+
+class Line:
+    """A connection on which every statement is its own commit; a broken one is replaced."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._pooled: AsyncConnection | None = None
+        self._driver: psycopg.AsyncConnection[Any] | None = None
+        self._free = asyncio.Lock()
+
+    async def rows(self, statement: str, values: Mapping[str, Any], factory: Any = tuple_row) -> list[Any]:
+        """The driver's own cursor: building rows and parameters is most of what a call costs here."""
+        async with self._free, self._told_as_usual():
+            driver = await self._connected()
+            async with driver.cursor(row_factory=factory, binary=True) as cursor:
+                await cursor.execute(statement.encode(), values)
+                return await cursor.fetchall() if cursor.description else []
+
+    async def _connected(self) -> psycopg.AsyncConnection[Any]:
+        if self._driver is None or self._driver.closed:
+            await self.close()
+            self._pooled = await self._engine.connect()
+            await self._pooled.execution_options(isolation_level="AUTOCOMMIT")
+            self._driver = (await self._pooled.get_raw_connection()).driver_connection
+        if self._driver is None:
+            raise AssertionError("the pool gave an empty connection")
+        return self._driver
+
+    @asynccontextmanager
+    async def _told_as_usual(self) -> AsyncIterator[None]:
+        """A lost connection looks as everywhere else; the statement and its values are nobody's business."""
+        try:
+            yield
+        except psycopg.OperationalError as failure:
+            if is_refusal(failure):
+                raise
+            raise OperationalError("the call ledger", None, failure) from failure
+
+    async def close(self) -> None:
+        pooled, driver = self._pooled, self._driver
+        self._pooled = self._driver = None
+        if pooled is None:
+            return
+        if driver is None or driver.closed:
+            await pooled.invalidate()
+        await pooled.close()
+
+
+def is_refusal(failure: Exception) -> bool:
+    """The server said no to this statement, so nothing of it is written; a lost connection says nothing."""
+    if isinstance(failure, psycopg.Error) and failure.sqlstate:
+        return not failure.sqlstate.startswith(("08", "57P"))
+    return isinstance(failure, psycopg.DataError | UnicodeError)
 
 
 class PostgresLedger:
     """Implements `CallLedger` for one run. Three connections: intents, outcomes, everything else."""
 
-    def __init__(
-        self,
-        run: Run,
-        ttl_s: float,
-        intending: AsyncConnection,
-        settling: AsyncConnection,
-        rest: AsyncConnection,
-    ) -> None:
+    def __init__(self, run: Run, ttl_s: float, engine: AsyncEngine) -> None:
         self._run = run
         self._ttl_s = ttl_s
-        self._intending = intending
-        self._settling = settling
-        self._rest = rest
-        self._rest_free = asyncio.Lock()
-        self._intend = GroupCommit(self._write_intents)
+        self._lines = self._intending, self._settling, self._rest = Line(engine), Line(engine), Line(engine)
+        self._granted: dict[bytes, Asking] = {}
+        self._intend = GroupCommit(self._write_intents, is_refusal, self._give_back)
+        self._claim = GroupCommit(self._write_claims, is_refusal, self._give_back)
         self._newest = GroupCommit(self._read_newest)
-        self._settle = GroupCommit(self._write_outcomes)
+        self._settle = GroupCommit(self._write_outcomes, is_refusal, self._settle_unheard)
+        self._settle_late = GroupCommit(self._write_late, is_refusal)
 
     async def find(self, intent: Intent) -> Stored | None:
         row = await self._newest(intent.question)
-        return _stored(row) if row is not None and _is_answer(row) else None
+        return _stored(row) if row is not None and row.answered and row.fresh else None
 
     async def open(self, intent: Intent) -> Opened:
         """A fresh question costs one statement; only one asked before is looked at closer."""
-        if await self._intend(Epoch(intent, FIRST_EPOCH)):
-            return Granted(key(intent.question, FIRST_EPOCH))
+        first = Asking(intent, key(intent.question, FIRST_EPOCH))
+        if await self._intend(first):
+            return Granted(first.key)
         row = await self._newest(intent.question)
         if row is None:
             return Elsewhere()
-        if _is_answer(row):
-            return _stored(row)
+        if row.answered:
+            return _stored(row) if row.fresh else await self._ask_anew(intent, row)
         if row.state == "settled":
-            return await self._ask_anew(intent, row)
+            return await self._ask_again(intent, row, booked=0)  # refused: the same call, at no cost so far
         return await self._after_silence(intent, row)
 
-    async def _ask_anew(self, intent: Intent, row: Row[Any]) -> Opened:
-        """A refusal cost nothing and is asked again as the same call; a stale answer is a new epoch."""
-        if not _was_answered(row):
-            return await self._claim(intent, row, newly_lost=False)
-        number = int.from_bytes(row.key[len(intent.question) :], "big") + 1
-        if await self._intend(Epoch(intent, number)):
-            return Granted(key(intent.question, number))
-        return Elsewhere()
+    async def _ask_anew(self, intent: Intent, row: Row) -> Opened:
+        epoch = int.from_bytes(row.key[len(intent.question) :], "big") + 1
+        asking = Asking(intent, key(intent.question, epoch))
+        return Granted(asking.key) if await self._intend(asking) else Elsewhere()
 
-    async def _after_silence(self, intent: Intent, row: Row[Any]) -> Opened:
+    async def _after_silence(self, intent: Intent, row: Row) -> Opened:
         """An intent is another run's call in flight, or it was lost; lost calls follow their replay class."""
         in_flight = row.state == "intent"
         if in_flight and not row.overdue and not self._predecessor(row):
             return Elsewhere()
-        losses = row.losses + in_flight
-        lost = LostCall(row.asked_at, losses, has_job=row.job_id is not None)
+        lost = LostCall(row.asked_at, row.losses + in_flight, has_job=row.job_id is not None)
         match after_loss(lost, intent.replay, intent.replay_window, row.now):
             case AfterLoss.LEAVE:
                 if in_flight:
-                    await self._one(BOOK_AS_LOST, key=row.key, attempt=row.attempt)
+                    await self._rest.rows(BOOK_AS_LOST, {"key": row.key, "attempt": row.attempt})
                 return Withheld()
-            case AfterLoss.ASK_AGAIN | AfterLoss.READ_JOB:
-                return await self._claim(intent, row, newly_lost=in_flight)
+            case AfterLoss.ASK_AGAIN:
+                return await self._ask_again(intent, row, booked=int(in_flight))
+            case AfterLoss.READ_JOB:
+                return await self._ask_again(intent, row, booked=in_flight - 1)
 
-    def _predecessor(self, row: Row[Any]) -> bool:
+    def _predecessor(self, row: Row) -> bool:
         """This run holds the campaign, so an earlier run of it is dead."""
-        return bool(row.campaign_id == self._run.campaign_id and row.run_id != self._run.id)
+        return row.campaign_id == self._run.campaign_id and row.run_id != self._run.id
 
-    async def _claim(self, intent: Intent, row: Row[Any], *, newly_lost: bool) -> Opened:
-        claimed = await self._one(
-            ASK_AGAIN,
-            key=row.key,
-            attempt=row.attempt,
-            state=row.state,
-            run_id=self._run.id,
-            deadline_s=intent.deadline_s,
-            reserved=intent.reserved,
-            newly_lost=int(newly_lost),
-        )
+    async def _ask_again(self, intent: Intent, row: Row, *, booked: int) -> Opened:
+        claimed = await self._claim(Asking(intent, row.key, row.attempt + 1, row.state, booked))
         return Granted(row.key, row.job_id) if claimed else Elsewhere()
 
     async def note_job(self, call: bytes, job_id: str) -> None:
-        await self._one(NOTE_JOB, key=call, job_id=job_id)
+        """A job of an attempt that was given up meanwhile is not the row's: its own caller reads it."""
+        asking = self._granted.get(call)
+        attempt = asking.attempt if asking else None
+        await self._rest.rows(NOTE_JOB, {"key": call, "attempt": attempt, "job_id": job_id})
 
     async def settle(self, outcome: Outcome) -> None:
-        await self._settle(outcome)
+        ending = Ending(outcome, self._granted.get(outcome.key))
+        try:
+            await self._settle_either_way(ending)
+        except (psycopg.DataError, UnicodeError):
+            await self._settle_either_way(_without_response(ending))
+        self._forget(ending)
 
-    async def finish(self) -> None:
-        """Everything handed in is committed when this returns."""
-        for group in (self._intend, self._settle, self._newest):
+    async def _settle_either_way(self, ending: Ending) -> None:
+        if not await self._settle(ending) and ending.outcome.end is not End.LOST:
+            await self._settle_late(ending)
+
+    def _settle_unheard(self, ending: Ending, on_time: bool) -> None:  # noqa: FBT001 - a result, not an option
+        if not on_time and ending.outcome.end is not End.LOST:
+            self._settle_late.hand_in(ending)
+        self._forget(ending)
+
+    def _forget(self, ending: Ending) -> None:
+        if self._granted.get(ending.outcome.key) is ending.asking:
+            self._granted.pop(ending.outcome.key, None)
+
+    def _give_back(self, asking: Asking, granted: bool) -> None:  # noqa: FBT001 - a result, not an option
+        """Whoever was to make this call was cancelled, so it is never sent."""
+        if granted:
+            never = Outcome(asking.key, End.NOT_SENT, Money(0), error="cancelled before it left")
+            self._settle.hand_in(Ending(never, self._granted.pop(asking.key, asking)))
+
+    async def close(self) -> None:
+        """Everything handed in is committed when this returns; what was cancelled hands in outcomes."""
+        for group in (self._intend, self._claim, self._newest, self._settle, self._settle_late):
             await group.finish()
+        for line in self._lines:
+            with suppress(OperationalError):
+                await line.close()
 
-    async def _one(self, statement: TextClause, **values: Any) -> bool:
-        async with self._rest_free:
-            result = await self._rest.execute(statement, values)
-            return bool(result.rowcount)
+    async def _write_intents(self, askings: Sequence[Asking]) -> list[bool]:
+        values = self._asked(askings) | {
+            "provider": [asking.intent.provider for asking in askings],
+            "operation": [asking.intent.operation for asking in askings],
+            "request": [json_text(asking.intent.request) for asking in askings],
+        }
+        return self._grant(askings, await self._intending.rows(INTEND, values))
 
-    async def _write_intents(self, epochs: Sequence[Epoch]) -> list[bool]:
-        intents = [epoch.intent for epoch in epochs]
-        result = await self._intending.execute(
-            INTEND,
-            {
-                "campaign_id": self._run.campaign_id,
-                "agent": self._run.agent.value,
-                "run_id": self._run.id,
-                "key": [epoch.key for epoch in epochs],
-                "provider": [intent.provider for intent in intents],
-                "operation": [intent.operation for intent in intents],
-                "request": [_json(intent.request) for intent in intents],
-                "reserved": [intent.reserved for intent in intents],
-                "lead_id": [intent.lead_id for intent in intents],
-                "deadline_s": [intent.deadline_s for intent in intents],
-            },
-        )
-        granted = {row.key for row in result}
-        return [epoch.key in granted for epoch in epochs]
+    async def _write_claims(self, askings: Sequence[Asking]) -> list[bool]:
+        values = self._asked(askings) | {
+            "attempt": [asking.attempt - 1 for asking in askings],
+            "state": [asking.state for asking in askings],
+            "booked": [asking.booked for asking in askings],
+        }
+        return self._grant(askings, await self._rest.rows(CLAIM, values))
 
-    async def _read_newest(self, questions: Sequence[bytes]) -> list[Row[Any] | None]:
-        async with self._rest_free:
-            result = await self._rest.execute(
-                NEWEST,
-                {
-                    "first": [key(question, FIRST_EPOCH) for question in questions],
-                    "last": [key(question, LAST_EPOCH) for question in questions],
-                },
-            )
-            rows = {row.place: row for row in result}
+    def _asked(self, askings: Sequence[Asking]) -> dict[str, Any]:
+        return {
+            "campaign_id": self._run.campaign_id,
+            "agent": self._run.agent.value,
+            "run_id": self._run.id,
+            "key": [asking.key for asking in askings],
+            "reserved": [asking.intent.reserved for asking in askings],
+            "lead_id": [asking.intent.lead_id for asking in askings],
+            "deadline_s": [asking.intent.deadline_s for asking in askings],
+        }
+
+    def _grant(self, askings: Sequence[Asking], returned: Iterable[tuple[bytes]]) -> list[bool]:
+        """One row is one grant, also where two callers in a batch asked the same."""
+        won = {call for (call,) in returned}
+        granted = []
+        for asking in askings:
+            granted.append(asking.key in won)
+            if asking.key in won:
+                won.remove(asking.key)
+                self._granted[asking.key] = asking
+        return granted
+
+    async def _read_newest(self, questions: Sequence[bytes]) -> list[Row | None]:
+        values = {
+            "first": [key(question, FIRST_EPOCH) for question in questions],
+            "last": [key(question, LAST_EPOCH) for question in questions],
+        }
+        rows = {row.place: row for row in await self._rest.rows(NEWEST, values, class_row(Row))}
         return [rows.get(place) for place in range(1, len(questions) + 1)]
 
-    async def _write_outcomes(self, outcomes: Sequence[Outcome]) -> list[None]:
-        try:
-            await self._settling.execute(SETTLE, self._columns(outcomes))
-        except DBAPIError as failure:
-            if failure.connection_invalidated:
-                raise
-            await self._write_one_by_one(outcomes)
-        return [None] * len(outcomes)
+    async def _write_outcomes(self, endings: Sequence[Ending]) -> list[bool]:
+        """Whether each came on time. Of two for one row only one did."""
+        on_time = {place for (place,) in await self._settling.rows(SETTLE, self._columns(endings))}
+        return [place in on_time for place in range(1, len(endings) + 1)]
 
-    async def _write_one_by_one(self, outcomes: Sequence[Outcome]) -> None:
-        """One answer that the database refuses must not take its batch with it, nor its own cost."""
-        for outcome in outcomes:
-            columns = self._columns([outcome])
-            try:
-                await self._settling.execute(SETTLE, columns)
-            except DBAPIError as failure:
-                if failure.connection_invalidated:
-                    raise
-                told = "the answer could not be stored as JSON"
-                await self._settling.execute(SETTLE, columns | {"response": [None], "error": [told]})
+    async def _write_late(self, endings: Sequence[Ending]) -> list[None]:
+        """Rare, so one by one: they may be of one row."""
+        for ending in endings:
+            await self._settling.rows(SETTLE_LATE, self._columns([ending]))
+        return [None] * len(endings)
 
-    def _columns(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-        return {
+    def _columns(self, endings: Sequence[Ending]) -> dict[str, Any]:
+        names = ("key", "told", "cost", "http_status", "response", "error", "took_ms")
+        outcomes = [ending.outcome for ending in endings]
+        columns = {name: list(map(attrgetter(name), outcomes)) for name in names}
+        return columns | {
             "ttl_s": self._ttl_s,
-            "key": [outcome.key for outcome in outcomes],
-            "lost": [outcome.end is End.LOST for outcome in outcomes],
-            "reusable": [_answers(outcome) for outcome in outcomes],
-            "ends_doubt": [outcome.ends_doubt and _answers(outcome) for outcome in outcomes],
-            "told": [outcome.told if _answers(outcome) else "error" for outcome in outcomes],
-            "cost": [outcome.cost for outcome in outcomes],
-            "http_status": [outcome.http_status for outcome in outcomes],
-            "response": [outcome.response for outcome in outcomes],
-            "error": [outcome.error for outcome in outcomes],
-            "took_ms": [outcome.took_ms for outcome in outcomes],
+            "told": [e.outcome.told if e.answered else "error" for e in endings],
+            "attempt": [e.asking.attempt if e.asking else None for e in endings],
+            "reserved": [e.asking.intent.reserved if e.asking else None for e in endings],
+            "lost": [e.outcome.end is End.LOST for e in endings],
+            "answered": [e.answered for e in endings],
+            "ends_doubt": [e.ends_doubt for e in endings],
         }
 
 
-def _json(request: Any) -> str:
-    """A name may hold what jsonb refuses (NUL, half a surrogate pair); the digest keeps them apart."""
-    written = json.dumps(request, ensure_ascii=False)
-    return written.replace("\\u0000", "\ufffd").encode("utf-8", "replace").decode()
-
-
-def _answers(outcome: Outcome) -> bool:
-    return outcome.end in {End.HIT, End.MISS}
-
-
-def _was_answered(row: Row[Any]) -> bool:
-    return bool(row.outcome != "error")
-
-
-def _is_answer(row: Row[Any]) -> bool:
-    return bool(row.state == "settled" and row.fresh and _was_answered(row))
-
-
-def _stored(row: Row[Any]) -> Stored:
+def _stored(row: Row) -> Stored:
     return Stored(row.http_status or 200, row.response, row.settled_at)
+
+
+def _without_response(ending: Ending) -> Ending:
+    told = "the answer could not be stored as JSON"
+    return replace(ending, outcome=replace(ending.outcome, response=None, error=told))
 
 
 @asynccontextmanager
 async def ledger(engine: AsyncEngine, run: Run, ttl_s: float) -> AsyncIterator[PostgresLedger]:
-    """Every statement is its own commit; what was handed in is committed before the way out."""
-    async with engine.connect() as first, engine.connect() as second, engine.connect() as third:
-        connections = [
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            for connection in (first, second, third)
-        ]
-        book = PostgresLedger(run, ttl_s, *connections)
+    """What was handed in is committed before the way out, also for one who is cancelled meanwhile."""
+    book = PostgresLedger(run, ttl_s, engine)
+    try:
+        yield book
+    finally:
+        closing = asyncio.ensure_future(book.close())
         try:
-            yield book
-        finally:
-            await asyncio.shield(book.finish())
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await closing  # a second cancellation gives up
+            raise

@@ -68,7 +68,7 @@ def test_the_usual_way_is_open_from_end_to_end() -> None:
     ],
 )
 def test_a_verdict_keeps_its_word_in_the_seeds_spelling(verdict: Verdict, status: EmailStatus) -> None:
-    plain = set(Reason) - {Reason.DISPOSABLE, Reason.ROLE_ACCOUNT}
+    plain = set(Reason) - {Reason.DISPOSABLE, Reason.ROLE_ACCOUNT, Reason.INBOX_FULL}
     assert {email_status(verdict, reason) for reason in plain} == {status}
     assert email_status(verdict) is status
 
@@ -79,7 +79,16 @@ def test_a_disposable_or_role_address_is_named_for_what_it_is(verdict: Verdict) 
     assert email_status(verdict, Reason.ROLE_ACCOUNT) is EmailStatus.ROLE_BASED
 
 
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_full_inbox_is_not_to_be_sent_to_and_not_invalid_either(verdict: Verdict) -> None:
+    assert email_status(verdict, Reason.INBOX_FULL) is EmailStatus.UNKNOWN
+
+
 def test_only_valid_and_risky_are_accepted() -> None:
     accepted = {(v, r) for v in Verdict for r in Reason if email_status(v, r) in ACCEPTED}
     assert {verdict for verdict, _ in accepted} == {Verdict.VALID, Verdict.RISKY}
-    assert not {reason for _, reason in accepted} & {Reason.DISPOSABLE, Reason.ROLE_ACCOUNT}
+    assert not {reason for _, reason in accepted} & {
+        Reason.DISPOSABLE,
+        Reason.ROLE_ACCOUNT,
+        Reason.INBOX_FULL,
+    }

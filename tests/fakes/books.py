@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ from phase3_core.statuses import (
 from phase3_core.tiers import Tier
 from phase3_core.waterfall import DELIVERED, EmailResult
 from tests.fakes.bills import Bills
+from tests.fakes.clock import at_once
 
 Word = TypeVar("Word")
 
@@ -91,7 +92,10 @@ class CampaignRow:
 
 @dataclass
 class Tables:
-    """`gone`: every statement fails from now on, as when the database has died."""
+    """`gone`: every statement fails from now on, as when the database has died.
+
+    `writing` is how long a batch of results takes.
+    """
 
     bills: Bills
     campaigns: dict[UUID, CampaignRow] = field(default_factory=dict)
@@ -100,6 +104,7 @@ class Tables:
     checkpoints: dict[tuple[str, Agent, str], tuple[Run, str, Advance]] = field(default_factory=dict)
     approvals: list[tuple[UUID, UUID, ApprovalStatus]] = field(default_factory=list)
     gone: bool = False
+    writing: Callable[[], Awaitable[None]] = at_once
 
     async def reached(self) -> None:
         """Every statement suspends, and may fail."""
@@ -169,6 +174,7 @@ class FakeLeads:
 
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
         await self.tables.reached()
+        await self.tables.writing()
         for result in results:
             row = self.tables.leads[result.lead_id]
             if result.status is not None and row.lead.campaign_id == campaign_id:
@@ -190,6 +196,7 @@ class FakeLeads:
 
     async def save_enrichment_results(self, campaign_id: UUID, results: Sequence[EnrichmentResult]) -> None:
         await self.tables.reached()
+        await self.tables.writing()
         for result in results:
             row = self.tables.leads[result.lead_id]
             if row.lead.campaign_id == campaign_id:

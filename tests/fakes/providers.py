@@ -23,6 +23,7 @@ from phase3_core.ports import Books, Run, Skipped
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
 from tests.fakes.bills import AnyReply, Bills, Question
+from tests.fakes.clock import at_once
 
 R = TypeVar("R", bound=AnyReply)
 
@@ -78,11 +79,6 @@ def enricher(
     return Script(name, {} if answers is None else answers, Miss(), price, topics, per_company)
 
 
-async def at_once() -> None:
-    """Every real call suspends, if only for one turn of the loop."""
-    await asyncio.sleep(0)
-
-
 @dataclass
 class Line:
     """One run's way to the vendors. Like the real one it shares equal questions and hangs up on nobody."""
@@ -106,8 +102,8 @@ class Line:
         return cast("R", await asyncio.shield(self.flying[question]))
 
     async def _call(self, script: Script[R], question: Question, lead: Lead) -> AnyReply:
-        self.asked.append(question)
         await self.pause()
+        self.asked.append(question)
         reply = script.answer(question.about)
         bill = self.bills.settle(self.run, lead.id, question, script.price, reply)
         self.spent += bill.booked
@@ -117,7 +113,7 @@ class Line:
 
     async def drained(self) -> None:
         while self.flying:
-            await asyncio.wait(list(self.flying.values()))
+            await asyncio.gather(*self.flying.values(), return_exceptions=True)
             await asyncio.sleep(0)
 
 
@@ -181,7 +177,10 @@ class FakeProviders:
 
 @dataclass
 class FakeProviderSource:
-    """`asked` lists every question that left, of all runs; `pause` is how long an answer takes."""
+    """`asked` lists every question that left, of all runs.
+
+    `pause` is how long an answer takes; where it raises, nothing left.
+    """
 
     bills: Bills
     finders: Sequence[Script[FinderReply]] = ()

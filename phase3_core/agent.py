@@ -139,23 +139,41 @@ class ResultsBehind(Generic[Result]):
     earlier_cost: Money
     done: int = 0
     waiting: list[Result] = field(default_factory=list)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def add(self, result: Result) -> None:
+        """One batch after another: what is written is always what was decided first."""
         self.waiting.append(result)
         if len(self.waiting) >= BATCH:
+            async with self.writing:
+                if len(self.waiting) >= BATCH:
+                    await self.write()
+
+    async def write_rest(self) -> None:
+        while len(self.waiting) > BATCH:
             await self.write()
+        await self.write()
 
     async def write(self, status: str = "in_progress") -> None:
-        """The batch, then one checkpoint row rewritten and one observation."""
-        batch, self.waiting = self.waiting, []
+        """A batch, then one checkpoint row rewritten and one observation."""
+        await self._save_batch()
         run = self.shift.run
-        if batch:
-            await self.save(run.campaign_id, batch)
-        self.done += len(batch)
         advance = Advance(run.agent, self.done, self.total, self.earlier_cost + self.providers.spent)
         data = {"spent_usd": str(advance.spent)}
         await self.shift.books.checkpoints.save(run, "leads", status, advance, data)
         self.shift.around.observe(advance)
+
+    async def _save_batch(self) -> None:
+        """A batch whose writing is cut short waits again, for the last write of the run."""
+        batch, self.waiting = self.waiting[:BATCH], self.waiting[BATCH:]
+        if not batch:
+            return
+        try:
+            await self.save(self.shift.run.campaign_id, batch)
+        except BaseException:
+            self.waiting = [*batch, *self.waiting]
+            raise
+        self.done += len(batch)
 
 
 async def results_behind(
@@ -175,7 +193,7 @@ async def worked_through(
     try:
         await in_window(items, work, behind.shift.around.policy.leads_in_flight)
     finally:
-        await asyncio.shield(behind.write())
+        await asyncio.shield(behind.write_rest())
     await behind.write("completed")
     return behind.done
 

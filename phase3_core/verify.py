@@ -158,9 +158,10 @@ class Domains:
             return shelf.domain, False
         return shelf.domain, True
 
-    def leave(self, lead: Lead, progress: Progress | None) -> None:
+    def leave(self, lead: Lead, progress: Progress) -> None:
+        """A lead that waits for a verifier leads nobody: no later run could learn the same of it."""
         shelf = self._shelves[lead.company_domain]
-        if progress is not None:
+        if not progress.verifier_gone:
             shelf.domain = learn(shelf.domain, lead, progress)
             shelf.leaders += 1
         shelf.turn.release()
@@ -177,13 +178,11 @@ class Waterfall:
         self._behind = behind
 
     async def verify_lead(self, turn: Turn) -> None:
+        """A leader that breaks never leaves: the run is ending, and nobody is asked without its knowledge."""
         domain, leading = await self.domains.enter(turn.lead)
-        progress: Progress | None = None
-        try:
-            progress = await self._run(turn.lead, domain)
-        finally:
-            if leading:
-                self.domains.leave(turn.lead, progress)
+        progress = await self._run(turn.lead, domain)
+        if leading:
+            self.domains.leave(turn.lead, progress)
         if not turn.rerun:
             await self._behind.add(result_of(turn.lead, progress))
 

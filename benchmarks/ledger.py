@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from phase3_assets import workplace
+from phase3_assets import vendor_sandbox
 from phase3_core.calls import Hit, Miss
 from phase3_core.leads import Lead
 from phase3_core.ports import Run
@@ -56,7 +56,7 @@ async def spread(work: Callable[[int], Awaitable[None]], numbers: Iterable[int])
     return time.perf_counter() - began
 
 
-async def bare(sandbox: workplace.Sandbox, numbers: range) -> float:
+async def bare(sandbox: vendor_sandbox.Sandbox, numbers: range) -> float:
     url = f"{sandbox.variables['TOMBA_BASE_URL']}/email-finder"
     headers = {
         "X-Tomba-Key": sandbox.variables["TOMBA_API_KEY"],
@@ -72,32 +72,37 @@ async def bare(sandbox: workplace.Sandbox, numbers: range) -> float:
         return await spread(call, numbers)
 
 
-async def durable(url: str, sandbox: workplace.Sandbox, numbers: range) -> float:
+async def durable(url: str, sandbox: vendor_sandbox.Sandbox, numbers: range) -> float:
     run = Run(str(uuid4()), uuid4(), Agent.EMAIL_VERIFICATION)
     tomba = row("tomba")
     terms = replace(tomba.terms, limits=Limits(in_flight=1000))
-    async with PostgresDatabase(url).open(run) as books, ledger(books.engine, run, 604_800.0) as book:
-        async with http_client() as http:
-            client = ProviderClient(
-                spec=tomba.spec,
-                terms=terms,
-                secrets={name: sandbox.variables[name] for name in tomba.spec.secrets},
-                base_url=sandbox.variables["TOMBA_BASE_URL"],
-                ledger=book,
-                transport=http,
-                clock=SystemClock(),
-                tally=Tally(),
-            )
+    async with (
+        PostgresDatabase(url).open(run) as books,
+        ledger(books.engine, run, 604_800.0) as book,
+        http_client() as http,
+    ):
+        client = ProviderClient(
+            spec=tomba.spec,
+            terms=terms,
+            secrets={name: sandbox.variables[name] for name in tomba.spec.secrets},
+            base_url=sandbox.variables["TOMBA_BASE_URL"],
+            ledger=book,
+            transport=http,
+            clock=SystemClock(),
+            tally=Tally(),
+        )
 
-            async def call(number: int) -> None:
-                reply = await client.ask(Question(lead(number)))
-                if not isinstance(reply, Hit | Miss):
-                    raise TypeError(f"the sandbox gave no answer: {reply}")
+        async def call(number: int) -> None:
+            reply = await client.ask(Question(lead(number)))
+            if not isinstance(reply, Hit | Miss):
+                raise TypeError(f"the sandbox gave no answer: {reply}")
 
-            return await spread(call, numbers)
+        return await spread(call, numbers)
 
 
-async def measure(url: str, sandbox: workplace.Sandbox, calls: int, rounds: int) -> list[tuple[float, float]]:
+async def measure(
+    url: str, sandbox: vendor_sandbox.Sandbox, calls: int, rounds: int
+) -> list[tuple[float, float]]:
     """Calls per second (bare, durable) for each round; no question is asked twice."""
     rates = []
     for number in range(rounds + 1):
@@ -118,7 +123,10 @@ def main() -> int:
     options = ("--latency-ms", "0", "--rate-factor", "100000")
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o711)  # noqa: PTH101 - the server's own user must pass
-        with embedded.running(Path(directory) / "postgres") as server, workplace.sandbox(*options) as sandbox:
+        with (
+            embedded.running(Path(directory) / "postgres") as server,
+            vendor_sandbox.started(*options) as sandbox,
+        ):
             upgrade(server.uri)
             rates = asyncio.run(measure(server.uri, sandbox, given.calls, given.rounds))
     ratios = [kept / plain for plain, kept in rates]

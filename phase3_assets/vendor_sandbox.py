@@ -4,22 +4,18 @@ import json
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 from phase3_assets.workplace import environment, project_root, state_dir
 from phase3_core.errors import OutsideFailure
-from resources.providers.catalogue import CATALOGUE
-from resources.settings import FILE_VARIABLE, ProviderSettings
+from resources.settings import FILE_VARIABLE
 
 START_S = 60.0
 NOTE = "sandbox.url"
-MINUTES_AN_HOUR = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +34,8 @@ class Sandbox:
     def settings_file(self, directory: Path) -> Path:
         """The prices and limits of its accounts, as a user would write down those of a contract."""
         path = directory / "sandbox.toml"
-        path.write_text(settings_text(self.text("settings.toml")), encoding="utf-8")
+        path.write_text(self.text("settings.toml"), encoding="utf-8")
         return path
-
-
-def settings_text(price_list: str) -> str:
-    """TOML for the providers we have; the sandbox may serve vendors and limits that we have no word for."""
-    told = tomllib.loads(price_list)["providers"]
-    return "\n".join(_table(row.name, told[row.name]) for row in CATALOGUE if row.name in told)
-
-
-def _table(name: str, told: Mapping[str, Any]) -> str:
-    terms = dict(told)
-    if hourly := terms.pop("per_hour", None):
-        terms["per_minute"] = min(terms.get("per_minute", hourly), hourly / MINUTES_AN_HOUR)
-    known = [key for key in terms if key in ProviderSettings.model_fields]
-    return "\n".join([f"[providers.{name}]", *(f"{key} = {json.dumps(terms[key])}" for key in known), ""])
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class WaterfallSettings(Strict):
     order: tuple[str, ...] | None = None
     guessing: bool = True
     max_providers_per_lead: Annotated[int, Field(ge=1)] = 7
-    leads_in_flight: Annotated[int, Field(ge=1, le=2000)] = 64
+    leads_in_flight: Annotated[int, Field(ge=1, le=5000)] = 500
 
 
 class ThresholdSettings(Strict):

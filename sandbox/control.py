@@ -95,8 +95,6 @@ class Control:
     async def settings(self, _request: web.Request) -> Reply:
         """Prices, and the limits of each vendor's main operation as enforced here."""
         tables = [_table(name, desk) for name, desk in self.desks.items()]
-        if SEARCHERS[0] in self.desks:
-            tables.append(_table("web_search", self.desks[SEARCHERS[0]]))
         return text("\n".join(tables), 200, TEXT)
 
     async def limits(self, _request: web.Request) -> Reply:

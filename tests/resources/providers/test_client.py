@@ -1,0 +1,600 @@
+"""What a provider client does about every way in which a call can end. No test waits in real time."""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import Awaitable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from phase3_core.calls import Gap, Hit, Judgement, Miss, NoAnswer
+from phase3_core.ledger import End
+from phase3_core.money import ZERO, usd
+from phase3_core.statuses import Verdict
+from resources.http_client import Received
+from resources.providers.client import BREAKDOWNS_IN_A_ROW, ELSEWHERE_EVERY_S
+from resources.providers.gate import Limits
+from tests.fakes.people import a_run
+from tests.resources.providers.sheet import (
+    ANYMAILFINDER,
+    EMAIL,
+    FINDYMAIL,
+    HTML,
+    ICYPEAS,
+    ICYPEAS_SUBMITTED,
+    KEY,
+    MURAENA_CONTACT,
+    NORBERT,
+    NORBERT_SEARCHING,
+    REOON,
+    TOMBA,
+)
+from tests.resources.providers.vendor import LOST, NOT_SENT, Step, Vendor, answer
+
+FOUND = answer(FINDYMAIL)
+MISSED = answer({"contact": None})
+FINDYMAIL_PRICE = usd("0.0198")
+
+
+def a_vendor(name: str = "findymail", *steps: Step, **settings: Any) -> Vendor:
+    return Vendor(name, steps or (FOUND,), **settings)
+
+
+async def both(one: Awaitable[Any], other: Awaitable[Any]) -> tuple[Any, Any]:
+    first, second = await asyncio.gather(one, other)
+    return first, second
+
+
+# --- the ordinary way ------------------------------------------------------------------------------------
+
+
+async def test_a_hit_is_kept_with_what_it_cost() -> None:
+    vendor = a_vendor()
+    assert await vendor.ask() == Hit(EMAIL)
+    assert (vendor.call.last.end, vendor.call.cost) == (End.HIT, FINDYMAIL_PRICE)
+    assert json.loads(vendor.call.last.response or "") == FINDYMAIL
+    assert vendor.client.tally.spent == FINDYMAIL_PRICE
+
+
+async def test_a_miss_costs_nothing_where_hits_are_billed() -> None:
+    vendor = a_vendor("findymail", MISSED)
+    assert await vendor.ask() == Miss()
+    assert (vendor.call.last.end, vendor.call.cost) == (End.MISS, ZERO)
+
+
+async def test_every_verdict_costs_where_calls_are_billed() -> None:
+    vendor = a_vendor("reoon", answer(REOON | {"status": "invalid"}))
+    assert await vendor.ask() == Judgement(Verdict.INVALID, score=98)
+    assert vendor.call.cost == usd("0.00119")
+    assert vendor.call.last.told == "invalid"
+
+
+async def test_the_answer_says_what_it_cost_where_credits_are_billed() -> None:
+    vendor = a_vendor("anymailfinder", answer(ANYMAILFINDER | {"credits_charged": 0}))
+    assert await vendor.ask() == Hit(EMAIL, 99)
+    assert vendor.call.cost == ZERO
+
+
+async def test_an_answer_is_never_bought_twice() -> None:
+    vendor = a_vendor()
+    await vendor.ask()
+    following = vendor.next_run(AssertionError("nothing may be asked"))
+    assert await following.ask() == Hit(EMAIL)
+    assert following.sends == 0
+    assert following.client.tally.spent == ZERO
+
+
+async def test_a_stale_answer_is_bought_again() -> None:
+    vendor = a_vendor()
+    await vendor.ask()
+    vendor.time.advance(8 * 86_400)
+    assert await vendor.ask() == Hit(EMAIL)
+    assert vendor.sends == 2
+    assert vendor.ledger.booked == 2 * FINDYMAIL_PRICE
+
+
+async def test_a_stored_list_is_read_with_what_was_asked() -> None:
+    namesake = MURAENA_CONTACT | {"email": "dana@elsewhere.example", "company": "Elsewhere"}
+    vendor = a_vendor("muraena", answer({"results": [namesake, MURAENA_CONTACT]}))
+    assert await vendor.ask() == Hit(EMAIL)
+    assert await vendor.next_run().ask() == Hit(EMAIL)
+
+
+async def test_a_lead_that_lacks_what_the_vendor_needs_is_not_asked_about() -> None:
+    vendor = a_vendor()
+    reply = await vendor.ask(company_domain="", linkedin_url="")
+    assert reply == NoAnswer(Gap.NO_INPUT)
+    assert (vendor.sends, vendor.ledger.calls) == (0, [])
+
+
+async def test_the_request_is_signed_and_sent_below_the_base_url() -> None:
+    vendor = a_vendor("reoon", answer(REOON))
+    await vendor.ask()
+    sending = vendor.transport.sent[0]
+    assert sending.url == "https://vendor.example/verify"
+    assert sending.query == {"email": EMAIL, "mode": "power", "key": KEY}
+
+
+async def test_the_ledgers_failure_is_not_swallowed() -> None:
+    vendor = a_vendor()
+    vendor.ledger.breaks = ConnectionError("the database is gone")
+    with pytest.raises(ConnectionError):
+        await vendor.ask()
+    assert vendor.sends == 0
+
+
+# --- retries that cost nothing ---------------------------------------------------------------------------
+
+
+async def test_a_rate_limit_is_waited_out_as_told() -> None:
+    vendor = a_vendor("findymail", answer({}, 429, retry_after="7"), FOUND)
+    assert await vendor.ask() == Hit(EMAIL)
+    assert vendor.transport.sent_at == [0.0, 7.0]
+    assert (vendor.call.attempt, vendor.ledger.booked) == (2, FINDYMAIL_PRICE)
+
+
+async def test_a_rate_limit_holds_everybody() -> None:
+    limited = answer({}, 429, retry_after="7")
+    vendor = a_vendor("findymail", limited, FOUND, limits=Limits(in_flight=1))
+    pair = both(vendor.asking(), vendor.asking(first_name="Dina"))
+    assert await vendor.time.until(pair) == (Hit(EMAIL), Hit(EMAIL))
+    assert vendor.transport.sent_at == [0.0, 7.0, 7.0]
+
+
+async def test_without_a_told_wait_the_waits_are_short_and_random() -> None:
+    vendor = a_vendor("findymail", answer({}, 429), answer({}, 429), FOUND)
+    assert await vendor.ask() == Hit(EMAIL)
+    assert 0 < vendor.time.seconds <= 60
+
+
+async def test_a_rate_limit_that_stays_is_given_up_for_nothing() -> None:
+    vendor = a_vendor("findymail", answer({}, 429, retry_after="1"))
+    reply = await vendor.ask()
+    assert reply.gap is Gap.DOWN
+    assert vendor.sends == 4
+    assert (vendor.call.last.end, vendor.ledger.booked) == (End.REFUSED, ZERO)
+
+
+async def test_what_never_left_is_sent_again_for_nothing() -> None:
+    vendor = a_vendor("reoon", NOT_SENT, NOT_SENT, answer(REOON))
+    assert await vendor.ask() == Judgement(Verdict.VALID, score=98)
+    assert [outcome.end for outcome in vendor.call.ends] == [End.NOT_SENT, End.NOT_SENT, End.HIT]
+    assert vendor.ledger.booked == usd("0.00119")
+
+
+async def test_what_never_leaves_is_given_up_for_nothing() -> None:
+    vendor = a_vendor("reoon", NOT_SENT)
+    reply = await vendor.ask()
+    assert reply.gap is Gap.DOWN
+    assert (vendor.sends, vendor.ledger.booked) == (4, ZERO)
+
+
+async def test_an_input_that_is_refused_is_a_miss_and_not_asked_again() -> None:
+    vendor = a_vendor("findymail", answer({"message": "The domain field is invalid."}, 422))
+    assert isinstance(await vendor.ask(), Miss)
+    assert isinstance(await vendor.next_run().ask(), Miss)
+    assert (vendor.sends, vendor.ledger.booked) == (1, ZERO)
+
+
+# --- answers that never came -----------------------------------------------------------------------------
+
+BREAKDOWNS = {
+    "no answer": LOST,
+    "server fault": answer({"message": "Server Error"}, 500),
+    "a page": answer(HTML),
+    "cut off": answer('{"contact": {"email": "dana'),
+}
+each_breakdown = pytest.mark.parametrize("broken", BREAKDOWNS.values(), ids=BREAKDOWNS)
+
+
+@each_breakdown
+async def test_where_a_repeat_is_free_it_is_asked_again_and_settles_the_doubt(broken: Step) -> None:
+    vendor = a_vendor("tomba", broken, answer(TOMBA))
+    assert await vendor.ask() == Hit(EMAIL, 94)
+    first, second = vendor.transport.sent
+    assert first == second
+    assert (vendor.call.cost, vendor.call.unknown) == (usd("0.01"), ZERO)
+    assert vendor.client.tally.spent == usd("0.01")
+
+
+@each_breakdown
+async def test_a_free_repeat_has_an_end_too(broken: Step) -> None:
+    vendor = a_vendor("tomba", broken)
+    assert (await vendor.ask()).gap is Gap.LOST
+    assert vendor.sends == 3
+
+
+async def test_after_the_vendors_window_a_repeat_is_not_free() -> None:
+    vendor = await died("tomba", DEATH)
+    vendor.time.advance(31 * 86_400)
+    assert (await vendor.next_run(answer(TOMBA)).ask()).gap is Gap.LOST
+
+
+async def test_without_a_window_a_repeat_is_free_for_ever() -> None:
+    vendor = await died("voila_norbert", DEATH)
+    vendor.time.advance(400 * 86_400)
+    assert await vendor.next_run(answer(NORBERT)).ask() == Hit(EMAIL, 100)
+    assert vendor.ledger.booked == usd("0.049")
+
+
+@each_breakdown
+async def test_where_a_hit_is_billed_it_is_asked_once_more_and_the_doubt_stays_booked(broken: Step) -> None:
+    vendor = a_vendor("findymail", broken, FOUND)
+    assert await vendor.ask() == Hit(EMAIL)
+    assert (vendor.call.cost, vendor.call.unknown) == (FINDYMAIL_PRICE, FINDYMAIL_PRICE)
+    assert vendor.client.tally.spent == vendor.ledger.booked
+
+
+@each_breakdown
+async def test_where_a_hit_is_billed_it_is_not_asked_a_third_time(broken: Step) -> None:
+    vendor = a_vendor("findymail", broken, broken, FOUND)
+    assert (await vendor.ask()).gap is Gap.LOST
+    assert (await vendor.next_run(FOUND).ask()).gap is Gap.LOST
+    assert vendor.sends == 2
+    assert vendor.ledger.booked == 2 * FINDYMAIL_PRICE
+
+
+@each_breakdown
+async def test_where_a_call_is_billed_it_is_never_asked_again(broken: Step) -> None:
+    vendor = a_vendor("reoon", broken, answer(REOON))
+    assert (await vendor.ask()).gap is Gap.LOST
+    assert (await vendor.next_run(answer(REOON)).ask()).gap is Gap.LOST
+    assert vendor.sends == 1
+    assert (vendor.call.cost, vendor.call.unknown) == (ZERO, usd("0.00119"))
+
+
+@pytest.mark.parametrize(
+    ("name", "again"), [("tomba", True), ("findymail", True), ("icypeas", True), ("reoon", False)]
+)
+async def test_a_call_of_a_run_that_died_follows_its_replay_class(name: str, *, again: bool) -> None:
+    vendor = await died(name, DEATH)
+    following = vendor.next_run(answer({}, 422))
+    await following.ask()
+    assert (following.sends > 0) is again
+    assert vendor.call.unknown == vendor.client.terms.price.ceiling * (0 if name == "tomba" and again else 1)
+
+
+class Death(Exception):
+    """The process is gone while a request is under way."""
+
+
+DEATH = Death()
+
+
+async def died(name: str, *steps: Step) -> Vendor:
+    vendor = a_vendor(name, *steps)
+    with pytest.raises(Death):
+        await vendor.ask()
+    assert vendor.call.state == "intent"
+    return vendor
+
+
+# --- providers that are left alone -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "why"), [(401, "bad key"), (403, "bad key"), (402, "out of credits")])
+async def test_a_refused_key_or_an_empty_account_parks_the_provider(status: int, why: str) -> None:
+    vendor = a_vendor("findymail", answer({}, status), FOUND)
+    assert (await vendor.ask()).gap is Gap.PARKED
+    assert vendor.client.health.parked.startswith(why)
+    assert (await vendor.ask(first_name="Dina")).gap is Gap.PARKED
+    assert vendor.sends == 1
+    assert (vendor.call.last.end, vendor.ledger.booked) == (End.REFUSED, ZERO)
+
+
+async def test_a_parked_provider_still_gives_what_was_bought() -> None:
+    vendor = a_vendor("findymail", FOUND, answer({}, 401))
+    await vendor.ask()
+    await vendor.ask(first_name="Dina")
+    assert vendor.client.health.parked
+    assert await vendor.ask() == Hit(EMAIL)
+
+
+async def test_the_next_run_asks_again_what_was_refused() -> None:
+    vendor = a_vendor("findymail", answer({}, 402))
+    await vendor.ask()
+    assert await vendor.next_run(FOUND).ask() == Hit(EMAIL)
+    assert (vendor.call.attempt, vendor.ledger.booked) == (2, FINDYMAIL_PRICE)
+
+
+async def test_breakdowns_in_a_row_park_the_provider() -> None:
+    vendor = a_vendor("reoon", answer(HTML, 502))
+    for number in range(BREAKDOWNS_IN_A_ROW):
+        assert not vendor.client.health.parked
+        await vendor.ask(f"{number}@acme.example")
+    assert vendor.client.health.parked.startswith("5 breakdowns in a row")
+    assert (await vendor.ask("6@acme.example")).gap is Gap.PARKED
+    assert vendor.sends == BREAKDOWNS_IN_A_ROW
+
+
+async def test_an_answer_between_breakdowns_starts_the_count_again() -> None:
+    down = answer(HTML, 502)
+    vendor = a_vendor("reoon", *[down] * 4, answer(REOON), *[down] * 4, answer(REOON))
+    for number in range(10):
+        await vendor.ask(f"{number}@acme.example")
+    assert vendor.sends == 10
+    assert not vendor.client.health.parked
+
+
+# --- one call for all who ask ----------------------------------------------------------------------------
+
+
+async def test_who_asks_the_same_at_once_shares_one_call() -> None:
+    vendor = a_vendor()
+    replies = await vendor.time.until(asyncio.gather(*(vendor.asking() for _ in range(5))))
+    assert replies == [Hit(EMAIL)] * 5
+    assert vendor.sends == 1
+
+
+async def test_who_stops_waiting_does_not_stop_the_call() -> None:
+    vendor = a_vendor()
+    impatient, patient = asyncio.ensure_future(vendor.asking()), asyncio.ensure_future(vendor.asking())
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert await vendor.time.until(patient) == Hit(EMAIL)
+    assert vendor.sends == 1
+
+
+async def test_what_another_campaign_is_asking_now_is_waited_for() -> None:
+    vendor = a_vendor("findymail", FOUND, takes_s=1.0)
+    elsewhere = vendor.next_run(AssertionError("it is being asked"), run=a_run(campaign=UUID(int=9)))
+    pair = both(vendor.asking(), elsewhere.asking())
+    assert await vendor.time.until(pair) == (Hit(EMAIL), Hit(EMAIL))
+    assert elsewhere.sends == 0
+    assert elsewhere.client.tally.spent == ZERO
+    assert vendor.time.slept.count(ELSEWHERE_EVERY_S) > 1
+
+
+async def test_what_another_campaign_has_lost_is_taken_over_after_its_deadline() -> None:
+    vendor = await died("findymail", DEATH)
+    elsewhere = vendor.next_run(FOUND, run=a_run(campaign=UUID(int=9)))
+    assert await elsewhere.ask() == Hit(EMAIL)
+    assert vendor.time.seconds > vendor.call.intent.deadline_s
+
+
+async def test_draining_settles_what_is_in_flight_and_asks_nothing_new() -> None:
+    vendor = a_vendor("findymail", FOUND, takes_s=1.0)
+    flying = asyncio.ensure_future(vendor.asking())
+    await vendor.time.idle()
+    flying.cancel()
+    await vendor.time.until(vendor.client.drain())
+    assert vendor.call.last.end is End.HIT
+    assert (await vendor.ask(first_name="Dina")).gap is Gap.PARKED
+    assert vendor.sends == 1
+
+
+# --- jobs ------------------------------------------------------------------------------------------------
+
+SUBMITTED = answer(ICYPEAS_SUBMITTED)
+SUBMITTED_AGAIN = answer({"success": True, "item": {"_id": "def456", "status": "NONE"}})
+DONE = answer(ICYPEAS)
+ICYPEAS_PRICE = usd("0.009")
+
+
+def item(status: str) -> Received:
+    return answer(
+        {"success": True, "items": [{"_id": "abc123", "status": status, "results": {"emails": []}}]}
+    )
+
+
+GOING, ABORTED, NO_FUNDS = item("IN_PROGRESS"), item("ABORTED"), item("INSUFFICIENT_FUNDS")
+SUBMIT, READ = "POST /email-search", "POST /bulk-single-searchs/read"
+
+
+async def test_a_job_is_submitted_noted_and_read_until_it_is_done() -> None:
+    vendor = a_vendor("icypeas", SUBMITTED, GOING, GOING, DONE)
+    assert await vendor.ask() == Hit(EMAIL, 99)
+    assert vendor.transport.paths == [SUBMIT, READ, READ, READ]
+    assert [sending.body for sending in vendor.transport.sent[1:]] == [{"id": "abc123"}] * 3
+    assert (vendor.call.job_id, vendor.call.cost) == ("abc123", ICYPEAS_PRICE)
+    waits = [later - earlier for earlier, later in zip(*pairs(vendor.transport.sent_at), strict=True)]
+    assert min(waits) >= 3
+
+
+def pairs(times: list[float]) -> tuple[list[float], list[float]]:
+    return times[:-1], times[1:]
+
+
+async def test_a_contact_is_read_at_its_own_address() -> None:
+    vendor = a_vendor("voila_norbert", answer(NORBERT_SEARCHING), answer(NORBERT_SEARCHING), answer(NORBERT))
+    assert await vendor.ask() == Hit(EMAIL, 100)
+    assert vendor.transport.paths == ["POST /search/name", "GET /contacts/5512", "GET /contacts/5512"]
+    assert vendor.transport.sent[0].form == {"name": "Dana Reyes", "domain": "acme.example"}
+
+
+async def test_a_job_that_answers_at_once_is_not_read() -> None:
+    vendor = a_vendor("voila_norbert", answer(NORBERT))
+    assert await vendor.ask() == Hit(EMAIL, 100)
+    assert vendor.sends == 1
+
+
+async def test_a_jobs_stored_result_is_read_again() -> None:
+    vendor = a_vendor("icypeas", SUBMITTED, DONE)
+    await vendor.ask()
+    assert await vendor.next_run().ask() == Hit(EMAIL, 99)
+
+
+async def test_readings_keep_the_pace_that_all_jobs_share() -> None:
+    vendor = a_vendor("icypeas", *[SUBMITTED] * 9, DONE, limits=None)
+    asking = [vendor.asking(first_name=f"Dana {number}") for number in range(9)]
+    await vendor.time.until(asyncio.gather(*asking))
+    read_at = [
+        at for at, path in zip(vendor.transport.sent_at, vendor.transport.paths, strict=True) if path == READ
+    ]
+    assert len(read_at) == 9
+    assert min(later - earlier for earlier, later in zip(*pairs(read_at), strict=True)) >= 2.0 - 1e-6
+
+
+async def test_without_a_pace_of_their_own_readings_count_like_any_request() -> None:
+    searching, found = answer(NORBERT_SEARCHING), answer(NORBERT)
+    vendor = a_vendor("voila_norbert", *[searching] * 5, found, limits=Limits(per_minute=60))
+    asking = [vendor.asking(first_name=f"Dana {number}") for number in range(5)]
+    await vendor.time.until(asyncio.gather(*asking))
+    gaps = [later - earlier for earlier, later in zip(*pairs(vendor.transport.sent_at), strict=True)]
+    assert min(gaps) >= 1.0 - 1e-6
+
+
+@pytest.mark.parametrize(
+    "hiccup",
+    [LOST, NOT_SENT, answer(HTML, 502), answer({"success": False}, 429, retry_after="20")],
+    ids=["lost", "not sent", "server fault", "rate limit"],
+)
+async def test_a_hiccup_while_reading_is_read_over(hiccup: Step) -> None:
+    vendor = a_vendor("icypeas", SUBMITTED, hiccup, DONE, limits=Limits(reads_per_minute=60))
+    assert await vendor.ask() == Hit(EMAIL, 99)
+    assert (vendor.call.attempt, vendor.ledger.booked) == (1, ICYPEAS_PRICE)
+    told = isinstance(hiccup, Received) and hiccup.status == 429
+    assert vendor.transport.sent_at[2] - vendor.transport.sent_at[1] >= (20 if told else 6)
+
+
+async def test_a_job_that_is_not_done_in_time_is_read_by_the_next_run_and_billed_once() -> None:
+    vendor = a_vendor("icypeas", SUBMITTED, GOING)
+    reply = await vendor.ask()
+    assert reply == NoAnswer(Gap.DOWN, "the job is not done yet")
+    assert vendor.time.seconds == pytest.approx(180, abs=12)
+    assert (vendor.call.state, vendor.ledger.booked) == ("unknown", ICYPEAS_PRICE)
+    following = vendor.next_run(DONE)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert following.transport.paths == [READ]
+    assert (vendor.call.cost, vendor.call.unknown) == (ICYPEAS_PRICE, ZERO)
+
+
+async def test_a_job_of_a_run_that_died_is_read_and_never_submitted_again() -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    following = vendor.next_run(GOING, DONE)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert following.transport.paths == [READ, READ]
+    assert (vendor.call.cost, vendor.call.unknown) == (ICYPEAS_PRICE, ZERO)
+
+
+async def test_a_submission_whose_answer_is_lost_is_made_once_more_and_stays_booked() -> None:
+    vendor = a_vendor("icypeas", LOST, SUBMITTED, DONE)
+    assert await vendor.ask() == Hit(EMAIL, 99)
+    assert vendor.transport.paths == [SUBMIT, SUBMIT, READ]
+    assert vendor.transport.sent[0] == vendor.transport.sent[1]
+    assert (vendor.call.cost, vendor.call.unknown) == (ICYPEAS_PRICE, ICYPEAS_PRICE)
+
+
+async def test_a_job_without_funds_parks_and_is_submitted_again_by_the_next_run() -> None:
+    vendor = a_vendor("icypeas", SUBMITTED, NO_FUNDS)
+    assert (await vendor.ask()).gap is Gap.PARKED
+    assert vendor.ledger.booked == ZERO
+    following = vendor.next_run(NO_FUNDS, SUBMITTED_AGAIN, DONE)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert following.transport.paths == [READ, SUBMIT, READ]
+    assert (vendor.call.job_id, vendor.ledger.booked) == ("def456", ICYPEAS_PRICE)
+
+
+async def test_an_aborted_job_is_submitted_once_more() -> None:
+    vendor = a_vendor("icypeas", SUBMITTED, ABORTED, ABORTED, SUBMITTED_AGAIN, DONE)
+    assert await vendor.ask() == Hit(EMAIL, 99)
+    assert vendor.transport.paths == [SUBMIT, READ, READ, SUBMIT, READ]
+    assert vendor.call.job_id == "def456"
+
+
+async def test_a_job_that_is_aborted_every_time_is_not_submitted_for_ever() -> None:
+    submissions = [SUBMITTED, ABORTED, ABORTED, SUBMITTED_AGAIN, ABORTED]
+    vendor = a_vendor("icypeas", *submissions)
+    assert (await vendor.ask()).gap is Gap.DOWN
+    assert vendor.transport.paths.count(SUBMIT) == 2
+
+
+async def test_a_key_that_is_refused_while_reading_leaves_the_job_to_the_next_run() -> None:
+    vendor = a_vendor("icypeas", SUBMITTED, answer({"success": False}, 401))
+    assert (await vendor.ask()).gap is Gap.PARKED
+    following = vendor.next_run(DONE)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert following.transport.paths == [READ]
+
+
+async def test_a_job_with_bad_input_is_a_miss_that_stays_one() -> None:
+    vendor = a_vendor("icypeas", SUBMITTED, item("BAD_INPUT"))
+    assert isinstance(await vendor.ask(), Miss)
+    assert isinstance(await vendor.next_run(AssertionError("nothing may be asked")).ask(), Miss)
+
+
+# --- secrets ---------------------------------------------------------------------------------------------
+
+BASIC = b64encode(f"phase3:{KEY}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "echo"),
+    [
+        ("findymail", answer(FINDYMAIL | {"your_key": KEY})),
+        ("findymail", answer({"error": f"Not enough credits for {KEY}"}, 402)),
+        ("findymail", answer({"message": f"{KEY} is unknown"}, 401)),
+        ("findymail", answer({"error": f"{KEY} surprised us"})),
+        ("findymail", answer(f"<h1>{KEY}</h1>")),
+        ("reoon", answer({"status": "error", "reason": f"Invalid API key {KEY}"})),
+        ("reoon", answer({"status": f"x{KEY}"})),
+        ("voila_norbert", answer(NORBERT | {"owner": {"api_token": KEY}})),
+        ("voila_norbert", answer(f"Authorization: Basic {BASIC}", 400)),
+    ],
+)
+async def test_a_key_that_the_vendor_echoes_is_not_kept(name: str, echo: Received) -> None:
+    vendor = a_vendor(name, echo)
+    reply = await vendor.ask()
+    kept = repr((vendor.ledger.calls, reply, vendor.client.health))
+    assert KEY not in kept
+    assert BASIC not in kept
+    assert "[secret]" in kept or echo.status == 401
+
+
+# --- answers that PostgreSQL would refuse ----------------------------------------------------------------
+
+WHOLE = json.dumps(FINDYMAIL)[:-1]
+ODD = {
+    "NUL": WHOLE + r', "x": "a\u0000b"}',
+    "NUL in a name": WHOLE + r', "a\u0000b": 1}',
+    "half a surrogate pair": WHOLE + r', "x": "\ud800"}',
+    "the other half": WHOLE + r', "x": "\uDfff"}',
+    "a whole pair": WHOLE + r', "x": "\ud83d\ude00"}',
+    "NaN": WHOLE + ', "x": NaN}',
+    "infinities": WHOLE + ', "x": [Infinity, -Infinity]}',
+    "beyond all measure": WHOLE + ', "x": 1e99999}',
+    "next to nothing": WHOLE + ', "x": 1E-9999999}',
+    "a large number": WHOLE + ', "x": 1e308}',
+    "many digits": WHOLE + ', "x": ' + "9" * 4000 + "}",
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+async def test_odd_json_is_answered_and_kept(text: str) -> None:
+    vendor = a_vendor("findymail", answer(text))
+    assert await vendor.ask() == Hit(EMAIL)
+    assert await vendor.next_run().ask() == Hit(EMAIL)
+
+
+NO_ANSWERS = {
+    "a page": HTML,
+    "a page with NUL": "<html>\x00</html>",
+    "nothing": "",
+    "too many digits": WHOLE + ', "x": ' + "9" * 5000 + "}",
+    "absurdly nested": "[" * 600 + "NaN" + "]" * 600,
+    "nested beyond the stack": '{"contact":' * 100_000,
+    "half": WHOLE,
+}
+
+
+@pytest.mark.parametrize("text", NO_ANSWERS.values(), ids=NO_ANSWERS)
+async def test_what_is_no_json_is_kept_as_text(text: str) -> None:
+    vendor = a_vendor("reoon", answer(text))
+    assert (await vendor.ask()).gap is Gap.LOST
+    kept = json.loads(vendor.call.last.response or "null")
+    assert kept == text.replace("\x00", "\ufffd")[:20_000]
+
+
+@pytest.mark.parametrize("words", [r"credit \u0000", r"credit \ud800", "credit " + "x" * 5000])
+async def test_a_vendors_odd_words_are_kept_short_and_plain(words: str) -> None:
+    vendor = a_vendor("findymail", answer(f'{{"error": "{words}"}}', 402))
+    assert (await vendor.ask()).gap is Gap.PARKED
+    assert len(vendor.call.last.error or "") <= 300
+
+
+async def test_an_odd_job_id_is_noted_plainly_and_read_as_given() -> None:
+    vendor = a_vendor("icypeas", answer({"success": True, "item": {"_id": "a\0b"}}), DONE)
+    assert await vendor.ask() == Hit(EMAIL, 99)
+    assert vendor.transport.sent[1].body == {"id": "a\0b"}

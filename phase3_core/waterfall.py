@@ -250,13 +250,17 @@ _BEST_FIRST = (
 
 
 def result_of(lead: Lead, progress: Progress) -> EmailResult:
-    """The best candidate; a guess that was not accepted is no find and never shown as one."""
+    """The best candidate. A guess that was not accepted is no find; only an accepted find replaces the
+    address that phase 2 delivered.
+    """
     if progress.verifier_gone:
         return EmailResult(lead.id, None)
     real = [c for c in progress.candidates if c.source != GUESS or c.status in ACCEPTED]
     if not real:
         return EmailResult(lead.id, EmailStatus.NOT_FOUND)
     best = min(real, key=lambda candidate: _BEST_FIRST.index(candidate.status))
+    if best.status not in ACCEPTED:
+        best = next((candidate for candidate in real if candidate.source == DELIVERED), best)
     score = best.judgement.score if best.judgement and best.judgement.score is not None else best.confidence
     return EmailResult(lead.id, best.status, best.email, best.source, best.verifier, score)
 

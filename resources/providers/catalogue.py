@@ -137,16 +137,17 @@ CATALOGUE: tuple[Row, ...] = (
         ReplayClass.ON_HIT,
         "docs.apollo.io/reference/people-enrichment, /docs/api-pricing", READ_ON,
         note="one credit for a person who is found; phone numbers, eight more, are never asked for")),
-    *_rows((zoominfo_company.SPEC, zoominfo_contact.SPEC, zoominfo_intent.SPEC, *zoominfo_legacy.SPECS),
+    Row(builtwith.SPEC, Terms(_price("0.049500", CALL), Limits(per_second=10, in_flight=8),
+        ReplayClass.PER_CALL,
+        "api.builtwith.com/domain-api; builtwith.com/plans", READ_ON,
+        note="2,000 credits for $99; a miss is billed too")),
+    # Last, so that within a full profile's cap everything else can be asked once before the dearest repeats.
+    *_rows((zoominfo_intent.SPEC, zoominfo_company.SPEC, zoominfo_contact.SPEC, *zoominfo_legacy.SPECS),
         Terms(_price("0.150000", HIT), Limits(per_second=5, per_hour=10_800, per_day=129_600),
         ReplayClass.FREE,
         "docs.zoominfo.com: rate-limits, api-conventions", READ_ON, replay_window=MONTH,
         note="Builder package; no price is published: set yours in the settings; a record under contract is "
         "free again; ZOOMINFO_API=legacy for the old API")),
-    Row(builtwith.SPEC, Terms(_price("0.049500", CALL), Limits(per_second=10, in_flight=8),
-        ReplayClass.PER_CALL,
-        "api.builtwith.com/domain-api; builtwith.com/plans", READ_ON,
-        note="2,000 credits for $99; a miss is billed too")),
 )  # fmt: skip
 
 

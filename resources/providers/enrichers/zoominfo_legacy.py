@@ -74,7 +74,7 @@ OLD = Choice("ZOOMINFO_API", "legacy")
 READ_COMPANY = reading(zoominfo_company.fields, old_record, "data", "result")
 READ_PERSON = reading(zoominfo_contact.fields, old_record, "data", "result")
 SPECS = (
+    _spec(zoominfo_intent.SPEC, Operation("enrich-intent", intent, read_intent)),
     _spec(zoominfo_company.SPEC, Operation("enrich-company", company, READ_COMPANY)),
     _spec(zoominfo_contact.SPEC, Operation("enrich-contact", person, READ_PERSON)),
-    _spec(zoominfo_intent.SPEC, Operation("enrich-intent", intent, read_intent)),
 )

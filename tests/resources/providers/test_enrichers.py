@@ -762,7 +762,7 @@ def test_without_topics_there_is_nothing_to_ask(topics: str) -> None:
 
 # --- ZoomInfo: the legacy API ----------------------------------------------------------------------------
 
-OLD_COMPANY, OLD_PERSON, OLD_INTENT = zoominfo_legacy.SPECS
+OLD_INTENT, OLD_COMPANY, OLD_PERSON = zoominfo_legacy.SPECS
 OLD_RECORD = without(ZI_COMPANY, "description") | {
     "descriptionList": [{"description": "Builds picking robots."}]
 }
@@ -798,7 +798,7 @@ def test_zoominfo_legacy_intent(status: int, body: Any, expected: Said) -> None:
 
 
 def test_zoominfo_legacy_is_asked_without_wrapping() -> None:
-    company, person, intent = (asked(spec) for spec in zoominfo_legacy.SPECS)
+    intent, company, person = (asked(spec) for spec in zoominfo_legacy.SPECS)
     assert company is not None
     assert person is not None
     assert intent is not None
@@ -884,10 +884,10 @@ def test_the_order_of_asking() -> None:
         "apollo",
         "people_data_labs",
         "apollo:people",
+        "builtwith",
+        "zoominfo:intent",
         "zoominfo:company",
         "zoominfo:contact",
-        "zoominfo:intent",
-        "builtwith",
     ]
 
 

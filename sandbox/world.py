@@ -473,13 +473,14 @@ class _Builder:
         self.world.people.extend(hired)
 
     def namesake(self, hired: list[Person], slot: Slot) -> Person | None:
-        """Rarely somebody of the same name and the same fate, so that either answer fits."""
+        """Rarely somebody of the same name and fate, so that either answer fits; told apart by a profile."""
         if self.rng.random() > NAMESAKE_SHARE:
             return None
         fitting = (
             one
             for one in hired
-            if (one.fate, one.finders, one.mailbox) == (slot.fate, slot.finders, slot.mailbox)
+            if one.linkedin
+            and (one.fate, one.finders, one.mailbox) == (slot.fate, slot.finders, slot.mailbox)
         )
         return next(fitting, None) if slot.fate in {Fate.VALID, Fate.RISKY} else None
 

@@ -75,24 +75,34 @@ async def _leads(run: Run, books: Books) -> AsyncIterator[Lead]:
 
 
 class Companies:
-    """Answers about companies, shared by their leads while they are remembered."""
+    """Answers about companies, shared by their leads while they are remembered.
+
+    A company's leads take turns, so that its first lead asks and pays whatever the tiers of the others
+    and the order in which answers arrive.
+    """
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[tuple[str, str], asyncio.Future[EnricherReply]] = OrderedDict()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._answers: OrderedDict[tuple[str, str], EnricherReply] = OrderedDict()
+
+    async def enter(self, lead: Lead) -> None:
+        if lead.company_domain:
+            await self._turns.setdefault(lead.company_domain, asyncio.Lock()).acquire()
+
+    def leave(self, lead: Lead) -> None:
+        if lead.company_domain:
+            self._turns[lead.company_domain].release()
 
     async def ask(self, enricher: Enricher, lead: Lead) -> EnricherReply:
-        """The first lead that asks makes the call; the others wait for its answer."""
         if not enricher.per_company or not lead.company_domain:
             return await enricher.enrich(lead)
         key = (lead.company_domain, enricher.name)
         if key not in self._answers:
-            self._answers[key] = asyncio.ensure_future(enricher.enrich(lead))
-            self._forget_oldest()
-        return await asyncio.shield(self._answers[key])
-
-    def _forget_oldest(self) -> None:
+            self._answers[key] = await enricher.enrich(lead)
+        reply = self._answers[key]
         while len(self._answers) > COMPANIES_REMEMBERED:
             self._answers.popitem(last=False)
+        return reply
 
 
 class Enrichment:
@@ -100,14 +110,21 @@ class Enrichment:
 
     def __init__(self, enrichers: Sequence[Enricher], behind: ResultsBehind[EnrichmentResult]) -> None:
         self._enrichers = [enrichers[i] for i in in_order(enrichers)]
+        self._of_companies = [enricher for enricher in self._enrichers if enricher.per_company]
         self._by_name = {enricher.name: enricher for enricher in self._enrichers}
         self._companies = Companies()
         self._behind = behind
 
     async def enrich_lead(self, lead: Lead) -> None:
-        profile = PROFILES[lead.tier]
-        gathered = Gathered()
-        while name := next_source(profile, self._enrichers, gathered):
+        """A lead that breaks keeps its company's turn: the run is ending, and nobody is to pay instead."""
+        await self._companies.enter(lead)
+        gathered = await self._gather(lead, self._of_companies, Gathered())
+        self._companies.leave(lead)
+        gathered = await self._gather(lead, self._enrichers, gathered)
+        await self._behind.add(result_of(lead.id, PROFILES[lead.tier], gathered))
+
+    async def _gather(self, lead: Lead, sources: Sequence[Enricher], gathered: Gathered) -> Gathered:
+        while name := next_source(PROFILES[lead.tier], sources, gathered):
             enricher = self._by_name[name]
             gathered = after_reply(gathered, enricher, await self._companies.ask(enricher, lead))
-        await self._behind.add(result_of(lead.id, profile, gathered))
+        return gathered

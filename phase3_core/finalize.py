@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from phase3_core.agent import Shift, Surroundings, blamed_on_failure, on_shift, refuse_below
+from phase3_core.errors import WrongCampaignState
 from phase3_core.leads import Campaign
 from phase3_core.policy import email_shortfall, enrichment_shortfall, ready_shortfall
 from phase3_core.ports import Advance, AgentResult, Database, Export, Exporter, ProviderSource, Run
-from phase3_core.statuses import ApprovalStatus, CampaignStatus
+from phase3_core.statuses import ApprovalStatus, CampaignStatus, may_become
 from phase3_core.summary import AgentSummary, report
 
 
@@ -30,6 +31,7 @@ async def report_campaign(
     async with on_shift(run, database, around) as shift, source.open(run, shift.books) as providers:
         await refuse_below(shift, email_shortfall)
         await refuse_below(shift, enrichment_shortfall)
+        _refuse_unless_enriched(shift.campaign)
         async with blamed_on_failure(shift):
             summary = await shift.summary(providers.skipped, 0, ready_shortfall)
             tier_report = {"campaign": shift.campaign.name, "campaign_id": str(run.campaign_id)}
@@ -38,6 +40,13 @@ async def report_campaign(
             approval = await _hand_over(shift, summary, tier_report, workbook)
             campaign = await shift.books.campaigns.campaign(run.campaign_id)
             return FinalReport(campaign, summary, tier_report, workbook, approval)
+
+
+def _refuse_unless_enriched(campaign: Campaign) -> None:
+    """Before anything is written: nobody is asked about a campaign that is not enriched, or is decided."""
+    ready = CampaignStatus.VERIFICATION_COMPLETE
+    if campaign.status not in may_become(ready):
+        raise WrongCampaignState(str(campaign.id), campaign.status, ready)
 
 
 async def _hand_over(

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phase3_core.calls import Billing, EnricherReply, Facts, Gap, Miss, NoAnswer, Price
+from phase3_core.enrich import COMPANIES_REMEMBERED, Companies
 from phase3_core.errors import OutsideFailure, StoppedAtThreshold, WrongCampaignState
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, usd
@@ -19,7 +20,7 @@ from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, EnrichmentS
 from phase3_core.tiers import Tier, Topic
 from tests.core.office import ANY_NUMBER, EASY, Office, an_office, ledger_down, shuffled, then
 from tests.fakes.clock import NOON
-from tests.fakes.people import a_lead
+from tests.fakes.people import a_lead, a_run
 from tests.fakes.providers import enricher
 
 CALL = Price(usd("0.01"), Billing.PER_CALL)
@@ -261,3 +262,15 @@ async def test_an_enriched_campaign_that_is_run_again_asks_nothing() -> None:
     summary = await office.enrich("run-2")
     assert (office.rows, len(office.source.asked)) == (rows, asked)
     assert (summary.worked_on, summary.resumed_from) == (0, 1)
+
+
+async def test_a_company_that_was_forgotten_is_answered_by_the_ledger_for_nothing() -> None:
+    office = ready_office([])
+    vendors(office)
+    companies, many = Companies(), COMPANIES_REMEMBERED + 1
+    run = a_run(Agent.ENRICHMENT)
+    async with office.database.open(run) as books, office.source.open(run, books) as providers:
+        website = next(one for one in providers.enrichers if one.name == "website")
+        for n in [*range(many), 0]:
+            await companies.ask(website, a_lead(company_domain=f"c{n}.com"))
+    assert len(office.source.asked) == many

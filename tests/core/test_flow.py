@@ -99,7 +99,7 @@ async def test_a_cancel_from_outside_cancels_the_work_and_stays_a_cancel() -> No
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert cancelled == [0, 1]
+    assert sorted(cancelled) == [0, 1]
 
 
 async def test_nothing_to_do_is_done_at_once() -> None:

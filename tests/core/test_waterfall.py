@@ -270,6 +270,14 @@ def test_the_result_is_the_best_candidate(worse: Judgement, better: Judgement, *
     assert went.result.email == B
 
 
+def test_a_delivered_address_gives_way_only_to_an_accepted_one() -> None:
+    lead, found = a_lead(email=B), {"tomba": Hit(A)}
+    kept = walk(lead, a_plan("tomba", second=False), Oracle(found, {A: CATCH_ALL, B: INVALID})).result
+    assert (kept.email, kept.provider, kept.status) == (B, DELIVERED, EmailStatus.INVALID)
+    replaced = walk(lead, a_plan("tomba"), Oracle(found, {A: RISKY, B: INVALID})).result
+    assert (replaced.email, replaced.provider, replaced.status) == (A, "tomba", EmailStatus.RISKY)
+
+
 def test_of_two_equally_good_candidates_the_earlier_is_the_result() -> None:
     oracle = Oracle({"tomba": Hit(A), "muraena": Hit(B)}, {A: UNKNOWN, B: UNKNOWN})
     assert walk(ADA, a_plan("tomba", "muraena"), oracle).result.email == A

@@ -4,7 +4,7 @@ No address belongs to two people: whose call a shared question is depends on who
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 
 from phase3_core.calls import FinderReply, Gap, Hit, Judgement, Miss, NoAnswer, VerifierReply
@@ -33,6 +33,7 @@ class World:
     def leads(self) -> list[Lead]:
         return [self._lead(number) for number in range(1, self.size + 1)]
 
+    @lru_cache(maxsize=2000)  # noqa: B019 - worlds are values and few
     def _lead(self, number: int) -> Lead:
         dice = self._dice("lead", number)
         domain = "" if dice.random() < 0.05 else f"company{dice.randrange(self.companies)}.com"

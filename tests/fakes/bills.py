@@ -43,6 +43,7 @@ class Bill:
 class Bills:
     rows: list[Bill] = field(default_factory=list)
     answers: dict[Question, AnyReply] = field(default_factory=dict)
+    by_lead: dict[tuple[UUID, Agent], Money] = field(default_factory=dict)
 
     def settle(self, run: Run, lead_id: UUID, question: Question, price: Price, reply: AnyReply) -> Bill:
         """A failure may be asked again; an answer, or one that was paid for and lost, stands."""
@@ -51,12 +52,13 @@ class Bills:
         unknown = price.ceiling if lost else ZERO
         bill = Bill(run.campaign_id, run.agent, lead_id, question, reply, cost, unknown)
         self.rows.append(bill)
+        self.by_lead[lead_id, run.agent] = self.cost_of(lead_id, run.agent) + bill.booked
         if lost or not isinstance(reply, NoAnswer):
             self.answers[question] = reply
         return bill
 
     def cost_of(self, lead_id: UUID, agent: Agent) -> Money:
-        return total(bill.booked for bill in self.rows if bill.lead_id == lead_id and bill.agent is agent)
+        return self.by_lead.get((lead_id, agent), ZERO)
 
     def spend(self, campaign_id: UUID) -> list[ProviderSpend]:
         ours = sorted((bill for bill in self.rows if bill.campaign_id == campaign_id), key=_place)

@@ -166,6 +166,27 @@ class ProviderClient:
         )
 
     async def _call(self, intent: Intent, operation: Operation, request: Request) -> Reply | NoAnswer:
+        while isinstance(reply := await self._persistently(intent, operation, request), Elsewhere):
+            await self.sleep(ELSEWHERE_EVERY_S)
+        return reply
+
+    async def _persistently(self, intent: Intent, operation: Operation, request: Request) -> Reached:
+        """Nearly every call answers at once, so the machinery of retries is set up only after a failure."""
+        try:
+            return await self._attempt(intent, operation, request)
+        except AskAgain as first:
+            return await self._again_and_again(first, intent, operation, request)
+
+    async def _again_and_again(
+        self, first: AskAgain, intent: Intent, operation: Operation, request: Request
+    ) -> Reached:
+        failed = [first]
+
+        async def attempt() -> Reached:
+            if failed:
+                raise failed.pop()
+            return await self._attempt(intent, operation, request)
+
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(AskAgain),
             stop=stop_after_attempt(ATTEMPTS),
@@ -174,14 +195,10 @@ class ProviderClient:
             reraise=True,
         )
         try:
-            reply: Reached = await attempts(self._attempt, intent, operation, request)
-            while isinstance(reply, Elsewhere):
-                await self.sleep(ELSEWHERE_EVERY_S)
-                reply = await attempts(self._attempt, intent, operation, request)
+            return await attempts(attempt)
         except AskAgain as last:
             self.health.broke(str(last))
             return NoAnswer(Gap.DOWN, str(last))
-        return reply
 
     async def _attempt(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         """A place at the gate first, so that an intent never waits: what waits has not been asked."""

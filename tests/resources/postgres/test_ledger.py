@@ -177,6 +177,17 @@ async def test_a_live_call_of_another_campaign_is_waited_for_until_it_is_overdue
     assert (row()["attempt"], row()["losses"], money(row())) == (2, 1, (0, CEILING))
 
 
+async def test_of_many_who_find_the_same_lost_calls_one_is_granted_each(runs: Runs, query: Query) -> None:
+    lost = [asks(f"lead {n}", ReplayClass.ON_HIT) for n in range(200)]
+    dead, *heirs = [runs.begin() for _ in range(4)]
+    await asyncio.gather(*map(dead.open, lost))
+    await asyncio.gather(*(heir.find(lost[0]) for heir in heirs))  # all are connected
+    query("UPDATE provider_calls SET lost_after = now() - interval '1 second'")
+    opened = await asyncio.gather(*(heir.open(intent) for intent in lost for heir in heirs))
+    calls = [one.key for one in opened if isinstance(one, Granted)]
+    assert len(calls) == len(set(calls)) == 200
+
+
 async def test_the_intents_of_a_dead_run_are_its_successors_at_once(runs: Runs, row: Row) -> None:
     campaign = uuid4()
     await granted(runs.begin(campaign), asks(replay=ReplayClass.ON_HIT))

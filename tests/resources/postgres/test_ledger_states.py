@@ -107,6 +107,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.age = 0
         self.living: dict[UUID, Process] = {}
         self.zombies: list[Process] = []
+        self.dead: list[Process] = []
         self.answers: dict[bytes, int] = {}
         self.before: dict[bytes, Any] = {}
 
@@ -198,7 +199,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return any(row.losses for key, row in self._rows().items() if key.startswith(asked))
 
     def _others_ask(self, process: Process, question: int) -> bool:
-        others = [*self.living.values(), *self.zombies]
+        others = [*self.living.values(), *self.zombies, *self.dead]
         return any(other is not process and self._asking(other, question) for other in others)
 
     def _flights(self) -> list[tuple[Process, Flight]]:
@@ -266,6 +267,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def die(self, pick: int) -> None:
         """Without a word: what it had asked stays on the vendor's bill."""
         zombie = self.zombies.pop(pick % len(self.zombies))
+        self.dead.append(zombie)
         self._run(zombie.book.close())
 
     @rule()

@@ -99,6 +99,29 @@ def status(
 
 
 @app.command()
+def providers(
+    probe: Annotated[str | None, typer.Option(help="an address you know: ask each one about it")] = None,
+    name: Annotated[str, typer.Option(help="with --probe: whose address it is")] = "",
+    cap: Annotated[str, typer.Option(help="with --probe: USD that it may cost in all")] = "0.50",
+    as_json: Json = False,
+    use_sandbox: UseSandbox = False,
+) -> None:
+    """Who is usable and why not, what is left in the accounts, how good and how dear they were."""
+    from phase3_assets.vendors import Probe, provider_rows, provider_table
+    from phase3_core.money import usd
+
+    with ExitStack() as stack:
+        url = stack.enter_context(workplace.database(tell))
+        if use_sandbox:
+            stack.enter_context(in_sandbox())
+        rows = provider_rows(url, Probe(probe, name, usd(cap)) if probe else None)
+        if as_json:
+            print(json.dumps(rows, indent=2))
+        else:
+            Console().print(provider_table(rows))
+
+
+@app.command()
 def demo(
     scale: Annotated[float, typer.Option(help="1.0 is the full reference campaign of 42,100 leads")] = 0.01,
 ) -> None:

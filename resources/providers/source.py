@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from typing import Any
 
 from phase3_core.calls import (
@@ -31,16 +32,18 @@ from phase3_core.money import Money, usd
 from phase3_core.ports import Books, Clock, Run, Skipped
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
-from resources.http_client import HttpClient, http_client
+from resources.http_client import HttpClient, Lost, NotSent, Sending, http_client
+from resources.providers.balances import BALANCES, read_balance
 from resources.providers.catalogue import CATALOGUE, Row, Terms
 from resources.providers.client import Health, ProviderClient, Tally, Transport
 from resources.providers.enrichers import website
 from resources.providers.gate import Gate, Limits
-from resources.providers.spec import Choice, ProviderSpec, Question
+from resources.providers.spec import Choice, ProviderSpec, Question, Response
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import SANDBOX_WEB, website_transport
 from resources.settings import ProviderSettings, Settings
 
+BALANCE_TIMEOUT_S = 30.0
 OWN_LIMITS = {field.name for field in fields(Limits)}
 LedgerOpener = Callable[[Books, Run], AbstractAsyncContextManager[CallLedger]]
 
@@ -144,6 +147,15 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A provider before a run: its row, the terms that hold, and why it would be left out, if it would."""
+
+    row: Row
+    why_not: str
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
 class VendorSource:
     """Implements `ProviderSource`. `environment` holds keys and base URLs; only this class reads it."""
 
@@ -161,6 +173,39 @@ class VendorSource:
                 yield providers
             finally:
                 await asyncio.shield(_drained(providers))
+
+    def standings(self) -> list[Standing]:
+        """Every provider that could be used, in order, and why one would be left out."""
+        rows = chosen(in_order(self.settings), self.environment)
+        return [Standing(row, self._left_out(row), self._terms(row)) for row in rows]
+
+    def _left_out(self, row: Row) -> str:
+        skipped = self._skipped(row)
+        return skipped.why if skipped else ""
+
+    def _terms(self, row: Row) -> Terms:
+        return agreed(row.terms, own_settings(self.settings, row.spec))
+
+    async def balance(self, row: Row, http: HttpClient) -> Decimal | None:
+        """Credits left in a usable provider's account; None where the vendor does not tell."""
+        account = BALANCES.get(row.name)
+        if account is None or row.spec.token is not None:
+            return None
+        signature = row.spec.sign(self._secrets(row.spec))
+        sending = Sending(
+            method=account.ask.method,
+            url=self._base_url(row.spec) + account.ask.path,
+            query={**account.ask.query, **signature.query},
+            headers=signature.headers,
+            body=account.ask.body,
+            form=None,
+            timeout_s=BALANCE_TIMEOUT_S,
+        )
+        try:
+            received = await http.send(sending)
+        except (NotSent, Lost):
+            return None
+        return read_balance(row.name, Response(received.status, received.text, received.headers))
 
     def _providers(self, ledger: CallLedger, http: HttpClient, pages: Transport) -> OpenProviders:
         shared = Shared(Tally())
@@ -204,7 +249,7 @@ class VendorSource:
         return ""
 
     def _client(self, row: Row, ledger: CallLedger, transport: Transport, shared: Shared) -> ProviderClient:
-        terms = agreed(row.terms, own_settings(self.settings, row.spec))
+        terms = self._terms(row)
         return ProviderClient(
             spec=row.spec,
             terms=terms,

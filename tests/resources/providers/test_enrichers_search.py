@@ -447,6 +447,7 @@ def test_tags_are_taken_out(text: str, seen: str) -> None:
         ("https://a.example/1", True),
         ("http://a.example", True),
         ("javascript:alert(1)", False),
+        ("javascript://a.example/%0aalert(1)", False),
         ("file:///etc/passwd", False),
         ("https://", False),
         ("http://[::1", False),

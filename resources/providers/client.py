@@ -379,7 +379,7 @@ class ProviderClient:
         told: str = "",
         error: str | None = None,
     ) -> None:
-        settles_doubt = self.terms.replay is ReplayClass.FREE or granted.job_id is not None
+        settles_doubt = self._settles_doubt(granted, end, cost)
         self._count(granted.key, end, cost, ends_doubt=settles_doubt)
         await self.ledger.settle(
             Outcome(
@@ -394,6 +394,11 @@ class ProviderClient:
                 ends_doubt=settles_doubt,
             )
         )
+
+    def _settles_doubt(self, granted: Granted, end: End, cost: Money) -> bool:
+        """A free repeat that says it cost nothing was paid for by the attempt that was lost."""
+        repeated = self.terms.replay is ReplayClass.FREE or granted.job_id is not None
+        return repeated and not (end is End.HIT and cost == ZERO)
 
     def _count(self, call: bytes, end: End, cost: Money, *, ends_doubt: bool) -> None:
         """A lost call counts at its worst until an answer settles what it cost."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from phase3_core.calls import AfterLoss, LostCall, after_loss
+from phase3_core.calls import AfterLoss, LostCall, ReplayClass, after_loss
 from phase3_core.ledger import Elsewhere, End, Granted, Intent, Opened, Outcome, Stored, Withheld, key
 from phase3_core.money import ZERO, Money, total
 from phase3_core.ports import Run
@@ -35,6 +35,11 @@ class Call:
     unknown: Money = ZERO
     ends: list[Outcome] = field(default_factory=list)
     settled_at: datetime | None = None
+
+    def book(self, losses: int) -> None:
+        """So many attempts more (or fewer) whose bill is not known."""
+        self.losses = max(self.losses + losses, 0)
+        self.unknown = max(self.unknown + losses * self.intent.reserved, ZERO)
 
     @property
     def last(self) -> Outcome:
@@ -80,12 +85,13 @@ class FakeLedger:
         newest = self._newest(intent)
         if newest is None:
             return self._insert(intent, 0)
-        if self._fresh(newest):
-            return newest.stored()
         if newest.answered:
-            return self._insert(intent, int.from_bytes(newest.key[len(intent.question) :], "big") + 1)
+            epoch = int.from_bytes(newest.key[len(intent.question) :], "big")
+            return newest.stored() if self._fresh(newest) else self._insert(intent, epoch + 1)
         return (
-            self._claim(newest, intent) if newest.state == "settled" else self._after_silence(newest, intent)
+            self._after_silence(newest, intent)
+            if newest.state != "settled"
+            else self._claim(newest, intent, 0)
         )
 
     def _newest(self, intent: Intent) -> Call | None:
@@ -104,10 +110,16 @@ class FakeLedger:
         if in_flight and not self._overdue(call) and not self._predecessor(call):
             return Elsewhere()
         lost = LostCall(call.asked_at, call.losses + in_flight, call.job_id is not None)
-        verdict = after_loss(lost, intent.replay, intent.replay_window, self.clock.now())
-        if in_flight:
-            self._book_as_lost(call)
-        return Withheld() if verdict is AfterLoss.LEAVE else self._claim(call, intent)
+        match after_loss(lost, intent.replay, intent.replay_window, self.clock.now()):
+            case AfterLoss.LEAVE:
+                if in_flight:
+                    call.book(1)
+                    call.state = "unknown"
+                return Withheld()
+            case AfterLoss.ASK_AGAIN:
+                return self._claim(call, intent, int(in_flight))
+            case AfterLoss.READ_JOB:
+                return self._claim(call, intent, in_flight - 1)
 
     def _overdue(self, call: Call) -> bool:
         return self.clock.now() > call.asked_at + timedelta(seconds=call.intent.deadline_s)
@@ -116,34 +128,32 @@ class FakeLedger:
         """This run holds its campaign, so an earlier run of it is dead."""
         return call.run.campaign_id == self.run.campaign_id and call.run.id != self.run.id
 
-    def _claim(self, call: Call, intent: Intent) -> Granted:
-        call.state, call.intent, call.run, call.asked_at = "intent", intent, self.run, self.clock.now()
+    def _claim(self, call: Call, intent: Intent, losses: int) -> Granted:
+        """The free window runs from the first attempt in doubt."""
+        call.book(losses)
+        call.asked_at = call.asked_at if call.losses else self.clock.now()
+        call.state, call.intent, call.run = "intent", intent, self.run
         call.attempt += 1
         return Granted(call.key, call.job_id)
-
-    def _book_as_lost(self, call: Call) -> None:
-        call.state = "unknown"
-        call.losses += 1
-        call.unknown += call.intent.reserved
 
     async def note_job(self, call: bytes, job_id: str) -> None:
         await asyncio.sleep(0)
         self._row(call).job_id = _text(job_id)
 
     async def settle(self, outcome: Outcome) -> None:
+        """A job whose reading was refused is still the vendor's to bill."""
         await asyncio.sleep(0)
         call = self._row(outcome.key)
-        if call.state == "settled":
+        if call.answered:
             return
         _storable(outcome)
         call.ends.append(outcome)
         call.settled_at = self.clock.now()
-        if outcome.end is End.LOST:
-            self._book_as_lost(call)
-            return
-        call.state = "settled"
+        answered = outcome.end in {End.HIT, End.MISS}
+        call.book(outcome.end is End.LOST or (call.job_id is not None and not answered))
+        call.state = "unknown" if call.losses and not answered else "settled"
         call.cost += outcome.cost
-        if outcome.ends_doubt and call.answered:
+        if answered and outcome.ends_doubt and call.intent.replay is ReplayClass.FREE:
             call.unknown = ZERO
 
     def _row(self, key_: bytes) -> Call:

@@ -199,6 +199,19 @@ async def test_where_a_repeat_is_free_it_is_asked_again_and_settles_the_doubt(br
     assert vendor.client.tally.spent == usd("0.01")
 
 
+async def test_a_free_repeat_that_cost_nothing_was_paid_for_by_the_attempt_that_was_lost() -> None:
+    vendor = a_vendor("anymailfinder", LOST, answer(ANYMAILFINDER | {"credits_charged": 0}))
+    assert await vendor.ask() == Hit(EMAIL, 99)
+    assert (vendor.call.cost, vendor.call.unknown) == (ZERO, usd("0.03"))
+    assert vendor.client.tally.spent == usd("0.03")
+
+
+async def test_a_free_repeat_that_cost_something_is_the_whole_bill() -> None:
+    vendor = a_vendor("anymailfinder", LOST, answer(ANYMAILFINDER))
+    assert await vendor.ask() == Hit(EMAIL, 99)
+    assert (vendor.call.cost, vendor.call.unknown) == (usd("0.03"), ZERO)
+
+
 @each_breakdown
 async def test_a_free_repeat_has_an_end_too(broken: Step) -> None:
     vendor = a_vendor("tomba", broken)
@@ -477,10 +490,17 @@ async def test_a_submission_whose_answer_is_lost_is_made_once_more_and_stays_boo
     assert (vendor.call.cost, vendor.call.unknown) == (ICYPEAS_PRICE, ICYPEAS_PRICE)
 
 
+async def test_reading_a_job_tells_nothing_of_a_submission_that_was_lost_before_it() -> None:
+    vendor = a_vendor("icypeas", LOST, SUBMITTED, GOING)
+    await vendor.ask()
+    assert await vendor.next_run(DONE).ask() == Hit(EMAIL, 99)
+    assert (vendor.call.cost, vendor.call.unknown) == (ICYPEAS_PRICE, ICYPEAS_PRICE)
+
+
 async def test_a_job_without_funds_parks_and_is_submitted_again_by_the_next_run() -> None:
     vendor = a_vendor("icypeas", SUBMITTED, NO_FUNDS)
     assert (await vendor.ask()).gap is Gap.PARKED
-    assert vendor.ledger.booked == ZERO
+    assert vendor.call.cost == ZERO
     following = vendor.next_run(NO_FUNDS, SUBMITTED_AGAIN, DONE)
     assert await following.ask() == Hit(EMAIL, 99)
     assert following.transport.paths == [READ, SUBMIT, READ]
@@ -587,7 +607,10 @@ async def test_what_is_no_json_is_kept_as_text(text: str) -> None:
     assert kept == text.replace("\x00", "\ufffd")[:20_000]
 
 
-@pytest.mark.parametrize("words", [r"credit \u0000", r"credit \ud800", "credit " + "x" * 5000])
+ODD_WORDS = [r"credit \u0000", r"credit \ud800", "credit " + "x" * 5000]
+
+
+@pytest.mark.parametrize("words", ODD_WORDS)
 async def test_a_vendors_odd_words_are_kept_short_and_plain(words: str) -> None:
     vendor = a_vendor("findymail", answer(f'{{"error": "{words}"}}', 402))
     assert (await vendor.ask()).gap is Gap.PARKED

@@ -19,7 +19,7 @@ from resources.providers.finders import (
     tomba,
     voila_norbert,
 )
-from resources.providers.spec import Pending, Problem, ProviderSpec, Question, Remedy, Request
+from resources.providers.spec import Pending, Problem, ProviderSpec, Question, Remedy, Request, own_id
 from tests.resources.providers.sheet import (
     ANYMAILFINDER,
     DANA,
@@ -463,6 +463,16 @@ def test_icypeas_gets_the_same_id_for_the_same_question_only() -> None:
     ids = [request.body["custom"]["externalId"] for request in (*same, other) if request is not None]
     assert len(ids) == 3
     assert len(set(ids)) == 2
+
+
+def test_icypeas_id_does_not_depend_on_the_order_of_the_fields() -> None:
+    assert own_id({"firstname": "Dana", "lastname": "Reyes"}) == own_id(
+        {"lastname": "Reyes", "firstname": "Dana"}
+    )
+
+
+def test_icypeas_may_find_somebody_named_like_an_error() -> None:
+    assert polled(icypeas.SPEC, "email-search", response(200, icypeas_item(name="Unpaid"))) == Hit(EMAIL, 99)
 
 
 def test_icypeas_needs_one_name_and_a_company() -> None:

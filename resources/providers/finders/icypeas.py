@@ -72,8 +72,7 @@ def problem(response: Response) -> Problem | None:
 
 
 # Most searches are done when they are first read, and readings are what the vendor gives least of.
-READ = "/bulk-single-searchs/read"
-POLL = Poll(lambda number: post(READ, id=number), read_search, every_s=6.0, give_up_s=180.0)
+POLL = Poll(lambda job: post("/bulk-single-searchs/read", id=job), read_search, every_s=6.0, give_up_s=180.0)
 SPEC = ProviderSpec(
     name="icypeas",
     role=Role.FINDER,

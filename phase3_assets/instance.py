@@ -1,20 +1,31 @@
 """Dagster's own records, opened with words for what can go wrong."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import UUID
 
 import dagster as dg
+from dagster._core.instance import InstanceRef
 from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import SQLAlchemyError
 
 from phase3_assets.looking import look
-from phase3_assets.workplace import DAGSTER_URL
-from phase3_core.errors import CampaignBusy, OutsideFailure
+from phase3_assets.workplace import DAGSTER_HOME, DAGSTER_URL
+from phase3_core.errors import BadInput, CampaignBusy, OutsideFailure
 
 UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.NOT_STARTED]
+# A run from a shell keeps its own stdout and stderr: Dagster's capture starts helpers that die of a Ctrl-C
+# with a traceback each.
+UNCAPTURED = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 BETWEEN_ASSETS_S = 3.0  # a live run lets go of its campaign for less than this
 LOOK_EVERY_S = 0.25
 
@@ -24,7 +35,7 @@ def opened() -> Iterator[dg.DagsterInstance]:
     """The instance that DAGSTER_HOME describes; raises OutsideFailure where it cannot be had."""
     logging.disable(logging.WARNING)  # it tries for twelve seconds and tells of every try
     try:
-        instance = dg.DagsterInstance.get()
+        instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(_home(), overrides=UNCAPTURED))
     except (DagsterPostgresException, SQLAlchemyError) as failure:
         raise OutsideFailure(
             f"Dagster's records cannot be opened ({type(failure).__name__}). Check {DAGSTER_URL}, "
@@ -34,6 +45,13 @@ def opened() -> Iterator[dg.DagsterInstance]:
         logging.disable(logging.NOTSET)
     with instance:
         yield instance
+
+
+def _home() -> str:
+    home = os.environ[DAGSTER_HOME]
+    if not Path(home).is_dir():
+        raise BadInput(f"{DAGSTER_HOME} is {home!r}, which is no directory. Unset it to use our own.")
+    return home
 
 
 def make_tables_once() -> None:

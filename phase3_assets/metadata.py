@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 
+from phase3_core.ports import TierCounts
+from phase3_core.statuses import Agent
 from phase3_core.summary import AgentSummary, find_rate, found, provider_table, valid_rate, verdict_counts
 
 Metadata = dict[str, Any]
@@ -58,14 +60,23 @@ def of_report(summary: AgentSummary, report: Mapping[str, Any], workbook: str) -
     }
 
 
+_OF_TIERS = {  # what each agent has a hand in; later agents must not make its data look new
+    Agent.EMAIL_VERIFICATION: ("tier", "total", "found", "accepted"),
+    Agent.ENRICHMENT: ("tier", "total", "accepted", "enriched", "partial"),
+    Agent.FINALIZER: TierCounts.__slots__,
+}
+
+
 def data_version(summary: AgentSummary) -> dg.DataVersion:
-    """Changes when what the books say changes: counts of leads and the calls of the ledger."""
-    told = json.dumps([summary.as_json(), [vars_of(tier) for tier in summary.counts.tiers]], default=str)
-    return dg.DataVersion(hashlib.sha256(told.encode()).hexdigest()[:20])
+    """Changes when what the agent did changes: counts of leads and its calls in the ledger."""
+    told = summary.as_json()
+    tiers = [_tier_facts(summary.agent, tier) for tier in summary.counts.tiers]
+    facts = json.dumps([told["by_status"], told["providers"], tiers], default=str)
+    return dg.DataVersion(hashlib.sha256(facts.encode()).hexdigest()[:20])
 
 
-def vars_of(tier: Any) -> dict[str, Any]:
-    return {name: getattr(tier, name) for name in tier.__slots__}
+def _tier_facts(agent: Agent, tier: TierCounts) -> list[Any]:
+    return [getattr(tier, name) for name in _OF_TIERS[agent]]
 
 
 def _providers(summary: AgentSummary) -> dg.TableMetadataValue:

@@ -1,0 +1,221 @@
+"""Every command as a user meets it: data on stdout, words on stderr, an exit code that scripts can read."""
+
+import json
+import shlex
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Server
+from tests.end_to_end.campaign import Books
+from tests.end_to_end.conftest import NewBooks
+from tests.end_to_end.shell import Shell, kill_group, said, until, vendors
+
+SECRET = "hunter2"  # noqa: S105 - must not be seen
+HEADER = "first_name,last_name,company_name,company_domain,lead_score,lead_tier\n"
+GOOD = HEADER + "Ada,Lovelace,Acme,acme.example,80,A\n"
+
+
+@pytest.fixture(scope="module")
+def books(new_books: NewBooks, upgraded: str) -> Books:
+    return new_books(upgraded)
+
+
+@pytest.fixture(scope="module")
+def own(shell: Shell, books: Books) -> Shell:
+    """On a server of the user's own, without keys."""
+    return shell.set(DATABASE_URL=books.url)
+
+
+@pytest.fixture(scope="module")
+def campaign(own: Shell, tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("good") / "leads.csv"
+    file.write_text(GOOD, encoding="utf-8")
+    imported = own("import", str(file), "--name", "Small")
+    assert imported.code == 0, imported.err
+    return imported.out.strip()
+
+
+def test_bad_rows_are_told_by_line_and_the_rest_is_imported(own: Shell, books: Books, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text(GOOD + "Grace,Hopper,Navy,navy.example,many,A\n", encoding="utf-8")
+    imported = own("import", str(file), "--name", "One bad row")
+    assert imported.code == 0
+    assert f"{file}:3:" in imported.line
+    assert books.number("leads WHERE campaign_id = %s", imported.out.strip()) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x00\x01\x02", HEADER.encode(), b"colour,size\nred,9\n", b"first_name\n\xff\xfe\n"],
+    ids=["empty", "binary", "no leads", "no known column", "broken text"],
+)
+def test_a_file_of_which_nothing_can_be_used_is_refused(own: Shell, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_bytes(content)
+    refused = own("import", str(file), "--name", "Bad")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.line
+
+
+@pytest.mark.parametrize("file", ["nowhere.csv", "."])
+def test_a_file_that_cannot_be_read_is_refused(own: Shell, file: str) -> None:
+    refused = own("import", file, "--name", "Bad")
+    assert (refused.code, refused.out) == (2, "")
+    assert file in refused.line
+
+
+def test_a_campaign_needs_a_name(own: Shell) -> None:
+    assert own("import", "leads.csv", "--name", " ").code == 2
+
+
+def test_an_unknown_campaign_is_bad_input(own: Shell) -> None:
+    for command in ("run", "result", "status"):
+        refused = own(command, "nowhere")
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.line.startswith("There is no campaign 'nowhere'.")
+
+
+def test_an_unknown_preset_and_a_bad_settings_file_are_bad_input(
+    own: Shell, campaign: str, tmp_path: Path
+) -> None:
+    assert own("run", campaign, "--preset", "huge").line.startswith("There is no preset 'huge'")
+    settings = tmp_path / "phase3.toml"
+    settings.write_text("[waterfall]\nguesing = true\n", encoding="utf-8")
+    refused = own.set(PHASE3_SETTINGS=str(settings))("run", campaign)
+    assert refused.code == 2
+    assert f"{settings}:2: waterfall.guesing" in refused.line
+
+
+def test_without_keys_nothing_is_spent_and_what_to_set_is_said(
+    own: Shell, books: Books, campaign: str
+) -> None:
+    failed = own("run", campaign, "--json")
+    assert failed.code == 1
+    assert failed.document["status"] == "not_started"
+    assert failed.line.startswith("No usable finder, so nothing was spent.")
+    assert "set TOMBA_API_KEY and TOMBA_API_SECRET" in failed.line
+    assert books.number("provider_calls") == 0
+
+
+def test_a_campaign_of_phase_2_is_not_run(own: Shell, books: Books, campaign: str) -> None:
+    try:
+        books.query("UPDATE campaigns SET status = 'scraping' WHERE id = %s RETURNING id", campaign)
+        refused = own("run", campaign)
+    finally:
+        books.query("UPDATE campaigns SET status = 'import_complete' WHERE id = %s RETURNING id", campaign)
+    assert (refused.code, refused.out) == (2, "")
+    assert "'scraping'" in refused.line
+
+
+def test_a_server_of_ones_own_is_upgraded_by_that_command_alone(shell: Shell, postgres: Server) -> None:
+    empty = Books(postgres.make("phase3_e2e_empty"), "phase3_e2e_empty")
+    own = shell.set(DATABASE_URL=empty.url)
+    try:
+        refused = own("status")
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.line == "The tables of phase 3 are missing or old: run `phase3 db upgrade`."
+        assert own("db", "upgrade").code == 0
+        again = own("db", "upgrade")
+        assert (again.code, again.out) == (0, "")
+        assert own("status", "--json").document == []
+    finally:
+        postgres.drop(empty.name)
+
+
+@pytest.mark.parametrize("command", [("status",), ("run", "any"), ("db", "upgrade")])
+def test_an_unreachable_database_is_one_line_without_the_password(
+    shell: Shell, command: tuple[str, ...]
+) -> None:
+    failed = shell.set(DATABASE_URL=f"postgresql://someone:{SECRET}@127.0.0.1:1/leads")(*command)
+    assert (failed.code, failed.out) == (1, "")
+    assert "Check DATABASE_URL" in failed.line
+    assert SECRET not in failed.err
+
+
+@pytest.mark.parametrize("url", [f"mysql://me:{SECRET}@db/x", "leads", f"postgresql://me:{SECRET}@db:port/x"])
+def test_what_is_no_database_address_is_bad_input(shell: Shell, url: str) -> None:
+    refused = shell.set(DATABASE_URL=url)("status")
+    assert (refused.code, refused.out) == (2, "")
+    assert "DATABASE_URL" in refused.line
+    assert SECRET not in refused.err
+
+
+def test_a_state_directory_that_cannot_be_made_is_said(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    failed = shell.set(PHASE3_STATE_DIR=str(tmp_path / "file" / "state"))("status")
+    assert failed.code == 1
+    assert "set PHASE3_STATE_DIR" in failed.line
+
+
+@pytest.mark.slow
+def test_a_campaign_below_a_threshold_stops(
+    shell: Shell, new_books: NewBooks, upgraded: str, tmp_path: Path
+) -> None:
+    """Then the same campaign, forced on; then a look at what is there."""
+    books = new_books(upgraded)
+    with vendors(0.001) as sandbox:
+        file = tmp_path / "leads.csv"
+        file.write_text(sandbox.text("leads.csv"), encoding="utf-8")
+        own = shell.set(DATABASE_URL=books.url, **sandbox.variables(tmp_path))
+        campaign_id = own("import", str(file), "--name", "Few").out.strip()
+        stopped = own("run", "Few", "--json")
+        assert (stopped.code, stopped.document["status"]) == (3, "stopped")
+        assert "accepted emails, and enrichment wants at least 500" in stopped.line
+        asked = sandbox.requests
+        forced = own("run", campaign_id[:8], "--force-continue")
+        assert (forced.code, forced.err) == (0, "")
+        assert "pending_approval" in forced.out
+        assert sandbox.requests > asked
+    result = own("result", "Few", "--json").document
+    assert result["status"] == "pending_approval"
+    assert "pending_approval" in own("result", "Few").out
+    (row,) = own("status", "Few", "--json").document
+    assert (row["id"], row["status"]) == (campaign_id, "verification_complete")
+    assert float(row["spent_usd"]) == result["costs"]["total"]
+    assert "Few" in own("status").out
+
+
+def test_the_sandbox_tells_a_shell_where_it_is(own: Shell) -> None:
+    with own.started("sandbox", "--scale", "0.001") as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        while not lines[-1].startswith("export PHASE3_SETTINGS="):
+            lines.append(process.stdout.readline())
+        pairs = [shlex.split(line)[1].partition("=") for line in lines]
+        variables = {name: value for name, _, value in pairs}
+        assert variables["TOMBA_BASE_URL"].startswith("http://127.0.0.1:")
+        assert Path(variables["PHASE3_SETTINGS"]).is_file()
+        note = Path(own.variables["PHASE3_STATE_DIR"]) / "sandbox.url"
+        until(note.exists)
+        kill_group(process, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    ended = said(process, out, err)
+    assert ended.code == 0
+    assert "Ctrl-C ends it." in ended.line
+    assert not note.exists()
+
+
+@pytest.fixture(scope="module")
+def demonstrated(shell: Shell, folder: Path) -> Iterator[Shell]:
+    """On the embedded server, without a variable of the user's."""
+    state = folder / "demo"
+    state.mkdir(mode=0o755)
+    yield shell.set(PHASE3_STATE_DIR=str(state))
+
+
+@pytest.mark.slow
+def test_a_second_demo_costs_nothing(demonstrated: Shell) -> None:
+    first = demonstrated("demo", "--scale", "0.005")
+    assert first.code == 0, first.err
+    assert first.document["status"] == "pending_approval"
+    assert "The sandbox billed $0.000000" not in first.err
+    second = demonstrated("demo", "--scale", "0.005")
+    assert second.code == 0, second.err
+    assert "is in this database already: nothing that was paid is paid again." in second.err
+    assert "The sandbox billed $0.000000; the ledger booked $0.000000 for this run." in second.err
+    assert second.document["result"] == first.document["result"]
+    (row,) = demonstrated("status", "--json").document
+    assert json.loads(json.dumps(first.document))["campaign_id"] == row["id"]

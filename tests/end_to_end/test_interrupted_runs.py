@@ -1,0 +1,138 @@
+"""A run may die or be told to stop at any moment: the next one goes on, and nobody is paid twice."""
+
+import signal
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from phase3_core.calls import ReplayClass
+from resources.providers.catalogue import row as catalogue_row
+from tests.end_to_end.conftest import Site
+from tests.end_to_end.shell import Said, kill_group, said, until
+
+pytestmark = pytest.mark.slow
+
+Progress = Callable[[Site], bool]
+
+
+def halfway_through_emails(site: Site) -> bool:
+    return site.books.number("provider_calls WHERE agent = 'email_verification'") > 400
+
+
+def halfway_through_enrichment(site: Site) -> bool:
+    return site.books.number("provider_calls WHERE agent = 'waterfall_enrichment'") > 60
+
+
+def replay(provider: str) -> ReplayClass:
+    return catalogue_row(provider).terms.replay
+
+
+def times_billed(site: Site) -> Counter[tuple[str, str, str]]:
+    rows = site.vendors.read("billing")["rows"]
+    return Counter((row["vendor"], row["operation"], row["question"]) for row in rows)
+
+
+def bill(site: Site) -> Decimal:
+    return Decimal(site.vendors.read("bill")["total_usd"])
+
+
+def stop_when(site: Site, reached: Progress, number: int) -> Said:
+    """Sends the signal to the run's whole process group, as a terminal does."""
+    with site.shell.started(*site.run) as process:
+        until(lambda: reached(site) or process.poll() is not None)
+        assert process.poll() is None, "it ended before it could be stopped"
+        kill_group(process, number)
+        out, err = process.communicate(timeout=60)
+    return said(process, out, err)
+
+
+def beyond_asking(site: Site) -> set[str]:
+    """Companies of leads whose answer was lost at a vendor that must not be asked again: a handful."""
+    lost = [call for call in site.books.lost() if replay(call["provider"]) is ReplayClass.PER_CALL]
+    for provider, number in Counter(call["provider"] for call in lost).items():
+        assert number <= catalogue_row(provider).terms.limits.in_flight
+    assert all(call["state"] == "unknown" and call["unknown_usd"] > 0 for call in lost)
+    return {call["company_domain"] for call in lost}
+
+
+def assert_nobody_is_paid_twice(site: Site) -> None:
+    for (vendor, operation, question), times in times_billed(site).items():
+        once_more = replay(vendor) is ReplayClass.ON_HIT
+        assert times <= 1 + once_more, f"{vendor} {operation} {question} was billed {times} times"
+
+
+def assert_ledger_covers_bill(site: Site) -> None:
+    billed = bill(site)
+    assert site.books.booked >= billed
+    if site.books.booked == site.books.settled:
+        assert site.books.settled == billed
+
+
+def assert_same_leads(site: Site, other: Site, apart_from: set[str]) -> None:
+    ours, theirs = site.books.leads(), other.books.leads()
+    assert ours.keys() == theirs.keys()
+    different = [
+        (theirs[key], row)
+        for key, row in ours.items()
+        if row != theirs[key] and row["company_domain"] not in apart_from
+    ]
+    assert different == []
+
+
+@pytest.mark.parametrize("reached", [halfway_through_emails, halfway_through_enrichment])
+def test_a_killed_run_is_finished_by_the_next(site: Site, uninterrupted: Site, reached: Progress) -> None:
+    stop_when(site, reached, signal.SIGKILL)
+    ended = site.shell(*site.run)
+    assert ended.code == 0, ended.err
+    assert ended.document["status"] == "pending_approval"
+    assert site.books.runs() == ["FAILURE", "SUCCESS"]
+    assert site.books.number("provider_calls WHERE state = 'intent'") == 0
+    assert_nobody_is_paid_twice(site)
+    assert_ledger_covers_bill(site)
+    assert_same_leads(site, uninterrupted, apart_from=beyond_asking(site))
+
+
+def test_a_finished_campaign_costs_nothing_more(uninterrupted: Site) -> None:
+    asked, leads = uninterrupted.vendors.requests, uninterrupted.books.leads()
+    again = uninterrupted.shell(*uninterrupted.run)
+    assert again.code == 0, again.err
+    assert uninterrupted.vendors.requests == asked
+    assert uninterrupted.books.leads() == leads
+    assert uninterrupted.books.settled == bill(uninterrupted)
+
+
+def assert_stopped_cleanly(site: Site, ended: Said, recorded: str) -> None:
+    assert ended.code == 1
+    assert ended.line == "Cancelled; what was in flight is recorded. Run again to go on where it stopped."
+    assert site.books.runs() == [recorded]
+    reason = "cancelled; run again to resume"
+    assert site.books.campaign() == {"status": "phase3_failed", "status_reason": reason}
+    assert site.books.number("provider_calls WHERE state <> 'settled'") == 0
+    assert site.books.settled == bill(site)
+
+
+def test_a_cancelled_run_settles_what_is_in_flight_and_is_resumed(site: Site, uninterrupted: Site) -> None:
+    ended = stop_when(site, halfway_through_emails, signal.SIGINT)
+    assert_stopped_cleanly(site, ended, "CANCELED")
+    again = site.shell(*site.run)
+    assert again.code == 0, again.err
+    assert max(times_billed(site).values()) == 1
+    assert site.books.settled == bill(site)
+    assert_same_leads(site, uninterrupted, apart_from=set())
+
+
+def test_a_machine_that_shuts_down_leaves_a_failed_run(site: Site) -> None:
+    assert_stopped_cleanly(site, stop_when(site, halfway_through_emails, signal.SIGTERM), "FAILURE")
+
+
+def test_of_two_runs_at_once_one_works(site: Site) -> None:
+    with site.shell.started(*site.run) as working:
+        until(lambda: site.books.number("provider_calls") > 20 or working.poll() is not None)
+        other = site.shell(*site.run)
+        assert working.poll() is None, "the first had ended already"
+        kill_group(working, signal.SIGINT)
+        working.communicate(timeout=60)
+    assert (other.code, other.out) == (1, "")
+    assert other.line.startswith(f"Another run is working on campaign {site.campaign_id}.")

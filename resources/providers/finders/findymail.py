@@ -1,6 +1,6 @@
 """Findymail: finder by name and domain, or by LinkedIn URL (app.findymail.com/docs)."""
 
-from phase3_core.calls import Hit, Miss, Role
+from phase3_core.calls import Role
 from resources.providers.spec import (
     Answer,
     Operation,
@@ -12,9 +12,9 @@ from resources.providers.spec import (
     Response,
     Secrets,
     Signature,
-    by_status,
+    by_status_and_json,
     dig,
-    email_at,
+    hit_or_miss,
     post,
     text_at,
 )
@@ -36,8 +36,7 @@ def read(response: Response) -> Answer:
     """Not found is a contact without an address, a null contact or none at all, or a 404 in JSON."""
     if not isinstance(response.body, dict):
         return Problem(Remedy.NONSENSE, "the answer is no JSON object")
-    email = email_at(response.body, "contact", "email")
-    return Hit(email) if email else Miss()
+    return hit_or_miss(dig(response.body, "contact", "email"))
 
 
 def problem(response: Response) -> Problem | None:
@@ -47,11 +46,9 @@ def problem(response: Response) -> Problem | None:
         return Problem(Remedy.OUT_OF_CREDITS, told)
     if response.status == 423:
         return Problem(Remedy.OUT_OF_CREDITS, told or "the subscription is paused")
-    if response.status == 404 and isinstance(response.body, dict):
-        return None
     if told and response.status == 200 and dig(response.body, "contact") is None:
         return Problem(Remedy.NONSENSE, told)
-    return by_status(response)
+    return by_status_and_json(response)
 
 
 def sign(secrets: Secrets) -> Signature:

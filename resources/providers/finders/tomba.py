@@ -1,8 +1,7 @@
 """Tomba: finder by name and domain, or by LinkedIn URL (docs.tomba.io)."""
 
-from phase3_core.calls import Hit, Miss, Role
+from phase3_core.calls import Role
 from resources.providers.spec import (
-    EPOCH_FROM,
     Answer,
     Operation,
     Problem,
@@ -15,10 +14,14 @@ from resources.providers.spec import (
     Signature,
     by_status,
     dig,
-    email_at,
     get,
-    whole_number_at,
+    hit_or_miss,
+    percent_at,
+    told_to_reset,
+    told_to_wait,
 )
+
+ROUTING = {404, 405, 406, 410, 418}  # of the request, never of the person
 
 
 def by_name(question: Question) -> Request | None:
@@ -45,22 +48,17 @@ def read(response: Response) -> Answer:
     data = dig(response.body, "data")
     if not isinstance(data, dict | list):
         return Problem(Remedy.NONSENSE, "no data in the answer")
-    email = email_at(data, "email")
-    return Hit(email, whole_number_at(data, "score")) if email else Miss()
+    return hit_or_miss(dig(data, "email"), percent_at(data, "score"))
 
 
 def problem(response: Response) -> Problem | None:
     if response.status == 429:
-        return Problem(Remedy.RATE_LIMITED, "HTTP 429", _reset(response))
+        return Problem(Remedy.RATE_LIMITED, "HTTP 429", told_to_wait(response) or told_to_reset(response))
     if response.status == 202:
         return Problem(Remedy.RATE_LIMITED, "HTTP 202: not ready yet", 5.0)
+    if response.status in ROUTING:
+        return Problem(Remedy.NONSENSE, f"HTTP {response.status}: is the base URL right?")
     return by_status(response)
-
-
-def _reset(response: Response) -> float | None:
-    """Seconds until the limit resets; an epoch (seen in one official sample) waits by our own clock."""
-    value = response.headers.get("x-ratelimit-reset", "")
-    return float(value) if value.isdecimal() and int(value) < EPOCH_FROM else None
 
 
 def sign(secrets: Secrets) -> Signature:

@@ -15,8 +15,8 @@ from resources.providers.spec import (
     Signature,
     by_status,
     get,
+    percent_at,
     text_at,
-    whole_number_at,
 )
 
 JUDGEMENTS = {
@@ -41,12 +41,12 @@ def read(response: Response) -> Answer:
     if status not in JUDGEMENTS:
         return Problem(Remedy.NONSENSE, f"unknown status {status[:40]!r}")
     verdict, reason = JUDGEMENTS[status]
-    return Judgement(verdict, reason, whole_number_at(response.body, "overall_score"))
+    return Judgement(verdict, reason, percent_at(response.body, "overall_score"))
 
 
 def problem(response: Response) -> Problem | None:
     """Failures often come with HTTP 200; `reason` is free text, so its words decide."""
-    if text_at(response.body, "status").lower() == "error":
+    if text_at(response.body, "status").lower() == "error" and response.status < 500:
         return Problem(
             _remedy(text_at(response.body, "reason").lower()), text_at(response.body, "reason")[:200]
         )

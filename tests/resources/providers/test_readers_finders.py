@@ -86,6 +86,10 @@ TOMBA_EMPTY = {"data": dict.fromkeys(TOMBA["data"]) | {"score": 0, "sources": []
     ("not found, empty address", 200, {"data": TOMBA["data"] | {"email": ""}}, MISS),
     ("not found, empty list", 200, {"data": []}, MISS),
     ("no data", 200, {}, NONSENSE),
+    ("address is a number", 200, {"data": TOMBA["data"] | {"email": 23}}, NONSENSE),
+    ("absurd score", 200, {"data": TOMBA["data"] | {"score": 10**12}}, Hit(EMAIL)),
+    ("wrong base URL", 404, HTML, NONSENSE),
+    ("no such route", 404, {"errors": {"type": "not_found", "code": 404}}, NONSENSE),
     ("a page", 200, HTML, NONSENSE),
     ("bad parameters", 400, {"errors": {"type": "bad_request", "message": "…", "code": 400}}, BAD_INPUT),
     ("bad key", 401, {"errors": {"type": "unauthorized", "message": "…", "code": 401}}, BAD_KEY),
@@ -115,7 +119,8 @@ def test_tomba_is_asked_by_profile() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reset", "wait"), [("12", 12.0), ("1790000000", None), ("", None), ("soon", None), ("-3", None)]
+    ("reset", "wait"),
+    [("12", 12.0), ("1790000000", None), ("", None), ("soon", None), ("-3", None), ("9" * 5000, None)],
 )
 def test_tomba_waits_for_a_reset_in_seconds(reset: str, wait: float | None) -> None:
     problem = tomba.SPEC.problem(response(429, {}, {"x-ratelimit-reset": reset}))
@@ -591,8 +596,9 @@ def test_anymailfinder_is_given_the_three_minutes_it_asks_for() -> None:
     ("not found", 200, {"contact": FINDYMAIL["contact"] | {"email": None}}, MISS),
     ("null contact", 200, {"contact": None}, MISS),
     ("no contact", 200, {}, MISS),
-    ("not found, 404", 404, {"message": "No contact found."}, MISS),
-    ("wrong base URL", 404, HTML, BAD_INPUT),
+    ("not found, 404", 404, {"message": "No contact found."}, BAD_INPUT),
+    ("wrong base URL", 404, HTML, NONSENSE),
+    ("address is a number", 200, {"contact": FINDYMAIL["contact"] | {"email": 23}}, NONSENSE),
     ("a page", 200, HTML, NONSENSE),
     ("bad key", 401, {"message": "Unauthenticated."}, BAD_KEY),
     ("bad key without Accept", 403, HTML, BAD_KEY),
@@ -665,7 +671,7 @@ def test_a_told_wait_is_kept(one: Row) -> None:
     problem = one.spec.problem(response(429, {}, {"retry-after": "7"}))
     assert problem is not None
     assert problem.remedy is LIMITED
-    assert problem.wait_s == (None if one.name == "tomba" else 7.0)
+    assert problem.wait_s == 7.0
 
 
 @each_finder

@@ -80,6 +80,8 @@ def test_reoons_verdicts(status: object, expected: Said) -> None:
         (429, "Too Many Requests", LIMITED),
         (400, "", BAD_INPUT),
         (500, HTML, DOWN),
+        (500, {"status": "error", "reason": "Internal server error."}, DOWN),
+        (200, REOON | {"overall_score": 10**12}, Judgement(VALID)),
         (200, HTML, NONSENSE),
         (200, [], NONSENSE),
     ],

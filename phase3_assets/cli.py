@@ -167,13 +167,16 @@ def sandbox(
     )
     from phase3_assets import vendor_sandbox
 
-    with vendor_sandbox.started(*options) as running, vendor_sandbox.noted(running):
+    with (
+        vendor_sandbox.started(*options) as running,
+        vendor_sandbox.noted(running),
+        suppress(KeyboardInterrupt),
+    ):
         settings = running.settings_file(workplace.state_dir())
         for variable, value in {**running.variables, "PHASE3_SETTINGS": str(settings)}.items():
             print(f"export {variable}={shlex.quote(value)}", flush=True)
         tell(f"The sandbox answers at {running.url}; `phase3 run --sandbox` uses it. Ctrl-C ends it.")
-        with suppress(KeyboardInterrupt):
-            running.wait()
+        running.wait()
 
 
 @db.command()

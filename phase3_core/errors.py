@@ -31,7 +31,7 @@ class UnknownCampaign(BadInput):
 class WrongCampaignState(BadInput):
     def __init__(self, campaign: str, status: str, wanted: str) -> None:
         super().__init__(
-            f"Campaign {campaign} is {status!r} and cannot become {wanted!r}. "
+            f"Campaign {campaign} is '{status}' and cannot become '{wanted}'. "
             "Phase 3 starts from 'import_complete'; an approved or rejected campaign is not run again."
         )
 

@@ -1,6 +1,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 
 import dagster as dg
 import pytest
@@ -96,7 +97,7 @@ def test_progress_is_observed_at_least_every_500_leads(asset: str) -> None:
     told = [{name: of.value for name, of in one.metadata.items()} for one in observations if one]
     done = [0, *(row["leads_done"] for row in told)]
     assert done[-1] == 1_200
-    assert max(later - earlier for earlier, later in zip(done, done[1:], strict=False)) <= 500
+    assert max(later - earlier for earlier, later in pairwise(done)) <= 500
     assert {row["leads_total"] for row in told} == {1_200}
     assert all(isinstance(row["spent_usd"], float) for row in told)
 

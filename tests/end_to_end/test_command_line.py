@@ -204,11 +204,11 @@ def demonstrated(shell: Shell, folder: Path) -> Shell:
 
 @pytest.mark.slow
 def test_a_second_demo_costs_nothing(demonstrated: Shell) -> None:
-    first = demonstrated("demo", "--scale", "0.005")
+    first = demonstrated("demo", "--scale", "0.002")
     assert first.code == 0, first.err
     assert first.document["status"] == "pending_approval"
     assert "The sandbox billed $0.000000" not in first.err
-    second = demonstrated("demo", "--scale", "0.005")
+    second = demonstrated("demo", "--scale", "0.002")
     assert second.code == 0, second.err
     assert "is in this database already: nothing that was paid is paid again." in second.err
     assert "The sandbox billed $0.000000; the ledger booked $0.000000 for this run." in second.err

@@ -92,8 +92,10 @@ async def durable(url: str, sandbox: vendor_sandbox.Sandbox, numbers: range) -> 
             tally=Tally(),
         )
 
+        leads = {number: lead(number) for number in numbers}
+
         async def call(number: int) -> None:
-            reply = await client.ask(Question(lead(number)))
+            reply = await client.ask(Question(leads[number]))
             if not isinstance(reply, Hit | Miss):
                 raise TypeError(f"the sandbox gave no answer: {reply}")
 

@@ -81,14 +81,14 @@ def found(scale: float, *, guessing: bool) -> tuple[Mapping[str, int], Decimal, 
             phase3("run", str(campaign), "--json", expected=STOPPED)
             spend = look(url, lambda books: books.campaigns.spend(campaign))
             counts = look(url, lambda books: books.campaigns.counts(campaign))
-            cost, bill = cost_of(spend, Agent.EMAIL_VERIFICATION), json.loads(box.text("bill"))["total_usd"]
+            cost = cost_of(spend, Agent.EMAIL_VERIFICATION)
+            bill = json.loads(box.text("bill"))["total_usd"]
             if cost != Decimal(bill):
                 raise SystemExit(f"the ledger says ${cost}, the bill ${bill}")
-            return (
-                {row.provider: row.hits for row in spend},
-                cost,
-                sum(tier.accepted for tier in counts.tiers),
-            )
+            hits = Counter[str]()
+            for row in spend:
+                hits[row.provider] += row.hits
+            return hits, cost, sum(tier.accepted for tier in counts.tiers)
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """`headers` names are lower-case."""
+    """`headers` are found whatever the case of their names."""
 
     status: int
     text: str
@@ -75,8 +75,7 @@ class HttpClient:
             timeout=_timeout(sending.timeout_s),
         ) as response:
             raw = await _read_capped(response)
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Received(response.status, raw.decode("utf-8", "replace"), headers)
+            return Received(response.status, raw.decode("utf-8", "replace"), response.headers)
 
 
 @cache

@@ -99,15 +99,14 @@ def main() -> int:
     expected = {name: round(count * scale) for name, count in REPORTED_HITS.items()}
     print(f"{'finder':<14} {'hits':>7} {'reported':>9} {'USD':>9}")
     for name, count in expected.items():
-        print(
-            f"{name:<14} {hits.get(name, 0):>7,} {count:>9,} {Decimal(PRICES[name]) * hits.get(name, 0):>9.2f}"
-        )
+        usd = Decimal(PRICES[name]) * hits[name]
+        print(f"{name:<14} {hits[name]:>7,} {count:>9,} {usd:>9.2f}")
     _, cost, accepted_too = found(scale, guessing=True)
     saved = reported_cost - cost
     print(f"reported waterfall: {accepted:,} accepted for ${reported_cost:.2f} with verification")
     print(f"with guesses:       {accepted_too:,} accepted for ${cost:.2f}")
     print(f"saved ${saved:.2f}, {saved / reported_cost:.1%}, at {accepted_too - accepted:+,} accepted leads")
-    return 0 if all(hits.get(name) == count for name, count in expected.items()) else 1
+    return 0 if all(hits[name] == count for name, count in expected.items()) else 1
 
 
 if __name__ == "__main__":

@@ -13,11 +13,10 @@ from resources.providers.spec import (
     Remedy,
     Request,
     Response,
-    Secrets,
-    Signature,
     by_status,
     dig,
     get,
+    key_in_header,
     strings_at,
     text_at,
     whole_number_at,
@@ -71,16 +70,12 @@ def problem(response: Response) -> Problem | None:
     return by_status(response)
 
 
-def sign(secrets: Secrets) -> Signature:
-    return Signature({"x-api-key": secrets["APOLLO_API_KEY"]})
-
-
 SPEC = ProviderSpec(
     name="apollo",
     role=Role.ENRICHER,
     base_url="https://api.apollo.io/api/v1",
     secrets=("APOLLO_API_KEY",),
-    sign=sign,
+    sign=key_in_header("x-api-key", "APOLLO_API_KEY"),
     problem=problem,
     operations=(Operation("organizations-enrich", by_domain, read),),
     topics=frozenset({Topic.COMPANY, Topic.FUNDING, Topic.TECH_STACK, Topic.WEBSITE}),

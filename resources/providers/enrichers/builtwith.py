@@ -13,11 +13,10 @@ from resources.providers.spec import (
     Remedy,
     Request,
     Response,
-    Secrets,
-    Signature,
     by_status,
     dig,
     get,
+    key_in_header,
     text_at,
     whole_number_at,
 )
@@ -68,17 +67,12 @@ def problem(response: Response) -> Problem | None:
     return by_status(response)
 
 
-def sign(secrets: Secrets) -> Signature:
-    """In the header, so that the key stays out of URLs."""
-    return Signature({"Authorization": f"API {secrets['BUILTWITH_API_KEY']}"})
-
-
 SPEC = ProviderSpec(
     name="builtwith",
     role=Role.ENRICHER,
     base_url="https://api.builtwith.com",
     secrets=("BUILTWITH_API_KEY",),
-    sign=sign,
+    sign=key_in_header("Authorization", "BUILTWITH_API_KEY", "API"),  # not in the URL
     problem=problem,
     operations=(Operation("domain", by_domain, read, timeout_s=60.0),),
     topics=frozenset({Topic.TECH_STACK}),

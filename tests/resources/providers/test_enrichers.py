@@ -349,7 +349,7 @@ def test_apollo(status: int, body: Any, expected: Said) -> None:
 
 def test_apollo_is_asked_by_domain() -> None:
     assert asked(apollo.SPEC) == Request("GET", "/organizations/enrich", {"domain": "acme.example"})
-    assert apollo.sign({"APOLLO_API_KEY": KEY}).headers == {"x-api-key": KEY}
+    assert apollo.SPEC.sign({"APOLLO_API_KEY": KEY}).headers == {"x-api-key": KEY}
 
 
 # --- Apollo: people --------------------------------------------------------------------------------------
@@ -490,7 +490,7 @@ def test_builtwith_is_asked_for_no_personal_data_and_the_key_stays_out_of_addres
     assert request is not None
     assert request.query["NOPII"] == "yes"
     assert request.query["LOOKUP"] == "acme.example"
-    assert builtwith.sign({"BUILTWITH_API_KEY": KEY}).headers == {"Authorization": f"API {KEY}"}
+    assert builtwith.SPEC.sign({"BUILTWITH_API_KEY": KEY}).headers == {"Authorization": f"API {KEY}"}
 
 
 # --- the company's website -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -94,7 +95,9 @@ def test_progress_is_observed_at_least_every_500_leads(asset: str) -> None:
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[KEY])
     records = office.instance.fetch_observations(wanted, limit=100, ascending=True).records
     observations = [record.event_log_entry.asset_observation for record in records]
-    told = [{name: of.value for name, of in one.metadata.items()} for one in observations if one]
+    told: list[dict[str, Any]] = [
+        {name: of.value for name, of in one.metadata.items()} for one in observations if one
+    ]
     done = [0, *(row["leads_done"] for row in told)]
     assert done[-1] == 1_200
     assert max(later - earlier for earlier, later in pairwise(done)) <= 500

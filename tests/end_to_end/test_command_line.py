@@ -188,10 +188,12 @@ def test_the_sandbox_tells_a_shell_where_it_is(own: Shell) -> None:
         assert Path(variables["PHASE3_SETTINGS"]).is_file()
         note = Path(own.variables["PHASE3_STATE_DIR"]) / "sandbox.url"
         assert note.is_file()
+        assert own("run", "nowhere", "--sandbox").line.startswith("There is no campaign")
         kill_group(process, signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert said(process, out, err).code == 0
     assert not note.exists()
+    assert own("run", "nowhere", "--sandbox").line.startswith("There is no campaign")  # it starts its own
 
 
 @pytest.fixture(scope="module")

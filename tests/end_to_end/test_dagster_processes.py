@@ -123,6 +123,7 @@ def dagster(
             cwd=directory,
             stdout=log,
             stderr=log,
+            text=True,
             start_new_session=True,
         ) as process:
             try:

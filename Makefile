@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: setup check test demo soak bench lock clean
+.PHONY: setup check test demo bench lock clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,7 @@ demo: setup
 bench: setup
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.campaign
+	$(BIN)/python -m benchmarks.reference
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

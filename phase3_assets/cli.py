@@ -153,18 +153,12 @@ def sandbox(
     scale: Annotated[float, typer.Option(help="of the reference world; 1.0 is 42,100 leads")] = 0.01,
     seed: Annotated[int, typer.Option(help="another seed is another world")] = 7,
     latency_ms: Annotated[int, typer.Option(help="mean time to answer")] = 20,
+    rate_factor: Annotated[float, typer.Option(help="how many times the usual rates are allowed")] = 200,
 ) -> None:
     """Serve the vendors' stand-in until Ctrl-C; prints the variables that point to it, for a shell."""
-    options = (
-        "--port",
-        str(port),
-        "--scale",
-        str(scale),
-        "--seed",
-        str(seed),
-        "--latency-ms",
-        str(latency_ms),
-    )
+    wanted = {"--port": port, "--scale": scale, "--seed": seed, "--latency-ms": latency_ms}
+    wanted["--rate-factor"] = rate_factor
+    options = ["--strangers", *(str(word) for option in wanted.items() for word in option)]
     from phase3_assets import vendor_sandbox
 
     with (
@@ -193,7 +187,7 @@ def in_sandbox() -> Any:
     """Keys, base URLs and settings of the sandbox, for as long as the command runs."""
     from phase3_assets import vendor_sandbox
 
-    return vendor_sandbox.pointed_at(vendor_sandbox.at_hand())
+    return vendor_sandbox.pointed_at(vendor_sandbox.at_hand("--strangers", "--rate-factor", "200"))
 
 
 def show(outcome: dict[str, Any], *, as_json: bool) -> None:

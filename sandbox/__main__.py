@@ -34,6 +34,7 @@ def parsed(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--latency-ms", type=float, default=defaults.latency_ms)
     parser.add_argument("--prices", choices=sorted(PRICES), default=defaults.prices)
     parser.add_argument("--rate-factor", type=float, default=defaults.rate_factor, help="0: no rate limits")
+    parser.add_argument("--strangers", action="store_true", help="know people whom no scenario has")
     parser.add_argument("--stop-with-parent", action="store_true")
     parser.add_argument("--max-seconds", type=float, default=defaults.max_seconds)
     return Options(**vars(parser.parse_args(arguments)))

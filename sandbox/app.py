@@ -12,6 +12,7 @@ from sandbox.desk import Desk, Sites, Switchboard
 from sandbox.faults import Faults
 from sandbox.options import Options
 from sandbox.registry import VENDORS
+from sandbox.strangers import opened
 from sandbox.vendor import Setting, Vendor
 from sandbox.world import World, make_world
 
@@ -41,6 +42,8 @@ class Parts:
 def assemble(options: Options) -> Parts:
     """All parts, wired; the world of the same options is made once per process."""
     world = make_world(options.scenario, options.seed, options.scale)
+    if options.strangers:
+        world = opened(world, options.seed)
     bill = Bill(open_accounts([vendor.name for vendor in VENDORS], options.prices, options.seed))
     faults = Faults(options.seed)
     latency_s = options.latency_ms / 1_000

@@ -17,3 +17,4 @@ class Options:
     rate_factor: float = 1.0
     stop_with_parent: bool = False
     max_seconds: float = 14_400.0
+    strangers: bool = False  # know people and companies that no scenario has, for leads of one's own

@@ -28,7 +28,11 @@ class Strict(BaseModel):
 
 
 class ProviderSettings(Strict):
-    """What differs from the catalogue: USD per credit, requests per second, minute, hour, day; in flight."""
+    """What differs from the catalogue: USD per credit, requests per second, minute, hour, day; in flight.
+
+    `bulk`: whether questions are submitted many at a time where the vendor takes that; `auto` does so when
+    single calls would keep the leads that wait busy for over half an hour.
+    """
 
     enabled: bool = True
     opt_in: bool = False  # needed for providers whose protocol is unconfirmed
@@ -39,6 +43,7 @@ class ProviderSettings(Strict):
     per_day: Annotated[int, Field(gt=0)] | None = None
     reads_per_minute: Rate | None = None  # of jobs' results
     in_flight: Annotated[int, Field(gt=0)] | None = None
+    bulk: Literal["auto", "always", "never"] = "auto"
 
 
 class WaterfallSettings(Strict):

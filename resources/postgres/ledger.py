@@ -96,8 +96,9 @@ WHERE key = %(key)s AND attempt = %(attempt)s AND state = 'intent'
 """
 
 NOTE_JOB = """
-UPDATE provider_calls SET job_id = %(job_id)s
-WHERE key = %(key)s AND attempt = coalesce(%(attempt)s::int, attempt) AND state <> 'settled'
+UPDATE provider_calls AS c SET job_id = q.job_id
+FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(job_id)b::text[]) AS q(key, attempt, job_id)
+WHERE c.key = q.key AND c.attempt = coalesce(q.attempt, c.attempt) AND c.state <> 'settled'
 """
 
 ANSWER = {
@@ -283,6 +284,7 @@ class PostgresLedger:
         self._intend = GroupCommit(self._write_intents, is_refusal, self._give_back)
         self._claim = GroupCommit(self._write_claims, is_refusal, self._give_back)
         self._newest = GroupCommit(self._read_newest)
+        self._note = GroupCommit(self._write_jobs, is_refusal)
         self._settle = GroupCommit(self._write_outcomes, is_refusal, self._settle_unheard)
         self._settle_late = GroupCommit(self._write_late, is_refusal)
 
@@ -336,8 +338,7 @@ class PostgresLedger:
     async def note_job(self, call: bytes, job_id: str) -> None:
         """A job of an attempt that was given up meanwhile is not the row's: its own caller reads it."""
         asking = self._granted.get(call)
-        attempt = asking.attempt if asking else None
-        await self._rest.rows(NOTE_JOB, {"key": call, "attempt": attempt, "job_id": job_id})
+        await self._note((call, asking.attempt if asking else None, job_id))
 
     async def settle(self, outcome: Outcome) -> None:
         ending = Ending(outcome, self._granted.get(outcome.key))
@@ -368,7 +369,7 @@ class PostgresLedger:
 
     async def close(self) -> None:
         """Everything handed in is committed when this returns; what was cancelled hands in outcomes."""
-        for group in (self._intend, self._claim, self._newest, self._settle, self._settle_late):
+        for group in (self._intend, self._claim, self._newest, self._note, self._settle, self._settle_late):
             await group.finish()
         for line in self._lines:
             with suppress(OperationalError):
@@ -419,6 +420,14 @@ class PostgresLedger:
         }
         rows = {row.place: row for row in await self._rest.rows(NEWEST, values, class_row(Row))}
         return [rows.get(place) for place in range(1, len(questions) + 1)]
+
+    async def _write_jobs(self, jobs: Sequence[tuple[bytes, int | None, str]]) -> list[None]:
+        """All rows of a task at once, so that it is noted for as many as can be."""
+        columns = zip(*jobs, strict=True)
+        await self._rest.rows(
+            NOTE_JOB, dict(zip(("key", "attempt", "job_id"), map(list, columns), strict=True))
+        )
+        return [None] * len(jobs)
 
     async def _write_outcomes(self, endings: Sequence[Ending]) -> list[bool]:
         """Whether each came on time. Of two for one row only one did."""

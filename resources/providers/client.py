@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,11 +17,13 @@ from phase3_core.ledger import CallLedger, Elsewhere, End, Granted, Intent, Outc
 from phase3_core.money import ZERO, Money
 from phase3_core.ports import Clock
 from resources.http_client import Lost, NotSent, Received, Sending
+from resources.providers.bulk import Alone, BulkDesk, Member, Refused
 from resources.providers.catalogue import Terms
 from resources.providers.gate import Gate, Limits
 from resources.providers.spec import (
     TOKEN,
     Answer,
+    Bulk,
     Operation,
     Pending,
     Poll,
@@ -74,9 +77,12 @@ class Health:
 
     parked: str = ""
     breakdowns: int = 0
+    latest: object = field(default=None, repr=False)
 
-    def broke(self, why: str) -> None:
-        self.breakdowns += 1
+    def broke(self, why: str, by: object) -> None:
+        """`by`: the failure itself, which is one breakdown however many calls it ends."""
+        self.breakdowns += by is not self.latest
+        self.latest = by
         if self.breakdowns >= BREAKDOWNS_IN_A_ROW:
             self.parked = f"{self.breakdowns} breakdowns in a row, the last: {why}"
 
@@ -86,7 +92,8 @@ class ProviderClient:
     """One provider with its key, behind the ledger.
 
     Identical questions asked at once share one call. Retries happen here and nowhere else. Clients that
-    ask one vendor different questions share its `health`, `gate` and `tokens`.
+    ask one vendor different questions share its `health`, `gate` and `tokens`. With `bulk`, operations
+    that can be are asked many at a time.
     """
 
     spec: ProviderSpec
@@ -102,6 +109,7 @@ class ProviderClient:
     gate: Gate | None = None
     tokens: TokenDesk | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    bulk: bool = False
 
     def __post_init__(self) -> None:
         self._gate = self.gate or Gate(self.terms.limits, self.clock.monotonic, self.sleep)
@@ -111,6 +119,7 @@ class ProviderClient:
         self._hidden = self._hidden_texts()
         self._doubts: dict[bytes, Money] = {}
         self._resubmitted: set[bytes] = set()
+        self._desks = {one.name: self._desk(one, one.bulk) for one in self.spec.operations if one.bulk}
         self.barred = ""
 
     def _hidden_texts(self) -> list[str]:
@@ -122,6 +131,24 @@ class ProviderClient:
     def _reading_gate(self) -> Gate:
         reads = self.terms.limits.reads_per_minute
         return Gate(Limits(per_minute=reads), self.clock.monotonic, self.sleep) if reads else self._gate
+
+    def _desk(self, operation: Operation, bulk: Bulk) -> BulkDesk:
+        """Needed also where nothing is submitted in bulk: an earlier run may have."""
+        return BulkDesk(
+            bulk=bulk,
+            ledger=self.ledger,
+            gate=self._gate,
+            clock=self.clock,
+            parked=lambda: self.parked,
+            sleep=self._sleeps,
+            submit=lambda request: self._sent(request, bulk.sign(self.secrets), bulk.timeout_s),
+            look=lambda task: self._looked(bulk.look(task), task, bulk.timeout_s),
+            problem=self.spec.problem,
+            answer=operation.read,
+        )
+
+    async def _sleeps(self, seconds: float) -> None:
+        await self.sleep(seconds)
 
     @property
     def parked(self) -> str:
@@ -136,8 +163,13 @@ class ProviderClient:
         return NoAnswer(Gap.NO_INPUT)
 
     async def drain(self) -> None:
-        """Nothing new is asked; what is in flight is waited for, at most to its deadline, and settled."""
+        """Nothing new is asked; what is in flight is waited for, at most to its deadline, and settled.
+
+        A bulk task is not waited for: it is noted, and the next run reads it.
+        """
         self.health.parked = self.health.parked or "the run is ending"
+        for desk in self._desks.values():
+            desk.leave()
         while self._flying:
             await asyncio.wait(list(self._flying.values()))
             await asyncio.sleep(0)
@@ -153,6 +185,8 @@ class ProviderClient:
     def _intent(self, question: Question, operation: Operation, request: Request) -> Intent:
         asked = request.as_json()
         poll_s = operation.poll.give_up_s if operation.poll else 0.0
+        if operation.bulk and self.bulk:
+            poll_s = operation.bulk.give_up_s + operation.bulk.timeout_s
         return Intent(
             question=digest(self.spec.name, operation.name, asked),
             provider=self.spec.name,
@@ -197,10 +231,29 @@ class ProviderClient:
         try:
             return await attempts(attempt)
         except AskAgain as last:
-            self.health.broke(str(last))
+            self.health.broke(str(last), last)
             return NoAnswer(Gap.DOWN, str(last))
 
     async def _attempt(self, intent: Intent, operation: Operation, request: Request) -> Reached:
+        desk = self._desks.get(operation.name) if self.bulk and not self.parked else None
+        if desk:
+            with suppress(Alone):
+                return await self._together(desk, intent, operation, request)
+        return await self._alone(intent, operation, request)
+
+    async def _together(
+        self, desk: BulkDesk, intent: Intent, operation: Operation, request: Request
+    ) -> Reached:
+        """What was answered before does not wait for others to gather."""
+        if stored := await self.ledger.find(intent):
+            return self._again(stored, operation, request)
+        member = desk.join(intent, request)
+        opened = await member.opened
+        if isinstance(opened, Granted):
+            return await self._granted(opened, operation, request, member)
+        return self._ungranted(opened, operation, request)
+
+    async def _alone(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         """A place at the gate first, so that an intent never waits: what waits has not been asked."""
         if not await self._gate.enter_at_once():
             if stored := await self.ledger.find(intent):
@@ -209,21 +262,30 @@ class ProviderClient:
                 return NoAnswer(Gap.PARKED, self.parked)
             await self._gate.enter()
         try:
-            return await self._opened(intent, operation, request)
+            reached = await self._opened(intent, operation, request)
         finally:
             self._gate.leave()
+        return await self._granted(reached, operation, request) if isinstance(reached, Granted) else reached
 
-    async def _opened(self, intent: Intent, operation: Operation, request: Request) -> Reached:
+    async def _opened(self, intent: Intent, operation: Operation, request: Request) -> Reached | Granted:
+        """A grant comes back where a task is to be read: that takes long, and no place at the gate."""
         if self.parked:
             stored = await self.ledger.find(intent)
             if stored:
                 return self._again(stored, operation, request)
             return NoAnswer(Gap.PARKED, self.parked)
-        match await self.ledger.open(intent):
+        opened = await self.ledger.open(intent)
+        if not isinstance(opened, Granted):
+            return self._ungranted(opened, operation, request)
+        in_task = operation.bulk is not None and opened.job_id is not None
+        return opened if in_task else await self._granted(opened, operation, request)
+
+    def _ungranted(
+        self, opened: Stored | Withheld | Elsewhere, operation: Operation, request: Request
+    ) -> Reached:
+        match opened:
             case Stored() as stored:
                 return self._again(stored, operation, request)
-            case Granted() as granted:
-                return await self._granted(granted, operation, request)
             case Withheld():
                 return NoAnswer(Gap.LOST, "an earlier answer was lost and may have been billed")
             case Elsewhere() as elsewhere:
@@ -242,18 +304,24 @@ class ProviderClient:
             case answer:
                 return answer
 
-    async def _granted(self, granted: Granted, operation: Operation, request: Request) -> Reply | NoAnswer:
+    async def _granted(
+        self, granted: Granted, operation: Operation, request: Request, member: Member | None = None
+    ) -> Reply | NoAnswer:
         began = self.clock.monotonic()
         try:
-            response, answer = await self._exchange(granted, operation, request)
+            response, answer = await self._exchanged(granted, operation, request, member)
         except NotSent as failure:
             await self._settle(granted, End.NOT_SENT, began, error=str(failure))
             raise AskAgain(f"not sent: {failure}") from None
         except Lost as failure:
             await self._settle(granted, End.LOST, began, error=str(failure))
-            self.health.broke(str(failure))
+            self.health.broke(str(failure), failure)
             raise AskAgain(f"no answer: {failure}") from None
-        except NoToken as refusal:
+        except Alone as other:
+            end = End.REFUSED if other.refusal else End.NOT_SENT
+            await self._settle(granted, end, began, other.refusal, error=str(other))
+            raise
+        except (NoToken, Refused) as refusal:
             response, answer = refusal.response, refusal.problem
         if isinstance(answer, Problem):
             return await self._problem(granted, response, answer, began)
@@ -263,6 +331,16 @@ class ProviderClient:
         self.health.breakdowns = 0
         await self._settle_reply(granted, operation, response, answer, began)
         return Facts(_plain(dict(answer.fields)), self.clock.now()) if isinstance(answer, Facts) else answer
+
+    async def _exchanged(
+        self, granted: Granted, operation: Operation, request: Request, member: Member | None
+    ) -> tuple[Response, Answer]:
+        """Where the question is part of a task, that task is read; nobody submits it again."""
+        desk = self._desks.get(operation.name)
+        task = granted.job_id or (await member.task if member else None)
+        if desk is None or task is None:
+            return await self._exchange(granted, operation, request)
+        return await desk.part(task, request)
 
     async def _exchange(
         self, granted: Granted, operation: Operation, request: Request
@@ -286,20 +364,26 @@ class ProviderClient:
         until = self.clock.monotonic() + operation.poll.give_up_s
         while True:
             await self.sleep(operation.poll.every_s)
-            await self._readings.pace()
             response, answer = await self._look(operation.poll, job_id, operation.timeout_s)
             if not isinstance(answer, Pending) or self.clock.monotonic() >= until:
                 return response, answer
 
     async def _look(self, poll: Poll, job_id: str, timeout_s: float) -> tuple[Response, Answer]:
+        response, problem = await self._looked(poll.ask(job_id), job_id, timeout_s)
+        return response, problem or poll.read(response)
+
+    async def _looked(
+        self, request: Request, job_id: str, timeout_s: float
+    ) -> tuple[Response, Pending | Problem | None]:
         """A hiccup on the way to a job says nothing of the job: it is looked at again."""
+        await self._readings.pace()
         try:
-            response = await self._send(poll.ask(job_id), timeout_s)
+            response = await self._send(request, timeout_s)
         except (NotSent, Lost):
             return Response(0), Pending(job_id)
         problem = self.spec.problem(response)
         if problem is None:
-            return response, poll.read(response)
+            return response, None
         if problem.remedy is Remedy.RATE_LIMITED:
             self._readings.hold(min(problem.wait_s or 0.0, LONGEST_WAIT_S))
         passing = problem.remedy in {Remedy.DOWN, Remedy.RATE_LIMITED}
@@ -323,7 +407,7 @@ class ProviderClient:
             url=self.base_url + request.path,
             query={**request.query, **signature.query},
             headers=signature.headers,
-            body=request.body,
+            body={**request.body, **signature.body} if signature.body else request.body,
             form=request.form,
             timeout_s=timeout_s,
         )
@@ -349,8 +433,12 @@ class ProviderClient:
                 return NoAnswer(Gap.PARKED, self.parked)
             case Remedy.DOWN | Remedy.NONSENSE:
                 await self._settle(granted, End.LOST, began, response, error=said)
-                self.health.broke(said)
+                self.health.broke(said, problem)
                 raise AskAgain(said)
+            case Remedy.GONE:
+                await self._settle(granted, End.LOST, began, response, error=said)
+                self.health.broke(said, problem)
+                return NoAnswer(Gap.LOST, said)
 
     def _park(self, remedy: Remedy, said: str) -> None:
         why = f"{remedy.value.replace('_', ' ')}: {said}"

@@ -1,7 +1,8 @@
 """How fast a provider may be asked, from one process: evenly paced, at most so many in flight."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 
@@ -59,6 +60,14 @@ class Gate:
         except BaseException:
             self._room.release()
             raise
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        await self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
 
     async def pace(self) -> None:
         """A paced token alone, for a request of a call that has its place already."""

@@ -30,7 +30,7 @@ from phase3_core.leads import Lead
 from phase3_core.ledger import CallLedger
 from phase3_core.money import Money, usd
 from phase3_core.ports import Books, Clock, Run, Skipped
-from phase3_core.statuses import Verdict
+from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import Topic
 from resources.http_client import HttpClient, Lost, NotSent, Sending, http_client
 from resources.providers.balances import BALANCES, read_balance
@@ -44,6 +44,9 @@ from resources.providers.website import SANDBOX_WEB, website_transport
 from resources.settings import ProviderSettings, Settings
 
 BALANCE_TIMEOUT_S = 30.0
+LONGEST_ALONE_S = 1_800.0  # single calls may take so long; what would take longer is done in bulk
+QUESTIONS_PER_LEAD = 1.5
+ANSWER_S = 3.0
 OWN_LIMITS = {field.name for field in fields(Limits)}
 LedgerOpener = Callable[[Books, Run], AbstractAsyncContextManager[CallLedger]]
 
@@ -168,11 +171,20 @@ class VendorSource:
     async def open(self, run: Run, books: Books) -> AsyncIterator[OpenProviders]:
         web = website_transport(self.settings.web.contact, self.environment.get(SANDBOX_WEB))
         async with self.open_ledger(books, run) as ledger, http_client() as http, web as pages:
-            providers = self._providers(ledger, http, pages)
+            waiting = await self._waiting(run, books)
+            providers = self._providers(ledger, http, pages, waiting)
             try:
                 yield providers
             finally:
                 await asyncio.shield(_drained(providers))
+
+    async def _waiting(self, run: Run, books: Books) -> int:
+        """Leads that wait for verification, where that decides how a verifier is asked."""
+        able = [one.row for one in self.standings() if _takes_tasks(one.row.spec) and not one.why_not]
+        undecided = any(own_settings(self.settings, row.spec).bulk == "auto" for row in able)
+        if not undecided or run.agent is not Agent.EMAIL_VERIFICATION:
+            return 0
+        return (await books.campaigns.counts(run.campaign_id)).pending_verification
 
     def standings(self) -> list[Standing]:
         """Every provider that could be used, in order, and why one would be left out."""
@@ -207,7 +219,9 @@ class VendorSource:
             return None
         return read_balance(row.name, Response(received.status, received.text, received.headers))
 
-    def _providers(self, ledger: CallLedger, http: HttpClient, pages: Transport) -> OpenProviders:
+    def _providers(
+        self, ledger: CallLedger, http: HttpClient, pages: Transport, waiting: int
+    ) -> OpenProviders:
         shared = Shared(Tally())
         usable: dict[Role, list[OneProvider]] = {role: [] for role in Role}
         left_out: dict[Skipped, None] = {}
@@ -216,7 +230,9 @@ class VendorSource:
                 left_out[skipped] = None
                 continue
             transport = pages if row.spec is website.SPEC else http
-            usable[row.spec.role].append(OneProvider(self._client(row, ledger, transport, shared)))
+            client = self._client(row, ledger, transport, shared)
+            client.bulk = in_bulk(own_settings(self.settings, row.spec), client, waiting)
+            usable[row.spec.role].append(OneProvider(client))
         return OpenProviders(
             usable[Role.FINDER], usable[Role.VERIFIER], usable[Role.ENRICHER], list(left_out), shared.tally
         )
@@ -278,6 +294,21 @@ class VendorSource:
         url = self._base_url(spec, spec.token.base_url)
         desk = TokenDesk(spec.token, self._secrets(spec), url, transport.send, self.clock.monotonic)
         return shared.desks.setdefault(spec.name, desk)
+
+
+def _takes_tasks(spec: ProviderSpec) -> bool:
+    return any(operation.bulk for operation in spec.operations)
+
+
+def in_bulk(own: ProviderSettings, client: ProviderClient, waiting: int) -> bool:
+    """As the settings say; `auto`: where single calls would take over half an hour for the leads waiting.
+
+    A lead is expected to cost one and a half questions of three seconds, so many at once as the vendor takes.
+    """
+    if own.bulk != "auto" or not _takes_tasks(client.spec):
+        return own.bulk == "always"
+    expected_s = waiting * QUESTIONS_PER_LEAD * ANSWER_S / client.terms.limits.in_flight
+    return expected_s > LONGEST_ALONE_S
 
 
 async def _drained(providers: OpenProviders) -> None:

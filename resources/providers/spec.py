@@ -98,6 +98,7 @@ class Remedy(StrEnum):
     BAD_INPUT = "bad_input"  # this lead cannot be asked about: a miss
     DOWN = "down"  # may have been billed: the replay class decides
     NONSENSE = "nonsense"  # as DOWN, and the raw body is kept
+    GONE = "gone"  # a task that ended without this answer: may have been billed, never submitted again
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +131,6 @@ class Poll:
     give_up_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One kind of question. `ask` returns None for a lead that lacks what the vendor needs."""
-
-    name: str
-    ask: Callable[[Question], Request | None]
-    read: Callable[[Response], Answer]
-    timeout_s: float = 30.0
-    poll: Poll | None = None
-    credits: Callable[[Response], Decimal | None] | None = None
-
-
 MOST_CREDITS = 1_000  # no single call takes more; a larger number is not a count of credits
 Secrets = Mapping[str, str]
 
@@ -152,6 +141,44 @@ class Signature:
 
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """How many questions are submitted as one task, and how the finished task is read.
+
+    `ask` gets our name for the task; `read` finds the vendor's number of it. `row`: what a question is to
+    the vendor, two of one row never share a task. `look` reads a task, `state` is None once it is done, and
+    `part` is then the answer that the single call would have had. `least`, `size`: how many make a task.
+    """
+
+    ask: Callable[[str, Sequence[Request]], Request]
+    read: Callable[[Response], Pending | Problem]
+    look: Callable[[str], Request]
+    state: Callable[[Response], Pending | Problem | None]
+    part: Callable[[Response, Request], Response]
+    row: Callable[[Request], str]
+    sign: Callable[[Secrets], Signature]
+    least: int = 1
+    size: int = 1_000
+    linger_s: float = 5.0
+    every_s: float = 10.0
+    give_up_s: float = 3_600.0
+    timeout_s: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One kind of question. `ask` returns None for a lead that lacks what the vendor needs."""
+
+    name: str
+    ask: Callable[[Question], Request | None]
+    read: Callable[[Response], Answer]
+    timeout_s: float = 30.0
+    poll: Poll | None = None
+    credits: Callable[[Response], Decimal | None] | None = None
+    bulk: Bulk | None = None
 
 
 def unsigned(_secrets: Secrets) -> Signature:

@@ -111,6 +111,7 @@ class Vendor:
     time: FakeTime = field(default_factory=FakeTime)
     limits: Limits | None = UNLIMITED  # None: the catalogue's
     takes_s: float = 0.0
+    bulk: bool = False
     ledger: FakeLedger = field(init=False)
     transport: Script = field(init=False)
     client: ProviderClient = field(init=False)
@@ -132,6 +133,7 @@ class Vendor:
             clock=self.time,
             tally=Tally(),
             sleep=self.time.sleep,
+            bulk=self.bulk,
         )
 
     def next_run(self, *steps: Step, run: Run | None = None) -> "Vendor":

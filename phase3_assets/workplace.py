@@ -5,6 +5,7 @@ running while any command does, and upgraded by itself.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,10 +70,20 @@ def database(tell: Tell) -> Iterator[str]:
 @contextmanager
 def _wired(url: str, dagster: str) -> Iterator[None]:
     """What dagster.yaml and our resources read, here and in every child."""
-    home = os.environ.get(DAGSTER_HOME) or str(project_root())
+    home = os.environ.get(DAGSTER_HOME) or _home()
     variables = {STATE_DIR: str(state_dir()), DATABASE_URL: url, DAGSTER_URL: dagster, DAGSTER_HOME: home}
     with environment(**variables):
         yield
+
+
+def _home() -> str:
+    """Dagster writes into its home, so it gets one of ours, with the project's dagster.yaml in it."""
+    home = state_dir() / "dagster"
+    home.mkdir(exist_ok=True)
+    fresh = home / f"dagster.yaml.{os.getpid()}"
+    shutil.copyfile(project_root() / "dagster.yaml", fresh)
+    fresh.replace(home / "dagster.yaml")
+    return str(home)
 
 
 def with_schema(url: str, schema: str) -> str:

@@ -22,6 +22,7 @@ from tests.end_to_end.shell import PROGRAMS, Shell, Vendors, kill_group, until, 
 pytestmark = pytest.mark.slow
 
 ASSETS = ("verified_emails", "enriched_leads", "tier_report")
+LEFT_BY_DAGSTER = {"logs", ".logs_queue", ".telemetry", "history", "storage", "schedules"}
 PLACE = {"repositoryName": "__repository__", "repositoryLocationName": "phase3"}
 LAUNCH = """
 mutation ($params: ExecutionParams!) {
@@ -54,6 +55,7 @@ class Dagster:
     vendors: Vendors
     shell: Shell
     leads: Path
+    checkout: frozenset[str]
 
     def ask(self, query: str, **variables: Any) -> Any:
         body = json.dumps({"query": query, "variables": variables}).encode()
@@ -100,6 +102,10 @@ class Dagster:
         return runs if runs and set(runs) <= {"SUCCESS", "FAILURE", "CANCELED"} else []
 
 
+def in_checkout() -> frozenset[str]:
+    return frozenset(path.name for path in project_root().iterdir())
+
+
 def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -116,7 +122,8 @@ def dagster(
         with Path(own.variables["PHASE3_SETTINGS"]).open("a") as settings:
             settings.write("\n[thresholds]\nforce_continue = true\n")
         (directory / "leads.csv").write_text(sandbox.text("leads.csv"), encoding="utf-8")
-        processes = Dagster(f"http://127.0.0.1:{port}", books, sandbox, own, directory / "leads.csv")
+        url, leads = f"http://127.0.0.1:{port}", directory / "leads.csv"
+        processes = Dagster(url, books, sandbox, own, leads, in_checkout())
         with subprocess.Popen(
             [PROGRAMS / "phase3", "dev", "--port", str(port)],
             env=own.environment,
@@ -137,7 +144,6 @@ def dagster(
 
 def test_campaigns_are_run_by_launch_by_backfill_and_by_the_sensor(dagster: Dagster) -> None:
     """All at once, because each takes its time; nothing of it is written into the checkout."""
-    before = {path.name for path in project_root().iterdir()}
     imported = dagster.campaign("by the sensor", "import_complete")
     filled = [dagster.campaign(f"by backfill {n}") for n in range(3)]
     launched = dagster.campaign("by launch")
@@ -148,8 +154,7 @@ def test_campaigns_are_run_by_launch_by_backfill_and_by_the_sensor(dagster: Dags
     done = dagster.books.number("campaigns WHERE status = 'verification_complete'")
     assert done == 5
     assert dagster.books.settled == Decimal(dagster.vendors.read("bill")["total_usd"])
-    left = {path.name for path in project_root().iterdir()} - before
-    assert left.isdisjoint({"logs", ".telemetry", "history", "storage", "schedules"})
+    assert not (in_checkout() - dagster.checkout) & LEFT_BY_DAGSTER
 
 
 def test_terminating_a_run_settles_what_is_in_flight(dagster: Dagster) -> None:

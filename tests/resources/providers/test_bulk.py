@@ -3,19 +3,26 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
 from phase3_core.calls import Gap, Judgement, Miss, NoAnswer
-from phase3_core.ledger import End
+from phase3_core.ledger import CallLedger, End
 from phase3_core.money import ZERO, Money, usd
-from phase3_core.statuses import Verdict
+from phase3_core.ports import Books, CampaignCounts, Run
+from phase3_core.statuses import Agent, Verdict
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.gate import Limits
+from resources.providers.source import VendorSource
+from resources.settings import ProviderSettings, Settings
+from tests.fakes.ledger import FakeLedger
+from tests.fakes.people import a_run
 from tests.resources.providers.sheet import KEY, REOON
 from tests.resources.providers.vendor import FakeTime, Vendor, answer
 
@@ -423,3 +430,58 @@ async def test_draining_leaves_a_task_to_the_next_run() -> None:
     following, other = next_run(vendor, desk)
     assert await ask(following) == [VALID] * 12
     assert (other.times(CREATE), rows(vendor)) == ([], [PAID] * 12)
+
+
+# --- which way a run asks --------------------------------------------------------------------------------
+
+
+@dataclass
+class Waiting:
+    """Books of a campaign with so many leads to verify."""
+
+    leads: int
+    counted: int = 0
+
+    @property
+    def campaigns(self) -> "Waiting":
+        return self
+
+    async def counts(self, _campaign: UUID) -> CampaignCounts:
+        self.counted += 1
+        return CampaignCounts((), {}, {}, {}, {}, self.leads, 0)
+
+
+async def chosen(books: Waiting, agent: Agent = Agent.EMAIL_VERIFICATION, **settings: Any) -> bool:
+    time = FakeTime()
+
+    @asynccontextmanager
+    async def ledger(_books: Books, run: Run) -> AsyncIterator[CallLedger]:
+        yield FakeLedger(time, run)
+
+    own = Settings(providers={"reoon": ProviderSettings(**settings)})
+    environment = {"REOON_API_KEY": KEY, "MAILVERIFY_API_KEY": KEY}
+    source = VendorSource(own, environment, ledger, time)
+    async with source.open(replace(a_run(), agent=agent), cast("Books", books)) as providers:
+        assert [one.client.bulk for one in providers.verifiers[1:]] == [False]
+        return providers.verifiers[0].client.bulk
+
+
+async def test_auto_is_bulk_where_single_calls_would_take_over_half_an_hour() -> None:
+    assert not await chosen(Waiting(2_000))
+    assert await chosen(Waiting(2_001))
+    assert not await chosen(Waiting(20_000), in_flight=50)
+    assert await chosen(Waiting(20_001), in_flight=50)
+
+
+async def test_the_settings_may_say_always_or_never() -> None:
+    nobody = Waiting(100_000)
+    assert await chosen(Waiting(0), bulk="always")
+    assert not await chosen(nobody, bulk="never")
+    assert nobody.counted == 0
+
+
+async def test_only_the_verification_of_addresses_counts_leads() -> None:
+    books = Waiting(100_000)
+    assert not await chosen(books, Agent.ENRICHMENT)
+    assert not await chosen(books, enabled=True, bulk="never")
+    assert books.counted == 0

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from phase3_core.calls import Facts, Hit, Judgement, Miss, Role
 from resources.providers.catalogue import CATALOGUE, Row
 from resources.providers.spec import Pending, Problem, Question, Request, Response, Token
+from resources.providers.verifiers import reoon
 from tests.resources.providers.sheet import DANA, EMAIL, SUCCESSES, lead
 from tests.resources.providers.test_enrichers import SAMPLES, SEARCHED
 
@@ -169,6 +170,25 @@ def typed(answer: object) -> bool:
         case Facts(fields):
             return bool(json.dumps(dict(fields)))
     return isinstance(answer, Miss)
+
+
+TASK = {"task_id": "4242", "status": "completed", "count_total": 1, "results": {EMAIL: {"status": "safe"}}}
+
+
+@quickly
+@given(text=texts(TASK), submitted=texts({"status": "success", "task_id": 4242}))
+def test_every_task_is_read(text: str, submitted: str) -> None:
+    operation = reoon.SPEC.operations[0]
+    request = operation.ask(Question(DANA, EMAIL))
+    bulk = operation.bulk
+    assert bulk is not None
+    assert request is not None
+    assert typed(bulk.read(Response(201, submitted)))
+    if (state := bulk.state(Response(200, text))) is None:
+        part = bulk.part(Response(200, text), request)
+        assert typed(operation.read(part))
+    else:
+        assert typed(state)
 
 
 @pytest.mark.parametrize("row", [row for row in CATALOGUE if row.spec.token], ids=lambda row: row.spec.label)

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from phase3_assets import vendor_sandbox
+from phase3_assets import loop, vendor_sandbox
 from phase3_core.calls import Hit, Miss
 from phase3_core.leads import Lead
 from phase3_core.ports import Run
@@ -130,7 +130,7 @@ def main() -> int:
             vendor_sandbox.started(*options) as sandbox,
         ):
             upgrade(server.uri)
-            rates = asyncio.run(measure(server.uri, sandbox, given.calls, given.rounds))
+            rates = loop.run(measure(server.uri, sandbox, given.calls, given.rounds))
     ratios = [kept / plain for plain, kept in rates]
     print(f"{'round':>5} {'bare/s':>9} {'durable/s':>10} {'ratio':>6}")
     for number, ((plain, kept), ratio) in enumerate(zip(rates, ratios, strict=True), 1):

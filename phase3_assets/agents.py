@@ -12,6 +12,7 @@ from uuid import UUID
 import dagster as dg
 
 from phase3_assets.failures import campaign_key, told_to_dagster
+from phase3_assets.loop import run as run_in_loop
 from phase3_core.agent import Surroundings
 from phase3_core.policy import Policy
 from phase3_core.ports import Advance, Run
@@ -57,7 +58,7 @@ def run_agent(
 
     with told_to_dagster():
         try:
-            return asyncio.run(working())
+            return run_in_loop(working())
         except asyncio.CancelledError:
             if stop.wished:
                 _note_wish(context)

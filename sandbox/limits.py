@@ -18,7 +18,7 @@ class Quota:
     sliding: bool = False
 
     def times(self, factor: float) -> "Quota":
-        """The same quota, wider or narrower; a factor of 0 lifts every limit."""
+        """The same quota at other rates; what may be in flight stays. A factor of 0 lifts every limit."""
         if factor <= 0:
             return Quota()
 
@@ -30,7 +30,7 @@ class Quota:
             scaled(self.per_minute),
             scaled(self.per_hour),
             scaled(self.per_day),
-            scaled(self.in_flight),
+            self.in_flight,
             self.sliding,
         )
 

@@ -38,6 +38,7 @@ _PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+_PLAIN = json.JSONEncoder(default=str, ensure_ascii=False)
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 # Of a campaign that has just come in the planner knows nothing: it would sort all of it for every page.
 _KNOW_THE_LEADS = text("ANALYZE (SKIP_LOCKED) leads")
@@ -164,8 +165,10 @@ def _connect_args(url: URL, application: str) -> dict[str, Any]:
 
 def json_text(value: Any) -> str:
     """JSON as PostgreSQL takes it: exact amounts as text, without what vendors send and jsonb refuses."""
-    written = json.dumps(value, default=str, ensure_ascii=False)
-    return _NUL.sub(r"\1", written).encode("utf-8", "replace").decode()
+    written = _PLAIN.encode(value)
+    if "\\u0000" in written:
+        written = _NUL.sub(r"\1", written)
+    return written if written.isascii() else written.encode("utf-8", "replace").decode()
 
 
 @contextmanager

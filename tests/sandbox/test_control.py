@@ -51,7 +51,7 @@ async def test_settings_are_prices_and_enforced_limits() -> None:
     providers = tomllib.loads(answer.body.decode())["providers"]
     assert providers["tomba"] == {"price_usd": "0.002000", "per_minute": 3_000}
     assert providers["mailverify"] == {"price_usd": "0.025000"}
-    assert providers["builtwith"]["in_flight"] == 80
+    assert providers["builtwith"]["in_flight"] == 8
 
 
 async def test_leads_and_truth_are_in_the_same_order(client: Client) -> None:

@@ -67,17 +67,15 @@ def vendor_source() -> VendorSource:
 
 def provider_rows(url: str, probe: Probe | None) -> list[dict[str, Any]]:
     """One object per provider, in the order of asking. A probe pays, up to its cap, and is in the ledger."""
-    source = vendor_source()
+    return asyncio.run(rows_of(url, vendor_source(), probe))
 
-    async def look() -> list[dict[str, Any]]:
-        async with PostgresDatabase(url).reading() as books:
-            record = await scores(books.engine, SCORED_DAYS)
-        left = await _balances(source)
-        asked = await _probed(url, source, probe) if probe else {}
-        standings = source.standings()
-        return [_row(each, record, left) | asked.get(each.row.spec.label, {}) for each in standings]
 
-    return asyncio.run(look())
+async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[dict[str, Any]]:
+    async with PostgresDatabase(url).reading() as books:
+        record = await scores(books.engine, SCORED_DAYS)
+    left = await _balances(source)
+    asked = await asked_of_all(url, source, probe) if probe else {}
+    return [_row(each, record, left) | asked.get(each.row.spec.label, {}) for each in source.standings()]
 
 
 async def _balances(source: VendorSource) -> dict[str, Decimal | None]:
@@ -111,7 +109,7 @@ def _row(standing: Standing, record: dict[str, Score], left: dict[str, Decimal |
     }
 
 
-async def _probed(url: str, source: VendorSource, probe: Probe) -> dict[str, dict[str, Any]]:
+async def asked_of_all(url: str, source: VendorSource, probe: Probe) -> dict[str, dict[str, Any]]:
     lead = probe.lead()
     run = Run(f"probe-{uuid4()}", NO_CAMPAIGN, Agent.EMAIL_VERIFICATION)
     async with PostgresDatabase(url).open(run) as books, source.open(run, books) as providers:

@@ -57,9 +57,7 @@ async def test_what_is_left_is_read_from_the_account(
     assert Decimal(left) in {Decimal(123), Decimal(143)}  # Reoon's second meter holds 20 a day
 
 
-async def test_an_account_that_does_not_answer_is_an_unknown_balance(
-    box: sandbox.app.Sandbox, database_url: str
-) -> None:
+async def test_an_account_that_does_not_answer_is_an_unknown_balance(database_url: str) -> None:
     gone = VendorSource(
         Settings(),
         {"FINDYMAIL_API_KEY": "k" * 20, "FINDYMAIL_BASE_URL": "http://127.0.0.1:9"},

@@ -1,9 +1,11 @@
 """Every resource: typed configuration in, a plain adapter out. The only file here that knows Dagster."""
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -21,6 +23,7 @@ from resources.settings import Settings, read_settings, settings_path
 
 DATABASE_URL = "DATABASE_URL"
 EXPORTS_DIR = "PHASE3_EXPORTS_DIR"
+OVERRIDES = "this run's own settings, in the shape of the file: {providers: {tomba: {price_usd: '0.002'}}}"
 SETTINGS_DEFAULT = "empty: $PHASE3_SETTINGS, else ./phase3.toml where there is one"
 
 
@@ -43,12 +46,11 @@ class VendorsResource(dg.ConfigurableResource["ProviderSource"]):
     """The providers whose keys are in the environment, on the terms of the settings file."""
 
     settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
-    fresh_days: float | None = Field(default=None, description="days for which an answer is used again")
+    overrides: dict[str, Any] = Field(default={}, description=OVERRIDES)
 
     def create_resource(self, context: dg.InitResourceContext) -> ProviderSource:  # noqa: ARG002 - see above
-        settings = _settings(self.settings_file)
-        fresh_days = self.fresh_days or settings.ledger.fresh_days
-        return VendorSource(settings, os.environ, postgres_ledger(fresh_days * 86_400), SystemClock())
+        settings = _settings(self.settings_file, self.overrides)
+        return VendorSource(settings, os.environ, postgres_ledger(settings.ledger.ttl_s), SystemClock())
 
 
 class Preset(Enum):
@@ -60,6 +62,7 @@ class PolicyResource(dg.ConfigurableResource["Policy"]):
     """What this run may do; what is left out comes from the settings file."""
 
     settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
+    overrides: dict[str, Any] = Field(default={}, description=OVERRIDES)
     preset: Preset | None = Field(
         default=None, description="thresholds: standard 500/500/100, pilot 50/50/10"
     )
@@ -67,7 +70,8 @@ class PolicyResource(dg.ConfigurableResource["Policy"]):
 
     def create_resource(self, context: dg.InitResourceContext) -> Policy:  # noqa: ARG002 - see above
         preset = self.preset.value if self.preset else None
-        return _settings(self.settings_file).policy(preset=preset, force_continue=self.force_continue)
+        settings = _settings(self.settings_file, self.overrides)
+        return settings.policy(preset=preset, force_continue=self.force_continue)
 
 
 class WorkbookResource(dg.ConfigurableResource["Exporter"]):
@@ -91,8 +95,8 @@ def postgres_ledger(ttl_s: float) -> LedgerOpener:
     return opened
 
 
-def _settings(named: str) -> Settings:
+def _settings(named: str, overrides: Mapping[str, Any]) -> Settings:
     try:
-        return read_settings(Path(named) if named else settings_path())
+        return read_settings(Path(named) if named else settings_path(), overrides)
     except BadInput as failure:
         raise dg.Failure(str(failure), allow_retries=False) from None

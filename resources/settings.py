@@ -7,11 +7,12 @@ do not belong here: they come from the environment.
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from phase3_core.errors import BadInput
 from phase3_core.policy import PILOT, STANDARD, Policy, Thresholds
@@ -84,12 +85,51 @@ class WebSettings(Strict):
     contact: Annotated[str, Field(pattern=r"^[!-~]*$", max_length=200)] = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where settings came from; `overrides` are a run's own, in the shape of the file."""
+
+    path: Path | None = None
+    text: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def told(self, where: tuple[int | str, ...], message: str) -> str:
+        name = ".".join(str(step) for step in where)
+        if self._overridden(where) or self.path is None:
+            return f"run config: {name}: {message}"
+        return f"{self.path}:{self._line(where)}: {name}: {message}"
+
+    def _overridden(self, where: tuple[int | str, ...]) -> bool:
+        node: Any = self.overrides
+        for step in where:
+            if not isinstance(node, Mapping):
+                return True
+            if step not in node:
+                return False
+            node = node[step]
+        return bool(where)
+
+    def _line(self, where: tuple[int | str, ...]) -> int:
+        """The line of the innermost name that stands in the file, 1 if none does."""
+        lines = self.text.splitlines()
+        found = 0
+        for step in where:
+            later = (n for n in range(found, len(lines)) if str(step) in lines[n].partition("#")[0])
+            found = next(later, found)
+        return found + 1
+
+
 class Settings(Strict):
     providers: Mapping[str, ProviderSettings] = Field(default_factory=dict)
     waterfall: WaterfallSettings = WaterfallSettings()
     thresholds: ThresholdSettings = ThresholdSettings()
     ledger: LedgerSettings = LedgerSettings()
     web: WebSettings = WebSettings()
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    def mistake(self, *where: str, told: str) -> BadInput:
+        """Settings that are well-formed and contradict themselves or the catalogue, told with their line."""
+        return BadInput(self._origin.told(where, told))
 
     def provider(self, name: str) -> ProviderSettings:
         return self.providers.get(name) or ProviderSettings()
@@ -117,33 +157,34 @@ def settings_path(environment: Mapping[str, str] = os.environ) -> Path | None:
     return here if here.is_file() else None
 
 
-def read_settings(path: Path | None) -> Settings:
-    """Raises BadInput with file, line and what is wrong."""
-    if path is None:
-        return Settings()
+def read_settings(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The file's settings under a run's own; raises BadInput with file, line and what is wrong."""
+    text = _text(path) if path else ""
+    origin = Origin(path, text, overrides or {})
     try:
-        text = path.read_text(encoding="utf-8")
-        return Settings.model_validate(tomllib.loads(text, parse_float=Decimal))
-    except (OSError, UnicodeDecodeError) as failure:
-        raise BadInput(
-            f"{path}: cannot be read ({type(failure).__name__}); {FILE_VARIABLE} names it"
-        ) from None
+        raw = tomllib.loads(text, parse_float=Decimal)
+        settings = Settings.model_validate(_merged(raw, origin.overrides))
     except tomllib.TOMLDecodeError as failure:
         raise BadInput(f"{path}: is no TOML: {failure}") from None
     except ValidationError as failure:
-        raise BadInput("; ".join(_told(path, text, error) for error in failure.errors())) from None
+        told = (origin.told(error["loc"], error["msg"]) for error in failure.errors())
+        raise BadInput("; ".join(told)) from None
+    settings._origin = origin  # noqa: SLF001 - its own private attribute, set once
+    return settings
 
 
-def _told(path: Path, text: str, error: Any) -> str:
-    where = ".".join(str(step) for step in error["loc"])
-    return f"{path}:{_line(text, error['loc'])}: {where}: {error['msg']}"
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as failure:
+        why = type(failure).__name__
+        raise BadInput(f"{path}: cannot be read ({why}); {FILE_VARIABLE} names it") from None
 
 
-def _line(text: str, location: tuple[int | str, ...]) -> int:
-    """The line of the innermost name of the location that stands in the file, 1 if none does."""
-    lines = text.splitlines()
-    found = 0
-    for step in location:
-        later = (n for n in range(found, len(lines)) if str(step) in lines[n].partition("#")[0])
-        found = next(later, found)
-    return found + 1
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    both = {
+        name: _merged(base[name], over[name])
+        for name in base.keys() & over.keys()
+        if isinstance(base[name], Mapping) and isinstance(over[name], Mapping)
+    }
+    return {**base, **over, **both}

@@ -316,19 +316,37 @@ async def _drained(providers: OpenProviders) -> None:
 
 
 def in_order(settings: Settings) -> list[Row]:
-    """The catalogue with the finders in the configured order; raises BadInput for names it lacks."""
+    """The catalogue with the finders in the configured order; raises BadInput for what cannot be meant."""
     names = {row.name for row in CATALOGUE} | {row.spec.env.lower() for row in CATALOGUE}
+    for name in settings.providers:
+        if name not in names:
+            raise settings.mistake(
+                "providers", name, told=f"no such provider; there are {', '.join(sorted(names))}"
+            )
     order = settings.waterfall.order
-    if unknown := [name for name in (*settings.providers, *(order or ())) if name not in names]:
-        raise BadInput(
-            f"the settings name unknown providers: {', '.join(unknown)}; known: {', '.join(sorted(names))}"
-        )
     if order is None:
         return list(CATALOGUE)
     finders = {row.name: row for row in CATALOGUE if row.spec.role is Role.FINDER}
-    if strangers := [name for name in order if name not in finders]:
-        raise BadInput(f"waterfall.order names what is no finder: {', '.join(strangers)}")
+    for place, name in enumerate(order):
+        if why := _why_not_in_order(name, order[:place], finders, settings):
+            raise settings.mistake("waterfall", "order", told=why)
     return [finders[name] for name in order] + [row for row in CATALOGUE if row.name not in finders]
+
+
+def _why_not_in_order(
+    name: str, before: Sequence[str], finders: Mapping[str, Row], settings: Settings
+) -> str:
+    """An order says whom to ask: one that is unknown, switched off or not opted in contradicts it."""
+    if name not in finders:
+        return f"{name} is no finder; there are {', '.join(finders)}"
+    own = settings.provider(name)
+    if name in before:
+        return f"{name} stands in it twice"
+    if not own.enabled:
+        return f"{name} is switched off in providers.{name}"
+    if not finders[name].terms.confirmed and not own.opt_in:
+        return f"{name} is unconfirmed and needs opt_in = true in providers.{name}"
+    return ""
 
 
 def own_settings(settings: Settings, spec: ProviderSpec) -> ProviderSettings:

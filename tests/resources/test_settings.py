@@ -94,13 +94,37 @@ def test_the_order_of_finders_is_as_configured_and_leaves_the_others_out(tmp_pat
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[waterfall]\norder = ["tomba", "nobody"]\n', "unknown providers: nobody"),
-        ("[providers.nobody]\nenabled = false\n", "unknown providers: nobody"),
-        ('[waterfall]\norder = ["reoon"]\n', "no finder: reoon"),
+        ('[waterfall]\norder = ["tomba", "nobody"]\n', r":2: waterfall\.order: nobody is no finder"),
+        ("# mine\n[providers.nobody]\nenabled = false\n", r":2: providers\.nobody: no such provider"),
+        ('[waterfall]\norder = ["reoon"]\n', "reoon is no finder"),
+        ('[waterfall]\norder = ["tomba", "tomba"]\n', "twice"),
+        ('[waterfall]\norder = ["nimbler"]\n', "unconfirmed"),
+        ('[providers.tomba]\nenabled = false\n[waterfall]\norder = ["tomba"]\n', ":4: .*switched off"),
     ],
 )
-def test_a_name_that_no_provider_has_fails_before_anything_starts(
+def test_a_contradiction_fails_with_its_line_before_anything_starts(
     tmp_path: Path, text: str, told: str
 ) -> None:
+    settings = read_settings(written(tmp_path, text))
     with pytest.raises(BadInput, match=told):
-        in_order(read_settings(written(tmp_path, text)))
+        in_order(settings)
+
+
+def test_a_runs_own_settings_win_over_the_file(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, '[providers.tomba]\nprice_usd = "0.01"\nin_flight = 3\n[waterfall]\nguessing = false\n'
+    )
+    own = {"providers": {"tomba": {"price_usd": "0.002"}}, "waterfall": {"order": ["tomba"]}}
+    settings = read_settings(path, own)
+    assert settings.provider("tomba").price_usd == Decimal("0.002")
+    assert settings.provider("tomba").in_flight == 3
+    assert (settings.waterfall.order, settings.waterfall.guessing) == (("tomba",), False)
+
+
+def test_a_mistake_in_a_runs_own_settings_names_the_run_config(tmp_path: Path) -> None:
+    path = written(tmp_path, '[providers.tomba]\nprice_usd = "0.01"\n')
+    with pytest.raises(BadInput, match=r"run config: providers\.tomba\.price_usd"):
+        read_settings(path, {"providers": {"tomba": {"price_usd": "much"}}})
+    settings = read_settings(path, {"waterfall": {"order": ["nobody"]}})
+    with pytest.raises(BadInput, match=r"run config: waterfall\.order"):
+        in_order(settings)

@@ -1,7 +1,7 @@
 """Campaigns the sandbox can replay: counts at full size, scaled so that every split still sums."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -34,6 +34,7 @@ class Scenario:
     accepted_tiers: Mapping[str, int]
     not_enrichable: int  # accepted leads whose company nobody can describe
     later_finder_knows: float
+    namesakes: float = 0.0  # share of leads with a colleague of the same name: the same question to a finder
     dead_because: Mapping[str, int] = field(
         default_factory=lambda: {
             "invalid": 70,
@@ -52,25 +53,24 @@ class Scenario:
         return sum(self.finders.values())
 
 
-SCENARIOS = {
-    "reference": Scenario(
-        leads=42_100,
-        companies=12_000,
-        finders={
-            "tomba": 18_000,
-            "muraena": 8_500,
-            "voila_norbert": 5_200,
-            "nimbler": 3_100,
-            "icypeas": 2_100,
-            "anymailfinder": 1_200,
-            "findymail": 400,
-        },
-        fates={Fate.VALID: 31_360, Fate.RISKY: 3_640, Fate.DOUBTFUL: 1_500, Fate.DEAD: 2_000},
-        accepted_tiers={"A": 8_230, "B": 14_600, "C": 12_170},
-        not_enrichable=1_000,
-        later_finder_knows=0.5,
-    ),
-}
+REFERENCE = Scenario(
+    leads=42_100,
+    companies=12_000,
+    finders={
+        "tomba": 18_000,
+        "muraena": 8_500,
+        "voila_norbert": 5_200,
+        "nimbler": 3_100,
+        "icypeas": 2_100,
+        "anymailfinder": 1_200,
+        "findymail": 400,
+    },
+    fates={Fate.VALID: 31_360, Fate.RISKY: 3_640, Fate.DOUBTFUL: 1_500, Fate.DEAD: 2_000},
+    accepted_tiers={"A": 8_230, "B": 14_600, "C": 12_170},
+    not_enrichable=1_000,
+    later_finder_knows=0.5,
+)
+SCENARIOS = {"reference": REFERENCE, "namesakes": replace(REFERENCE, namesakes=0.06)}
 
 
 def apportion(total: int, weights: Mapping[T, int]) -> dict[T, int]:

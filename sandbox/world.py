@@ -32,7 +32,6 @@ T = TypeVar("T")
 HYPHENATED_DOMAINS = 0.2
 MONONYM_SHARE = 0.004
 OTHER_SCRIPT_SHARE = 0.026
-NAMESAKE_SHARE = 0.06  # where a colleague of the same fate is there to share a name with
 PROFILE_SHARE = 0.92
 
 ENRICHERS = ("apollo", "clearbit", "people_data_labs", "zoominfo", "builtwith")
@@ -474,7 +473,7 @@ class _Builder:
 
     def namesake(self, hired: list[Person], slot: Slot) -> Person | None:
         """Rarely somebody of the same name and fate, so that either answer fits; told apart by a profile."""
-        if self.rng.random() > NAMESAKE_SHARE:
+        if self.rng.random() > self.scenario.namesakes:
             return None
         fitting = (
             one

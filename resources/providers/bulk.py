@@ -178,7 +178,7 @@ class BulkDesk:
             return _brief(response), state
         part = self.bulk.part(response, request)
         answer = self.problem(part) or self.answer(part)
-        return part, _gone(answer, NO_ANSWER) if isinstance(answer, Problem) else answer
+        return part, _gone(answer, NO_ANSWER - self.bulk.again) if isinstance(answer, Problem) else answer
 
     def _reading(self, task: str) -> asyncio.Task[tuple[Response, Pending | Problem | None]]:
         """One loop for all who wait for the task."""
@@ -196,7 +196,7 @@ class BulkDesk:
             response, problem = await self.look(task)
             state = problem or self.bulk.state(response)
             if isinstance(state, Problem):
-                return response, _gone(state, {*NO_ANSWER, Remedy.BAD_INPUT})
+                return response, _gone(state, {*NO_ANSWER, Remedy.BAD_INPUT} - self.bulk.again)
             if state is None or self.clock.monotonic() >= until:
                 return response, state
 

@@ -96,7 +96,7 @@ CATALOGUE: tuple[Row, ...] = (
     Row(icypeas.SPEC, Terms(_price("0.009000", HIT),
         Limits(per_second=10, reads_per_minute=30, in_flight=1000), ReplayClass.JOB,
         "api-doc.icypeas.com", READ_ON,
-        note="price by one marketplace; 30 readings a minute in all hold it to 30 leads a minute")),
+        note="price by one marketplace; 30 readings a minute in all, each of one search or of 100 in bulk")),
     Row(anymailfinder.SPEC, Terms(_price("0.030000", CREDIT), Limits(in_flight=15), ReplayClass.FREE,
         "anymailfinder.com/email-finder-api/docs", READ_ON, replay_window=MONTH,
         note="$149 for 5,000; the answer tells what it cost, a repeat within 30 days is free")),

@@ -5,7 +5,7 @@ import json
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -137,14 +137,14 @@ class ProviderClient:
         return BulkDesk(
             bulk=bulk,
             ledger=self.ledger,
-            gate=self._gate,
+            gate=Gate(bulk.limits, self.clock.monotonic, self.sleep) if bulk.limits else self._gate,
             clock=self.clock,
             parked=lambda: self.parked,
             sleep=self._sleeps,
             submit=lambda request: self._sent(request, bulk.sign(self.secrets), bulk.timeout_s),
             look=lambda task: self._looked(bulk.look(task), task, bulk.timeout_s),
             problem=self.spec.problem,
-            answer=operation.read,
+            answer=operation.poll.read if operation.poll else operation.read,
         )
 
     async def _sleeps(self, seconds: float) -> None:
@@ -277,8 +277,9 @@ class ProviderClient:
         opened = await self.ledger.open(intent)
         if not isinstance(opened, Granted):
             return self._ungranted(opened, operation, request)
-        in_task = operation.bulk is not None and opened.job_id is not None
-        return opened if in_task else await self._granted(opened, operation, request)
+        return (
+            opened if _in_task(operation, opened.job_id) else await self._granted(opened, operation, request)
+        )
 
     def _ungranted(
         self, opened: Stored | Withheld | Elsewhere, operation: Operation, request: Request
@@ -335,21 +336,36 @@ class ProviderClient:
     async def _exchanged(
         self, granted: Granted, operation: Operation, request: Request, member: Member | None
     ) -> tuple[Response, Answer]:
-        """Where the question is part of a task, that task is read; nobody submits it again."""
-        desk = self._desks.get(operation.name)
+        """Where the question is part of a task, that task is read; only what failed is submitted again."""
         task = granted.job_id or (await member.task if member else None)
-        if desk is None or task is None:
-            return await self._exchange(granted, operation, request)
-        return await desk.part(task, request)
+        if task is None or not _in_task(operation, task):
+            async with self._gate.place() if member else nullcontext():
+                return await self._exchange(granted, operation, request)
+        response, answer = await self._desks[operation.name].part(task, request)
+        if operation.poll is None or granted.job_id is None or not self._to_resubmit(granted, answer):
+            return response, answer
+        async with self._gate.place():
+            return await self._submit(granted, operation, request)
 
     async def _exchange(
         self, granted: Granted, operation: Operation, request: Request
     ) -> tuple[Response, Answer]:
         if granted.job_id is not None:
             response, answer = await self._poll(operation, granted.job_id)
-            if not _failed_job(answer) or granted.key in self._resubmitted:
+            if not self._to_resubmit(granted, answer):
                 return response, answer
-            self._resubmitted.add(granted.key)
+        return await self._submit(granted, operation, request)
+
+    def _to_resubmit(self, granted: Granted, answer: Answer) -> bool:
+        """Whether the job has failed and is submitted again, which is done once a run."""
+        if not _failed_job(answer) or granted.key in self._resubmitted:
+            return False
+        self._resubmitted.add(granted.key)
+        return True
+
+    async def _submit(
+        self, granted: Granted, operation: Operation, request: Request
+    ) -> tuple[Response, Answer]:
         response = await self._send(request, operation.timeout_s)
         answer = self.spec.problem(response) or operation.read(response)
         if not isinstance(answer, Pending) or operation.poll is None:
@@ -512,6 +528,11 @@ class ProviderClient:
         for secret in [*self._hidden, token] if token else self._hidden:
             text = text.replace(secret, "[secret]")
         return text
+
+
+def _in_task(operation: Operation, job_id: str | None) -> bool:
+    """Whether that is a bulk task's number; a single search's is another."""
+    return operation.bulk is not None and job_id is not None and job_id.startswith(operation.bulk.prefix)
 
 
 def _failed_job(answer: Answer) -> bool:

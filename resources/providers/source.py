@@ -179,7 +179,7 @@ class VendorSource:
                 await asyncio.shield(_drained(providers))
 
     async def _waiting(self, run: Run, books: Books) -> int:
-        """Leads that wait for verification, where that decides how a verifier is asked."""
+        """Leads that wait for verification, where that decides how a vendor is asked."""
         able = [one.row for one in self.standings() if _takes_tasks(one.row.spec) and not one.why_not]
         undecided = any(own_settings(self.settings, row.spec).bulk == "auto" for row in able)
         if not undecided or run.agent is not Agent.EMAIL_VERIFICATION:
@@ -301,14 +301,20 @@ def _takes_tasks(spec: ProviderSpec) -> bool:
 
 
 def in_bulk(own: ProviderSettings, client: ProviderClient, waiting: int) -> bool:
-    """As the settings say; `auto`: where single calls would take over half an hour for the leads waiting.
-
-    A lead is expected to cost one and a half questions of three seconds, so many at once as the vendor takes.
-    """
+    """As the settings say; `auto`: where single calls would take over half an hour for the leads waiting."""
     if own.bulk != "auto" or not _takes_tasks(client.spec):
         return own.bulk == "always"
-    expected_s = waiting * QUESTIONS_PER_LEAD * ANSWER_S / client.terms.limits.in_flight
-    return expected_s > LONGEST_ALONE_S
+    return _alone_s(client.terms.limits, waiting) > LONGEST_ALONE_S
+
+
+def _alone_s(limits: Limits, waiting: int) -> float:
+    """A lead is expected to cost one reading where readings are what the vendor counts.
+
+    Else one and a half questions of three seconds, so many at once as the vendor takes.
+    """
+    if limits.reads_per_minute:
+        return waiting / limits.reads_per_minute * 60
+    return waiting * QUESTIONS_PER_LEAD * ANSWER_S / limits.in_flight
 
 
 async def _drained(providers: OpenProviders) -> None:

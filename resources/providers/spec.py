@@ -14,6 +14,7 @@ from typing import Any
 from phase3_core.calls import Facts, Hit, Judgement, Miss, Role
 from phase3_core.leads import Lead
 from phase3_core.tiers import Topic
+from resources.providers.gate import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,9 @@ class Bulk:
     `ask` gets our name for the task; `read` finds the vendor's number of it. `row`: what a question is to
     the vendor, two of one row never share a task. `look` reads a task, `state` is None once it is done, and
     `part` is then the answer that the single call would have had. `least`, `size`: how many make a task.
+    `prefix`: what tasks' numbers begin with, where single calls are jobs with numbers of their own.
+    `limits`: of submissions; None: those of single calls. `again`: problems with which a task or a part has
+    failed, so that the question is submitted again singly, once a run; what else is unanswered never is.
     """
 
     ask: Callable[[str, Sequence[Request]], Request]
@@ -162,6 +166,9 @@ class Bulk:
     sign: Callable[[Secrets], Signature]
     least: int = 1
     size: int = 1_000
+    prefix: str = ""
+    limits: Limits | None = None
+    again: frozenset[Remedy] = frozenset()
     linger_s: float = 5.0
     every_s: float = 10.0
     give_up_s: float = 3_600.0

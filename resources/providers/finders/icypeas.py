@@ -1,6 +1,7 @@
 """Icypeas: finder by name and company; every search is a job, read until it is done (api-doc.icypeas.com)."""
 
 from phase3_core.calls import Miss, Role
+from resources.providers.finders.icypeas_bulk import BULK, GOING
 from resources.providers.spec import (
     Answer,
     Operation,
@@ -16,7 +17,6 @@ from resources.providers.spec import (
     dig,
     filled,
     hit_or_miss,
-    key_in_header,
     own_id,
     post,
     text_at,
@@ -43,7 +43,7 @@ def read(response: Response) -> Answer:
 def read_search(response: Response) -> Answer:
     """A charge without an address is a miss; a search that the vendor does not know is made again."""
     match text_at(response.body, "items", 0, "status"):
-        case "NONE" | "SCHEDULED" | "IN_PROGRESS":
+        case status if status in GOING:
             return Pending("")
         case "FOUND" | "DEBITED":
             return _found(dig(response.body, "items", 0, "results", "emails"))
@@ -78,7 +78,7 @@ SPEC = ProviderSpec(
     role=Role.FINDER,
     base_url="https://app.icypeas.com/api",
     secrets=("ICYPEAS_API_KEY",),
-    sign=key_in_header("Authorization", "ICYPEAS_API_KEY"),
+    sign=BULK.sign,
     problem=problem,
-    operations=(Operation("email-search", by_name, read, poll=POLL),),
+    operations=(Operation("email-search", by_name, read, poll=POLL, bulk=BULK),),
 )

@@ -50,7 +50,7 @@ async def in_bulk(market: Market, **changes: Any) -> list[Any]:
 
 
 async def requests(market: Market) -> Counter[str]:
-    """How often each operation of Reoon's was asked, by the vendor's own count."""
+    """How often each operation was asked, by the vendor's own count."""
     rows = (await market._told("GET", "requests"))["rows"]
     asked: Counter[str] = Counter()
     for one in rows:
@@ -86,8 +86,9 @@ class Deaf:
 
 async def dead(client: ProviderClient, asking: asyncio.Future[Any]) -> None:
     """The process is gone: nobody settles anything."""
-    desk = client._desks["verify-power"]
-    work = [asking, *client._flying.values(), *desk._working, *desk._tasks.values()]
+    desks = client._desks.values()
+    working = [one for desk in desks for one in (*desk._working, *desk._tasks.values())]
+    work = [asking, *client._flying.values(), *working]
     for one in work:
         one.cancel()
     await asyncio.gather(*work, return_exceptions=True)

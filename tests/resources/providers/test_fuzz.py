@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from phase3_core.calls import Facts, Hit, Judgement, Miss, Role
 from resources.providers.catalogue import CATALOGUE, Row
-from resources.providers.spec import Pending, Problem, Question, Request, Response, Token
+from resources.providers.finders import icypeas
+from resources.providers.spec import Pending, Problem, ProviderSpec, Question, Request, Response, Token
 from resources.providers.verifiers import reoon
-from tests.resources.providers.sheet import DANA, EMAIL, SUCCESSES, lead
+from tests.resources.providers.sheet import DANA, EMAIL, ICYPEAS, SUCCESSES, lead
 from tests.resources.providers.test_enrichers import SAMPLES, SEARCHED
 
 ANSWERS = {
@@ -175,18 +176,27 @@ def typed(answer: object) -> bool:
 TASK = {"task_id": "4242", "status": "completed", "count_total": 1, "results": {EMAIL: {"status": "safe"}}}
 
 
+TASKS = [
+    (reoon.SPEC, TASK, {"status": "success", "task_id": 4242}),
+    (icypeas.SPEC, ICYPEAS, {"success": True, "file": "f1", "status": "in_progress"}),
+]
+
+
+@pytest.mark.parametrize(("spec", "task", "taken"), TASKS, ids=["reoon", "icypeas"])
 @quickly
-@given(text=texts(TASK), submitted=texts({"status": "success", "task_id": 4242}))
-def test_every_task_is_read(text: str, submitted: str) -> None:
-    operation = reoon.SPEC.operations[0]
+@given(data=st.data())
+def test_every_task_is_read(spec: ProviderSpec, task: Any, taken: Any, data: st.DataObject) -> None:
+    operation = spec.operations[0]
     request = operation.ask(Question(DANA, EMAIL))
     bulk = operation.bulk
     assert bulk is not None
     assert request is not None
-    assert typed(bulk.read(Response(201, submitted)))
-    if (state := bulk.state(Response(200, text))) is None:
-        part = bulk.part(Response(200, text), request)
-        assert typed(operation.read(part))
+    assert typed(bulk.read(Response(201, data.draw(texts(taken)))))
+    told = Response(200, data.draw(texts(task)))
+    if (state := bulk.state(told)) is None:
+        read = operation.poll.read if operation.poll else operation.read
+        part = bulk.part(told, request)
+        assert typed(spec.problem(part) or read(part))
     else:
         assert typed(state)
 

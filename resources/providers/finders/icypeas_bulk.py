@@ -1,0 +1,84 @@
+"""Icypeas's bulk searches: files of at most a hundred rows, so that one reading tells a whole file.
+
+Every reading counts against the same thirty a minute, of one search or of a file (api-doc.icypeas.com).
+"""
+
+import json
+from collections.abc import Sequence
+
+from resources.providers.gate import Limits
+from resources.providers.spec import (
+    Bulk,
+    Pending,
+    Problem,
+    Remedy,
+    Request,
+    Response,
+    dig,
+    items_at,
+    key_in_header,
+    post,
+    text_at,
+    whole_number_at,
+)
+
+GOING = frozenset(("NONE", "SCHEDULED", "IN_PROGRESS"))
+CELLS = ("firstname", "lastname", "domainOrCompany")
+ROWS = 100  # as many as one reading tells
+FILE = "file:"  # before a file's number, which is no search's
+
+
+def in_bulk(name: str, asked: Sequence[Request]) -> Request:
+    rows = [[one.body.get(cell, "") for cell in CELLS] for one in asked]
+    ids = [row_of(one) for one in asked]
+    return post("/bulk-search", name=name, task="email-search", data=rows, custom={"externalIds": ids})
+
+
+def read_file_id(response: Response) -> Pending | Problem:
+    number = text_at(response.body, "file")
+    if not number or not number.isprintable():
+        return Problem(Remedy.NONSENSE, "no file in the answer")
+    return Pending(FILE + number)
+
+
+def look(task: str) -> Request:
+    return post("/bulk-single-searchs/read", mode="bulk", file=task.removeprefix(FILE), limit=ROWS)
+
+
+def file_state(response: Response) -> Pending | Problem | None:
+    """Done when every row is told and none is pending. What cannot be understood is read again."""
+    items = dig(response.body, "items")
+    if not isinstance(items, list):
+        unknown = "SearchNotFound" in response.text
+        return Problem(Remedy.DOWN, "the vendor does not know the file") if unknown else Pending("")
+    statuses = [text_at(item, "status") for item in items]
+    every = len(items) >= (whole_number_at(response.body, "total") or 0) and all(statuses)
+    return None if items and every and GOING.isdisjoint(statuses) else Pending("")
+
+
+def item_of(response: Response, asked: Request) -> Response:
+    """As reading the single search would have answered."""
+    items = items_at(response.body, "items")
+    mine = [item for item in items if text_at(item, "userData", "externalId") == row_of(asked)]
+    return Response(200, json.dumps({"success": True, "items": mine[:1]}), request=asked)
+
+
+def row_of(asked: Request) -> str:
+    return str(asked.body["custom"]["externalId"])
+
+
+# A row that the vendor aborted is searched again singly, as an aborted single search is.
+BULK = Bulk(
+    ask=in_bulk,
+    read=read_file_id,
+    look=look,
+    state=file_state,
+    part=item_of,
+    row=row_of,
+    sign=key_in_header("Authorization", "ICYPEAS_API_KEY"),
+    size=ROWS,
+    prefix=FILE,
+    limits=Limits(per_second=1),
+    again=frozenset((Remedy.DOWN,)),
+    timeout_s=60.0,
+)

@@ -132,6 +132,7 @@ class LostCall:
 
 
 MOST_LOSSES = 3
+MOST_LOSSES_UNPROTECTED = 2  # a repeat may be billed too, so a lost call is asked once more at most
 
 
 def after_loss(lost: LostCall, replay: ReplayClass, window: timedelta | None, now: datetime) -> AfterLoss:
@@ -143,6 +144,6 @@ def after_loss(lost: LostCall, replay: ReplayClass, window: timedelta | None, no
             within = window is None or now - lost.asked_at < window
             return AfterLoss.ASK_AGAIN if within and lost.losses < MOST_LOSSES else AfterLoss.LEAVE
         case ReplayClass.ON_HIT | ReplayClass.JOB:
-            return AfterLoss.ASK_AGAIN if lost.losses < 2 else AfterLoss.LEAVE  # noqa: PLR2004 - once more
+            return AfterLoss.ASK_AGAIN if lost.losses < MOST_LOSSES_UNPROTECTED else AfterLoss.LEAVE
         case ReplayClass.PER_CALL:
             return AfterLoss.LEAVE

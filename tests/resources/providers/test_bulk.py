@@ -383,7 +383,7 @@ async def test_a_run_that_died_before_its_task_was_noted_is_booked_and_not_submi
     async def never(_call: bytes, _job: str) -> None:
         await asyncio.Event().wait()
 
-    vendor.ledger.note_job = never  # type: ignore[method-assign, assignment]
+    vendor.ledger.note_job = never  # type: ignore[method-assign, assignment] # it dies here
     await left_behind(vendor, desk, CREATE)
     following, other = next_run(vendor, desk)
     assert {reply.gap for reply in await ask(following)} == {Gap.LOST}

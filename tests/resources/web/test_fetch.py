@@ -40,13 +40,13 @@ async def site() -> AsyncIterator[Site]:
 async def fetched(
     site: Site, resolver: Names | None = None, domain: str = "northwind.com", **kw: object
 ) -> FetchOutcome:
-    async with fetcher(site, resolver or names("northwind.com"), **kw) as web:  # type: ignore[arg-type]
+    async with fetcher(site, resolver or names("northwind.com"), **kw) as web:  # type: ignore[arg-type] # passed through
         return await web.fetch(domain)
 
 
 async def answer(site: Site, page: bytes | Script, **kw: object) -> FetchOutcome:
     site.pages["northwind.com/"] = page
-    return await fetched(site, **kw)  # type: ignore[arg-type]
+    return await fetched(site, **kw)  # type: ignore[arg-type] # passed through
 
 
 # --- the ordinary way ------------------------------------------------------------------------------------

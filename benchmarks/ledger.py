@@ -31,8 +31,9 @@ from resources.postgres import embedded
 from resources.postgres.database import PostgresDatabase, upgrade
 from resources.postgres.ledger import ledger
 from resources.providers.catalogue import row
-from resources.providers.client import ProviderClient, Tally
+from resources.providers.client import ProviderClient
 from resources.providers.gate import Limits
+from resources.providers.settlement import Tally
 from resources.providers.spec import Question
 
 IN_FLIGHT = 256

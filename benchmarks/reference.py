@@ -49,7 +49,7 @@ def settings(price_list: str, *, guessing: bool) -> str:
     for name in UNCONFIRMED:
         table = f"[providers.{name}]"
         price_list = price_list.replace(table, f"{table}\nopt_in = true\nper_minute = 1000000")
-    waterfall = f"[waterfall]\nguessing = {str(guessing).lower()}\nleads_in_flight = 3000\n"
+    waterfall = f"[waterfall]\nguessing = {str(guessing).lower()}\n"
     return price_list + waterfall + ONLY_AGENT_ONE
 
 

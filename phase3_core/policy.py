@@ -26,7 +26,7 @@ class Policy:
     force_continue: bool = False
     guessing: bool = True
     max_providers_per_lead: int = 7
-    leads_in_flight: int = 500
+    leads_in_flight: int = 3000
 
 
 def accepted(counts: CampaignCounts) -> int:

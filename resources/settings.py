@@ -53,7 +53,7 @@ class WaterfallSettings(Strict):
     order: tuple[str, ...] | None = None
     guessing: bool = True
     max_providers_per_lead: Annotated[int, Field(ge=1)] = 7
-    leads_in_flight: Annotated[int, Field(ge=1, le=5000)] = 500
+    leads_in_flight: Annotated[int, Field(ge=1, le=5000)] = 3000
 
 
 class ThresholdSettings(Strict):

@@ -19,7 +19,8 @@ from resources.clock import SystemClock
 from resources.http_client import http_client
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.ledger import ledger
-from resources.providers.client import ProviderClient, Tally
+from resources.providers.client import ProviderClient
+from resources.providers.settlement import Tally
 from resources.providers.spec import Question
 from sandbox import billing
 from sandbox.options import Options

@@ -12,6 +12,7 @@ from typing import Any
 from phase3_core.ledger import CallLedger, Granted, Intent, Opened
 from phase3_core.ports import Clock
 from resources.providers.gate import Gate
+from resources.providers.naps import Naps
 from resources.providers.spec import Answer, Bulk, Pending, Problem, Remedy, Request, Response
 
 TEXT_KEPT = 1_000  # characters of a task's answer, which would stand on each of its rows
@@ -53,6 +54,8 @@ class Member:
 class BulkDesk:
     """One operation's questions of one run. `look` passes over hiccups, `submit` signs as tasks are signed.
 
+    Once `naps` are over, what gathers is not submitted any more, and tasks are left to the next run.
+
     A batch's rows are opened just before it leaves, so what gathers has not been asked. Its place at the
     gate is free again as soon as the vendor has taken the task.
     """
@@ -62,7 +65,7 @@ class BulkDesk:
     gate: Gate
     clock: Clock
     parked: Callable[[], str]
-    sleep: Callable[[float], Awaitable[None]]
+    naps: Naps
     submit: Callable[[Request], Awaitable[Response]]
     look: Callable[[str], Awaitable[tuple[Response, Pending | Problem | None]]]
     problem: Callable[[Response], Problem | None]
@@ -73,12 +76,7 @@ class BulkDesk:
         self._timer: asyncio.Task[None] | None = None
         self._working: set[asyncio.Task[None]] = set()
         self._tasks: dict[str, asyncio.Task[tuple[Response, Pending | Problem | None]]] = {}
-        self._leaving = asyncio.Event()
         self._unwanted = ""
-
-    def leave(self) -> None:
-        """What gathers is not submitted any more, and tasks are left to the next run."""
-        self._leaving.set()
 
     # --- gathering and submitting
 
@@ -95,7 +93,7 @@ class BulkDesk:
         return member
 
     async def _linger(self) -> None:
-        await self._nap(self.bulk.linger_s)
+        await self.naps(self.bulk.linger_s)
         self._timer = None
         self._depart()
 
@@ -190,8 +188,8 @@ class BulkDesk:
     async def _read(self, task: str) -> tuple[Response, Pending | Problem | None]:
         until = self.clock.monotonic() + self.bulk.give_up_s
         while True:
-            await self._nap(self.bulk.every_s)
-            if self._leaving.is_set():
+            await self.naps(self.bulk.every_s)
+            if self.naps.over:
                 return Response(0), Pending(task)
             response, problem = await self.look(task)
             state = problem or self.bulk.state(response)
@@ -199,15 +197,6 @@ class BulkDesk:
                 return response, _gone(state, {*NO_ANSWER, Remedy.BAD_INPUT} - self.bulk.again)
             if state is None or self.clock.monotonic() >= until:
                 return response, state
-
-    async def _nap(self, seconds: float) -> None:
-        """Sleeps, unless the run is ending."""
-        naps = [asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(self._leaving.wait())]
-        try:
-            await asyncio.wait(naps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for nap in naps:
-                nap.cancel()
 
 
 def _fail(waiting: Iterable[asyncio.Future[Any]], failure: Exception) -> None:

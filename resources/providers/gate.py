@@ -44,6 +44,7 @@ class Gate:
         self._monotonic = monotonic
         self._sleep = sleep
         self._next = 0.0
+        self._queue = 0
 
     async def enter_at_once(self) -> bool:
         """Takes a place only if that needs no waiting."""
@@ -54,7 +55,11 @@ class Gate:
         return True
 
     async def enter(self) -> None:
-        await self._room.acquire()
+        self._queue += 1
+        try:
+            await self._room.acquire()
+        finally:
+            self._queue -= 1
         try:
             await self.pace()
         except BaseException:
@@ -86,3 +91,8 @@ class Gate:
 
     def hold(self, seconds: float) -> None:
         self._next = max(self._next, self._monotonic() + seconds)
+
+    def open_to_all(self) -> None:
+        """Whoever queues comes in at once, to find that the run is ending."""
+        for _ in range(self._queue):
+            self._room.release()

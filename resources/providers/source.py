@@ -35,9 +35,13 @@ from phase3_core.tiers import Topic
 from resources.http_client import HttpClient, Lost, NotSent, Sending, http_client
 from resources.providers.balances import BALANCES, read_balance
 from resources.providers.catalogue import CATALOGUE, Row, Terms
-from resources.providers.client import Health, ProviderClient, Tally, Transport
+from resources.providers.channel import Transport
+from resources.providers.client import ProviderClient
 from resources.providers.enrichers import website
 from resources.providers.gate import Gate, Limits
+from resources.providers.health import Health
+from resources.providers.naps import Naps
+from resources.providers.settlement import Tally
 from resources.providers.spec import Choice, ProviderSpec, Question, Response
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import SANDBOX_WEB, website_transport
@@ -138,12 +142,13 @@ class OpenProviders:
 
 @dataclass
 class Shared:
-    """What the clients of one run have in common: all of them the tally, a vendor's health and token.
+    """What the clients of one run have in common: tally and naps; of one vendor also its health and token.
 
     Questions under the same terms pass one gate: terms are what a vendor counts by.
     """
 
     tally: Tally
+    naps: Naps = field(default_factory=Naps)
     healths: dict[str, Health] = field(default_factory=lambda: defaultdict(Health))
     gates: dict[tuple[str, Terms], Gate] = field(default_factory=dict)
     desks: dict[str, TokenDesk] = field(default_factory=dict)
@@ -275,11 +280,16 @@ class VendorSource:
             transport=transport,
             clock=self.clock,
             tally=shared.tally,
+            naps=shared.naps,
             health=shared.healths[row.name],
-            gate=shared.gates.setdefault((row.name, terms), Gate(terms.limits, self.clock.monotonic)),
+            gate=self._gate(row, terms, shared),
             tokens=self._desk(row.spec, transport, shared),
             options=self._options(row.spec),
         )
+
+    def _gate(self, row: Row, terms: Terms, shared: Shared) -> Gate:
+        gate = Gate(terms.limits, self.clock.monotonic, shared.naps)
+        return shared.gates.setdefault((row.name, terms), gate)
 
     def _secrets(self, spec: ProviderSpec) -> dict[str, str]:
         return {name: self.environment[name] for name in spec.secrets}

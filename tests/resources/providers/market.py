@@ -19,7 +19,8 @@ from resources.http_client import Sending, http_client
 from resources.postgres.database import PostgresBooks
 from resources.postgres.ledger import ledger
 from resources.providers.catalogue import row
-from resources.providers.client import ProviderClient, Tally
+from resources.providers.client import ProviderClient
+from resources.providers.settlement import Tally
 from resources.providers.spec import Question
 from sandbox.app import Sandbox
 from sandbox.vendor import Vendor

@@ -100,7 +100,7 @@ def a_vendor(bulk: bool = True, limits: Limits | None = None, **desk: Any) -> tu
 
 def behind(vendor: Vendor, **desk: Any) -> Desk:
     transport = Desk(vendor.time, **desk)
-    vendor.client.transport = transport
+    vendor.client = replace(vendor.client, transport=transport)
     return transport
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
@@ -14,8 +15,9 @@ from phase3_core.ledger import End
 from phase3_core.money import ZERO, usd
 from phase3_core.statuses import Verdict
 from resources.http_client import Received
-from resources.providers.client import BREAKDOWNS_IN_A_ROW, ELSEWHERE_EVERY_S
+from resources.providers.client import ELSEWHERE_EVERY_S
 from resources.providers.gate import Limits
+from resources.providers.health import BREAKDOWNS_IN_A_ROW
 from tests.fakes.people import a_run
 from tests.resources.providers.sheet import (
     ANYMAILFINDER,
@@ -376,6 +378,28 @@ async def test_draining_settles_what_is_in_flight_and_asks_nothing_new() -> None
     assert vendor.call.last.end is End.HIT
     assert (await vendor.ask(first_name="Dina")).gap is Gap.PARKED
     assert vendor.sends == 1
+
+
+async def test_draining_gives_back_at_once_what_queues_at_the_gate() -> None:
+    vendor = Vendor("findymail", (FOUND,), limits=Limits(per_minute=1, in_flight=2), takes_s=1.0)
+    asked = [asyncio.ensure_future(vendor.asking(first_name=f"Dana{n}")) for n in range(30)]
+    await vendor.time.idle()
+    await vendor.time.until(vendor.client.drain())
+    replies = await asyncio.gather(*asked)
+    assert [reply for reply in replies if isinstance(reply, Hit)] == [Hit(EMAIL)]
+    assert Counter(reply.gap for reply in replies if isinstance(reply, NoAnswer)) == {Gap.PARKED: 29}
+    assert vendor.time.seconds == 1.0
+    assert vendor.sends == 1
+
+
+async def test_draining_waits_for_no_backoff() -> None:
+    busy = answer({"message": "slow down"}, 429, Retry_After="50")
+    vendor = Vendor("findymail", (busy, FOUND))
+    asked = asyncio.ensure_future(vendor.asking())
+    await vendor.time.idle()
+    await vendor.time.until(vendor.client.drain())
+    assert (await asked).gap is Gap.PARKED
+    assert (vendor.time.seconds, vendor.sends) == (0.0, 1)
 
 
 # --- jobs ------------------------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ from phase3_core.money import ZERO, usd
 from phase3_core.ports import Books, Run, Skipped
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.catalogue import row
-from resources.providers.client import Health, ProviderClient, Tally
+from resources.providers.client import ProviderClient
 from resources.providers.enrichers import zoominfo_company, zoominfo_contact, zoominfo_intent
+from resources.providers.health import Health
+from resources.providers.settlement import Tally
 from resources.providers.source import OneProvider, OpenProviders, VendorSource
 from resources.providers.spec import ProviderSpec, Question
 from resources.providers.tokens import TokenDesk

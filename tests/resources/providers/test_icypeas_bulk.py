@@ -213,7 +213,7 @@ def a_vendor(**files: Any) -> tuple[Vendor, Files]:
 
 def behind(vendor: Vendor, **files: Any) -> Files:
     transport = Files(vendor.time, **files)
-    vendor.client.transport = transport
+    vendor.client = replace(vendor.client, transport=transport)
     return transport
 
 

@@ -12,8 +12,9 @@ from phase3_core.calls import Role
 from phase3_core.ports import Run
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.catalogue import row
-from resources.providers.client import ProviderClient, Tally
+from resources.providers.client import ProviderClient
 from resources.providers.gate import Limits
+from resources.providers.settlement import Tally
 from resources.providers.spec import Question
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import Call, FakeLedger

@@ -1,0 +1,105 @@
+"""Questions that a vendor answers later: submitted once, noted, and read until they are done."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from phase3_core.ledger import CallLedger, Granted
+from phase3_core.ports import Clock
+from resources.http_client import Lost, NotSent
+from resources.providers.channel import Channel
+from resources.providers.gate import Gate
+from resources.providers.plain import plain
+from resources.providers.retries import LONGEST_WAIT_S
+from resources.providers.spec import (
+    Answer,
+    Operation,
+    Pending,
+    Poll,
+    Problem,
+    ProviderSpec,
+    Remedy,
+    Request,
+    Response,
+)
+
+
+@dataclass
+class Jobs:
+    """One provider's. `readings` paces the reading of results."""
+
+    spec: ProviderSpec
+    channel: Channel
+    readings: Gate
+    ledger: CallLedger
+    clock: Clock
+    sleep: Callable[[float], Awaitable[None]]
+    _resubmitted: set[bytes] = field(default_factory=set)
+
+    async def exchange(
+        self, granted: Granted, operation: Operation, request: Request
+    ) -> tuple[Response, Answer]:
+        """One question and its answer, which a job that the vendor has already may hold."""
+        if granted.job_id is not None:
+            response, answer = await self._poll(operation, granted.job_id)
+            if not self.to_resubmit(granted, answer):
+                return response, answer
+        return await self.submit(granted, operation, request)
+
+    def to_resubmit(self, granted: Granted, answer: Answer) -> bool:
+        """Whether the job has failed and is submitted again, which is done once a run."""
+        if not _failed_job(answer) or granted.key in self._resubmitted:
+            return False
+        self._resubmitted.add(granted.key)
+        return True
+
+    async def submit(
+        self, granted: Granted, operation: Operation, request: Request
+    ) -> tuple[Response, Answer]:
+        response = await self.channel.send(request, operation.timeout_s)
+        answer = self.spec.problem(response) or operation.read(response)
+        if not isinstance(answer, Pending) or operation.poll is None:
+            return response, answer
+        await self.ledger.note_job(granted.key, plain(answer.job_id))
+        return await self._poll(operation, answer.job_id)
+
+    async def _poll(self, operation: Operation, job_id: str) -> tuple[Response, Answer]:
+        """Reads the job until it is done; what is not done in time is pending still."""
+        if operation.poll is None:
+            raise AssertionError("only an operation with a poll has jobs")
+        until = self.clock.monotonic() + operation.poll.give_up_s
+        while True:
+            await self.sleep(operation.poll.every_s)
+            response, answer = await self._read(operation.poll, job_id, operation.timeout_s)
+            if not isinstance(answer, Pending) or self.clock.monotonic() >= until:
+                return response, answer
+
+    async def _read(self, poll: Poll, job_id: str, timeout_s: float) -> tuple[Response, Answer]:
+        response, problem = await self.look(poll.ask(job_id), job_id, timeout_s)
+        return response, problem or poll.read(response)
+
+    async def look(
+        self, request: Request, job_id: str, timeout_s: float
+    ) -> tuple[Response, Pending | Problem | None]:
+        """A hiccup on the way to a job says nothing of the job: it is looked at again."""
+        await self.readings.pace()
+        try:
+            response = await self.channel.send(request, timeout_s)
+        except (NotSent, Lost):
+            return Response(0), Pending(job_id)
+        problem = self.spec.problem(response)
+        if problem is None:
+            return response, None
+        if problem.remedy is Remedy.RATE_LIMITED:
+            self.readings.hold(min(problem.wait_s or 0.0, LONGEST_WAIT_S))
+        passing = problem.remedy in {Remedy.DOWN, Remedy.RATE_LIMITED}
+        return response, Pending(job_id) if passing else problem
+
+
+def in_task(operation: Operation, job_id: str | None) -> bool:
+    """Whether that is a bulk task's number; a single search's is another."""
+    return operation.bulk is not None and job_id is not None and job_id.startswith(operation.bulk.prefix)
+
+
+def _failed_job(answer: Answer) -> bool:
+    """The vendor gave up on it, and reading it would tell the same for ever: submitted again, once a run."""
+    return isinstance(answer, Problem) and answer.remedy in {Remedy.DOWN, Remedy.OUT_OF_CREDITS}

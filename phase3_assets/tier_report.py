@@ -42,7 +42,7 @@ def tier_report(
     durations[Agent.FINALIZER] = final.summary.duration_s
     summary = final.summary
     result = phase3_result(final.campaign, summary.counts, summary.spend, durations, final.approval)
-    facts = metadata.of_report(summary, final.report, str(final.workbook.path))
+    facts = metadata.of_report(summary, final.report, final.published.workbook.url)
     return dg.MaterializeResult(
         metadata=facts | {"phase3_result": dg.MetadataValue.json(result)},
         data_version=metadata.data_version(summary),

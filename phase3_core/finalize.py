@@ -8,19 +8,23 @@ from phase3_core.agent import Shift, Surroundings, blamed_on_failure, on_shift, 
 from phase3_core.errors import WrongCampaignState
 from phase3_core.leads import Campaign
 from phase3_core.policy import email_shortfall, enrichment_shortfall, ready_shortfall
-from phase3_core.ports import Advance, AgentResult, Database, Export, Exporter, ProviderSource, Run
+from phase3_core.ports import Advance, AgentResult, Database, Exporter, ProviderSource, Published, Run
+from phase3_core.report import read_report
 from phase3_core.statuses import ApprovalStatus, CampaignStatus, may_become
-from phase3_core.summary import AgentSummary, report
+from phase3_core.summary import AgentSummary
 
 
 @dataclass(frozen=True, slots=True)
 class FinalReport:
-    """`report` is the tier report as JSON. `approval` is None below a threshold: nobody is asked."""
+    """`report` is the tier report as JSON, with what was written for people under `exports` and `notes`.
+
+    `approval` is None below a threshold: nobody is asked.
+    """
 
     campaign: Campaign
     summary: AgentSummary
     report: Mapping[str, Any]
-    workbook: Export
+    published: Published
     approval: ApprovalStatus | None
 
 
@@ -34,12 +38,17 @@ async def report_campaign(
         _refuse_unless_enriched(shift.campaign)
         async with blamed_on_failure(shift):
             summary = await shift.summary(providers.skipped, 0, ready_shortfall)
-            tier_report = {"campaign": shift.campaign.name, "campaign_id": str(run.campaign_id)}
-            tier_report |= report(summary.counts, summary.spend, summary.skipped)
-            workbook = await exporter.write(shift.campaign, tier_report, shift.books.leads)
-            approval = await _hand_over(shift, summary, tier_report, workbook)
+            tier_report = await read_report(shift.books, run.campaign_id, summary.skipped)
+            published = await exporter.write(shift.campaign, tier_report, shift.books.leads)
+            tier_report |= as_json(published)
+            approval = await _hand_over(shift, summary, tier_report, published)
             campaign = await shift.books.campaigns.campaign(run.campaign_id)
-            return FinalReport(campaign, summary, tier_report, workbook, approval)
+            return FinalReport(campaign, summary, tier_report, published, approval)
+
+
+def as_json(published: Published) -> dict[str, Any]:
+    exports = [export.as_json() for export in published.exports]
+    return {"exports": exports, "notes": list(published.notes)}
 
 
 def _refuse_unless_enriched(campaign: Campaign) -> None:
@@ -50,14 +59,14 @@ def _refuse_unless_enriched(campaign: Campaign) -> None:
 
 
 async def _hand_over(
-    shift: Shift, summary: AgentSummary, tier_report: Mapping[str, Any], workbook: Export
+    shift: Shift, summary: AgentSummary, tier_report: Mapping[str, Any], published: Published
 ) -> ApprovalStatus | None:
     """Results on the campaign row, a checkpoint, the approval request, and only then the new status."""
-    run, books, around = shift.run, shift.books, shift.around
+    run, books, around, workbook = shift.run, shift.books, shift.around, published.workbook
     result = AgentResult(summary.counts, summary.cost, around.clock.now(), tier_report)
-    await books.campaigns.update_verification_results(run.campaign_id, result, workbook.path.as_uri())
+    await books.campaigns.update_verification_results(run.campaign_id, result, workbook.url)
     advance = Advance(run.agent, workbook.rows, workbook.rows, summary.cost)
-    await books.checkpoints.save(run, "report", "completed", advance, {"workbook": str(workbook.path)})
+    await books.checkpoints.save(run, "report", "completed", advance, {"workbook": workbook.url})
     around.observe(advance)
     if not summary.shortfall:
         await books.approvals.request(run, tier_report)

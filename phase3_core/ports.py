@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
 from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Campaign, Lead
-from phase3_core.money import Money
+from phase3_core.money import ZERO, Money
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier, Topic
 from phase3_core.waterfall import EmailResult
@@ -149,6 +149,10 @@ class LeadRepository(Protocol):
         """
         ...
 
+    async def lead_set(self, campaign_id: UUID) -> str:
+        """Digest of the ready leads by the rule of `report.lead_set_digest`; phase 4 gets these or none."""
+        ...
+
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
         """One statement for the batch; each lead's `email_cost` is the sum of its calls in the ledger.
 
@@ -196,15 +200,16 @@ class TierCounts:
 
 @dataclass(frozen=True, slots=True)
 class CampaignCounts:
-    """The state of a campaign's leads. `waiting`: candidates that no verifier could look at yet."""
+    """The state of a campaign's leads. `cost_of_no_lead`: USD of calls whose lead is gone."""
 
     tiers: Sequence[TierCounts]
     by_email_status: Mapping[EmailStatus, int]
     by_finder: Mapping[str, int]
-    valid_by_finder: Mapping[str, int]
+    accepted_by_finder: Mapping[str, int]
     by_enrichment_status: Mapping[EnrichmentStatus, int]
     pending_verification: int
     pending_enrichment: int
+    cost_of_no_lead: Money = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +234,10 @@ class CampaignRepository(Protocol):
     async def counts(self, campaign_id: UUID) -> CampaignCounts: ...
 
     async def spend(self, campaign_id: UUID) -> list[ProviderSpend]: ...
+
+    async def summary(self, campaign_id: UUID) -> Mapping[str, Any]:
+        """What the agents left on the campaign row: each one's under its name, the report beside them."""
+        ...
 
     async def update_email_verification_results(self, campaign_id: UUID, result: AgentResult) -> None: ...
 
@@ -313,15 +322,50 @@ class Observer(Protocol):
     def __call__(self, advance: Advance) -> None: ...
 
 
+class ExportKind(StrEnum):
+    WORKBOOK = "workbook"
+    PAGE = "page"
+    CSV = "csv"
+    SHEETS = "sheets"
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file that was written for people."""
+    """Something written for people; its URL holds the beginning of the report's hash."""
 
-    path: Path
-    rows: int
+    kind: ExportKind
+    url: str
+    rows: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {"kind": self.kind.value, "url": self.url, "rows": self.rows}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "Export":
+        return cls(ExportKind(told["kind"]), str(told["url"]), int(told["rows"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was written, the workbook first. `notes`: what went wrong on the way, in words for the reader."""
+
+    exports: Sequence[Export]
+    notes: Sequence[str] = ()
+
+    @property
+    def workbook(self) -> Export:
+        return next(export for export in self.exports if export.kind is ExportKind.WORKBOOK)
 
 
 class Exporter(Protocol):
-    async def write(
-        self, campaign: Campaign, summary: Mapping[str, Any], leads: LeadRepository
-    ) -> Export: ...
+    def planned(self, campaign: Campaign, report: Mapping[str, Any]) -> Sequence[Export]:
+        """What `write` will leave behind, without the counts of rows: enough to withdraw it."""
+        ...
+
+    async def write(self, campaign: Campaign, report: Mapping[str, Any], leads: LeadRepository) -> Published:
+        """Writing the same report again replaces its exports. Raises OutsideFailure."""
+        ...
+
+    async def withdraw(self, export: Export) -> None:
+        """Idempotent: what is not there has been withdrawn. Raises OutsideFailure."""
+        ...

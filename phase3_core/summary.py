@@ -1,4 +1,4 @@
-"""What an agent reports when it is done, and the numbers of the tier report."""
+"""What an agent reports when it is done, and the rates and tables that every report is made of."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,6 +113,7 @@ def tier_table(counts: CampaignCounts) -> list[dict[str, Any]]:
             "total": tier.total,
             "verified": tier.accepted,
             "enriched": tier.enriched,
+            "partial": tier.partial,
             "ready": tier.ready,
             "average_score": tier.score,
             "cost_usd": str(tier.cost),
@@ -127,34 +128,6 @@ def cost_table(spend: Sequence[ProviderSpend]) -> dict[str, Money]:
         "email_verification": cost_of(spend, Agent.EMAIL_VERIFICATION),
         "enrichment": cost_of(spend, Agent.ENRICHMENT),
         "total": cost_of(spend),
-    }
-
-
-def report(
-    counts: CampaignCounts, spend: Sequence[ProviderSpend], skipped: Sequence[Skipped]
-) -> dict[str, Any]:
-    """The tier report as JSON: what the workbook, the approval request and the asset's metadata show."""
-    costs = cost_table(spend)
-    ready = sum(tier.ready for tier in counts.tiers)
-    return {
-        "funnel": {
-            "leads": sum(tier.total for tier in counts.tiers),
-            "found": found(counts),
-            "accepted": sum(tier.accepted for tier in counts.tiers),
-            "enriched": sum(tier.enriched for tier in counts.tiers),
-            "ready": ready,
-        },
-        "tiers": tier_table(counts),
-        "quality": quality(counts),
-        "email_status": verdict_counts(counts),
-        "costs": {name: str(amount) for name, amount in costs.items()},
-        "cost_per_ready_usd": str(per_lead(costs["total"], ready)),
-        "providers": provider_table(spend),
-        "skipped": [{"provider": row.provider, "why": row.why} for row in skipped],
-        "waiting": {
-            "verification": counts.pending_verification,
-            "enrichment": counts.pending_enrichment,
-        },
     }
 
 

@@ -9,10 +9,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from anyascii import anyascii
@@ -21,10 +22,11 @@ from xlsxwriter.exceptions import XlsxWriterException
 
 from phase3_core.errors import OutsideFailure
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export, LeadPosition, LeadRepository
+from phase3_core.ports import Export, ExportKind, LeadPosition, LeadRepository, Published
 from phase3_core.tiers import Tier
 
 ROWS_PER_SHEET = 1_048_575  # what a spreadsheet holds below the header
+TAG = 12  # digits of the report's hash in the name of an export
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -60,9 +62,19 @@ class WorkbookExporter:
         self._directory = directory
         self._rows_per_sheet = rows_per_sheet
 
+    def planned(self, campaign: Campaign, report: Mapping[str, Any]) -> list[Export]:
+        return [Export(ExportKind.WORKBOOK, self._path(campaign, report).as_uri())]
+
+    async def withdraw(self, export: Export) -> None:
+        with self._disk():
+            await asyncio.to_thread(_place(export).unlink, missing_ok=True)
+
+    def _path(self, campaign: Campaign, report: Mapping[str, Any]) -> Path:
+        return self._directory.absolute() / _file_name(campaign, report)
+
     async def write(
-        self, campaign: Campaign, summary: Mapping[str, Any], leads: LeadRepository | ReadyLeads
-    ) -> Export:
+        self, campaign: Campaign, report: Mapping[str, Any], leads: LeadRepository | ReadyLeads
+    ) -> Published:
         """Raises OutsideFailure when the disk does not take it; `leads` must also be ReadyLeads."""
         if not isinstance(leads, ReadyLeads):
             raise TypeError("the workbook needs a lead repository with ready_leads")
@@ -70,12 +82,12 @@ class WorkbookExporter:
             spool = self._spool()
         try:
             book = await self._on_disk(_Book, spool, self._rows_per_sheet)
-            await self._on_disk(book.summarise, campaign, summary)
+            await self._on_disk(book.summarise, campaign, report)
             rows = await self._fill(book, leads, campaign.id)
-            path = await self._on_disk(book.publish, self._directory.absolute() / _file_name(campaign))
+            await self._on_disk(book.publish, self._path(campaign, report))
         finally:
             shutil.rmtree(spool, ignore_errors=True)
-        return Export(path, rows)
+        return Published([replace(export, rows=rows) for export in self.planned(campaign, report)])
 
     def _spool(self) -> Path:
         """In the same directory, because a file is renamed in one step only within its file system."""
@@ -114,9 +126,15 @@ def _position(row: Mapping[str, Any]) -> LeadPosition:
     return LeadPosition(Tier(row["tier"]), row["score"], row["id"])
 
 
-def _file_name(campaign: Campaign) -> str:
+def _place(export: Export) -> Path:
+    return Path(unquote(urlsplit(export.url).path))
+
+
+def _file_name(campaign: Campaign, report: Mapping[str, Any]) -> str:
+    """With the beginning of the report's hash: another report is another file."""
     slug = re.sub(r"[^a-z0-9]+", "-", anyascii(campaign.name).lower())[:_MAX_SLUG].strip("-")
-    return f"phase3-{slug or 'campaign'}-{str(campaign.id)[:8]}.xlsx"
+    tag = report["report_hash"][:TAG]
+    return f"phase3-{slug or 'campaign'}-{str(campaign.id)[:8]}-{tag}.xlsx"
 
 
 # --- columns

@@ -183,6 +183,11 @@ class PostgresCampaigns:
             rows = (await connection.execute(_spend(campaign_id))).mappings()
             return [ProviderSpend(**{**row, "agent": Agent(row["agent"])}) for row in rows]
 
+    async def summary(self, campaign_id: UUID) -> Mapping[str, Any]:
+        told = select(campaigns.c.verification_summary).where(campaigns.c.id == campaign_id)
+        async with self._engine.connect() as connection:
+            return await connection.scalar(told) or {}
+
     async def update_email_verification_results(self, campaign_id: UUID, result: AgentResult) -> None:
         await self._finish(
             campaign_id,
@@ -326,11 +331,13 @@ def _group(row: Row[Any]) -> _Group:
 
 
 def _tier_costs(campaign_id: UUID) -> Select[Any]:
+    """Without a tier: calls whose lead phase 2 has deleted since."""
+    tier = case((leads.c.id.is_not(None), lead_tier))
     return (
-        select(lead_tier.label("tier"), func.sum(_BOOKED).label("usd"))
-        .join_from(provider_calls, leads, provider_calls.c.lead_id == leads.c.id)
-        .where(provider_calls.c.campaign_id == campaign_id)
-        .group_by(lead_tier)
+        select(tier.label("tier"), func.sum(_BOOKED).label("usd"))
+        .join_from(provider_calls, leads, provider_calls.c.lead_id == leads.c.id, isouter=True)
+        .where(provider_calls.c.campaign_id == campaign_id, provider_calls.c.agent.in_(Agent))
+        .group_by(tier)
     )
 
 
@@ -355,20 +362,19 @@ def _spend(campaign_id: UUID) -> Select[Any]:
     )
 
 
-def _counts(groups: Sequence[_Group], costs: Mapping[str, Money]) -> CampaignCounts:
+def _counts(groups: Sequence[_Group], costs: Mapping[str | None, Money]) -> CampaignCounts:
     found = [group for group in groups if group.found]
     return CampaignCounts(
         tiers=[_tier(tier, groups, costs.get(tier, ZERO)) for tier in Tier],
         by_email_status=_tally((group.email, group.leads) for group in groups),
         by_finder=_tally((group.provider, group.leads) for group in found),
-        valid_by_finder=_tally(
-            (group.provider, group.leads) for group in found if group.email is EmailStatus.VALID
-        ),
+        accepted_by_finder=_tally((group.provider, group.leads) for group in found if group.accepted),
         by_enrichment_status=_tally((group.enrichment, group.leads) for group in groups),
         pending_verification=sum(group.leads for group in groups if group.email is None),
         pending_enrichment=sum(
             group.leads for group in groups if group.accepted and group.enrichment is None
         ),
+        cost_of_no_lead=costs.get(None, ZERO),
     )
 
 

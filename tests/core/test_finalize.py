@@ -39,9 +39,10 @@ async def test_a_campaign_is_reported_exported_and_handed_over_for_approval() ->
     assert [status for _, _, status in office.database.tables.approvals] == [ApprovalStatus.PENDING]
     assert final.report["campaign"] == "spring"
     assert final.report["campaign_id"] == str(CAMPAIGN)
-    assert final.report["funnel"]["ready"] == final.workbook.rows == 3
-    assert office.exporter.written == [final.report]
-    assert office.campaign.list_url == final.workbook.path.as_uri()
+    assert final.report["funnel"]["ready"] == final.published.workbook.rows == 3
+    assert final.report.items() >= office.exporter.written[0].items()
+    assert final.report["exports"] == [export.as_json() for export in final.published.exports]
+    assert office.campaign.list_url == final.published.workbook.url
     result = office.campaign.results[Agent.FINALIZER]
     assert (result.summary, result.cost, result.finished_at) == (final.report, Decimal(0), NOON)
     _, status, advance = office.database.tables.checkpoints["run-1", Agent.FINALIZER, "report"]
@@ -66,7 +67,7 @@ async def test_too_few_ready_leads_stop_the_campaign_and_nobody_is_asked() -> No
     assert office.campaign.reason == final.summary.shortfall
     assert office.campaign.reason.startswith("3 ready tier A leads, and approval wants at least 4.")
     assert final.campaign.status is CampaignStatus.STOPPED
-    assert office.exporter.written == [final.report]
+    assert len(office.exporter.written) == 1
 
 
 async def test_force_continue_asks_for_approval_below_every_threshold() -> None:

@@ -21,6 +21,7 @@ from phase3_core.ports import (
     Run,
     TierCounts,
 )
+from phase3_core.report import lead_set_digest
 from phase3_core.statuses import (
     ACCEPTED,
     NOT_OURS,
@@ -172,6 +173,11 @@ class FakeLeads:
                 first.append(row.lead)
         return first
 
+    async def lead_set(self, campaign_id: UUID) -> str:
+        await self.tables.reached()
+        ready = (row for row in self.tables.of(campaign_id) if row.ready)
+        return lead_set_digest((row.lead.id, row.lead.tier, row.email) for row in ready)
+
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
         await self.tables.reached()
         await self.tables.writing()
@@ -233,13 +239,25 @@ class FakeCampaigns:
             tiers=[self._tier(tier, rows) for tier in Tier],
             by_email_status=_tally(row.email_status for row in rows),
             by_finder=_tally(row.email_provider or None for row in found),
-            valid_by_finder=_tally(
-                row.email_provider or None for row in found if row.email_status is EmailStatus.VALID
-            ),
+            accepted_by_finder=_tally(row.email_provider or None for row in found if row.accepted),
             by_enrichment_status=_tally(row.enrichment_status for row in rows),
             pending_verification=_number(rows, lambda row: row.email_status is None),
             pending_enrichment=_number(rows, lambda row: row.accepted and row.enrichment_status is None),
+            cost_of_no_lead=self._cost_of_no_lead(campaign_id),
         )
+
+    def _cost_of_no_lead(self, campaign_id: UUID) -> Money:
+        ours = (bill for bill in self.tables.bills.rows if bill.campaign_id == campaign_id)
+        return total(bill.booked for bill in ours if bill.lead_id not in self.tables.leads)
+
+    async def summary(self, campaign_id: UUID) -> Mapping[str, Any]:
+        await self.tables.reached()
+        results = self.tables.campaign(campaign_id).results
+        report = results.get(Agent.FINALIZER)
+        return {
+            **{agent: result.summary for agent, result in results.items()},
+            **(report.summary if report else {}),
+        }
 
     def _tier(self, tier: Tier, everyone: Sequence[Row]) -> TierCounts:
         rows = [row for row in everyone if row.lead.tier is tier]

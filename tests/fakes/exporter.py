@@ -1,30 +1,41 @@
-"""Writes no file; remembers what it was given."""
+"""Writes no file; remembers what it was given, what is there and what was withdrawn."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export, LeadRepository
+from phase3_core.ports import Export, ExportKind, LeadRepository, Published
 
 ABOVE_ALL = 100_000
 
 
 @dataclass
 class FakeExporter:
-    """`breaks`: what writing raises, if anything."""
+    """`breaks`: what writing raises, if anything. `standing`: URLs of exports that readers can open."""
 
     breaks: Exception | None = None
+    notes: Sequence[str] = ()
     written: list[Mapping[str, Any]] = field(default_factory=list)
+    standing: set[str] = field(default_factory=set)
 
-    async def write(self, campaign: Campaign, summary: Mapping[str, Any], leads: LeadRepository) -> Export:
+    def planned(self, campaign: Campaign, report: Mapping[str, Any]) -> Sequence[Export]:
+        tag = report["report_hash"][:12]
+        return [Export(ExportKind.WORKBOOK, f"file:///exports/{campaign.name}-{tag}.xlsx")]
+
+    async def write(self, campaign: Campaign, report: Mapping[str, Any], leads: LeadRepository) -> Published:
         await asyncio.sleep(0)
         if self.breaks:
             raise self.breaks
         ready = await leads.get_campaign_leads(
             campaign.id, has_verified_email=True, is_enriched=True, limit=ABOVE_ALL
         )
-        self.written.append(summary)
-        return Export(Path("/exports") / f"{campaign.name}.xlsx", len(ready))
+        self.written.append(dict(report))
+        exports = [replace(export, rows=len(ready)) for export in self.planned(campaign, report)]
+        self.standing |= {export.url for export in exports}
+        return Published(exports, self.notes)
+
+    async def withdraw(self, export: Export) -> None:
+        await asyncio.sleep(0)
+        self.standing.discard(export.url)

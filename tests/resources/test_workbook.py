@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 from zipfile import ZipFile
 
@@ -19,17 +20,19 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from phase3_core.errors import OutsideFailure
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export, LeadPosition
+from phase3_core.ports import Export, ExportKind, LeadPosition
 from phase3_core.statuses import CampaignStatus
 from phase3_core.tiers import Tier
-from resources.exports.workbook import WorkbookExporter
+from resources.exports.workbook import ROWS_PER_SHEET, WorkbookExporter
 
 CAMPAIGN = Campaign(
     UUID("12345678-0000-0000-0000-000000000000"), "Café & Söhne, Q4!", CampaignStatus.ENRICHED, 42, None
 )
-FILE_NAME = "phase3-cafe-sohne-q4-12345678.xlsx"
+HASH = "0123456789abcdef" * 4
+FILE_NAME = "phase3-cafe-sohne-q4-12345678-0123456789ab.xlsx"
 LEAD_SHEETS = ("Tier A", "Tier B", "All ready")
 SUMMARY: dict[str, Any] = {
+    "report_hash": HASH,
     "funnel": {"leads": 42, "ready": 3},
     "tiers": [
         {
@@ -95,10 +98,23 @@ class FakeReadyLeads:
         return list(self.leads[start : start + limit])
 
 
+@dataclass(frozen=True)
+class Written:
+    path: Path
+    rows: int
+
+
 async def written(
-    directory: Path, leads: Sequence[Mapping[str, Any]] = (), summary: Mapping[str, Any] = SUMMARY
-) -> Export:
-    return await WorkbookExporter(directory).write(CAMPAIGN, summary, FakeReadyLeads(leads))
+    directory: Path,
+    leads: Sequence[Mapping[str, Any]] | FakeReadyLeads = (),
+    summary: Mapping[str, Any] = SUMMARY,
+    campaign: Campaign = CAMPAIGN,
+    rows_per_sheet: int = ROWS_PER_SHEET,
+) -> Written:
+    asked = leads if isinstance(leads, FakeReadyLeads) else FakeReadyLeads(leads)
+    report = {**summary, "report_hash": HASH}
+    published = await WorkbookExporter(directory, rows_per_sheet).write(campaign, report, asked)
+    return Written(Path(unquote(urlsplit(published.workbook.url).path)), published.workbook.rows)
 
 
 def names_in(directory: Path) -> list[str]:
@@ -127,10 +143,10 @@ async def test_each_list_holds_its_leads_once_and_in_order(tmp_path: Path) -> No
     tiers = [Tier.A] * 600 + [Tier.B] * 500 + [Tier.C] * 150
     leads = FakeReadyLeads([lead(number, tier) for number, tier in enumerate(tiers)])
 
-    export = await WorkbookExporter(tmp_path).write(CAMPAIGN, SUMMARY, leads)
+    export = await written(tmp_path, leads)
 
     emails = [row["email"] for row in leads.leads]
-    assert export == Export(tmp_path / FILE_NAME, 1_250)
+    assert export == Written(tmp_path / FILE_NAME, 1_250)
     assert load_workbook(export.path).sheetnames == ["Summary", *LEAD_SHEETS]
     assert column(export.path, "Tier A", "Email") == emails[:600]
     assert column(export.path, "Tier B", "Email") == emails[600:1_100]
@@ -162,9 +178,7 @@ async def test_the_header_is_bold_frozen_and_filtered(tmp_path: Path) -> None:
 
 
 async def test_a_list_that_outgrows_its_sheet_goes_on_in_the_next(tmp_path: Path) -> None:
-    exporter = WorkbookExporter(tmp_path, rows_per_sheet=2)
-
-    export = await exporter.write(CAMPAIGN, {}, FakeReadyLeads([lead(number) for number in range(5)]))
+    export = await written(tmp_path, [lead(number) for number in range(5)], rows_per_sheet=2)
 
     assert export.rows == 5
     found = [name for name in load_workbook(export.path).sheetnames if name.startswith("All")]
@@ -185,7 +199,7 @@ async def test_text_stays_text_and_is_shown_as_given(tmp_path: Path, hostile: st
     row = lead(1) | dict.fromkeys(("title", "email", "linkedin_url", "company_employee_count"), hostile)
     summary = {"skipped": [{"provider": hostile, "why": hostile}], "costs": {hostile: hostile}}
 
-    export = await WorkbookExporter(tmp_path).write(campaign, summary, FakeReadyLeads([row]))
+    export = await written(tmp_path, [row], summary, campaign)
 
     book = load_workbook(export.path)
     cells = [cell for name in book.sheetnames for line in book[name].iter_rows() for cell in line]
@@ -271,13 +285,24 @@ async def test_the_file_is_named_for_its_campaign(tmp_path: Path) -> None:
     names = []
     for name in ("../../etc/passwd", "東京", "!!!", "x" * 300):
         campaign = Campaign(CAMPAIGN.id, name, CAMPAIGN.status, 1, None)
-        export = await WorkbookExporter(tmp_path / "new" / "place").write(campaign, {}, FakeReadyLeads([]))
+        export = await written(tmp_path / "new" / "place", [], {}, campaign)
         names.append(export.path.relative_to(tmp_path / "new" / "place").name)
 
-    assert names[0] == "phase3-etc-passwd-12345678.xlsx"
-    assert names[1] == "phase3-dongjing-12345678.xlsx"
-    assert names[2] == "phase3-campaign-12345678.xlsx"
-    assert len(names[3]) < 90
+    assert names[0] == "phase3-etc-passwd-12345678-0123456789ab.xlsx"
+    assert names[1] == "phase3-dongjing-12345678-0123456789ab.xlsx"
+    assert names[2] == "phase3-campaign-12345678-0123456789ab.xlsx"
+    assert len(names[3]) < 100
+
+
+async def test_what_is_planned_is_written_and_can_be_withdrawn_twice(tmp_path: Path) -> None:
+    exporter = WorkbookExporter(tmp_path)
+    (planned,) = exporter.planned(CAMPAIGN, SUMMARY)
+    export = await written(tmp_path, [lead(1)])
+    assert planned == Export(ExportKind.WORKBOOK, export.path.as_uri())
+    assert export.path.is_file()
+    for _ in range(2):
+        await exporter.withdraw(Export.from_json(planned.as_json()))
+        assert names_in(tmp_path) == []
 
 
 async def test_the_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +324,7 @@ async def test_a_failure_leaves_the_old_workbook_and_nothing_else(
     leads = FakeReadyLeads([lead(number) for number in range(600)], failure)
 
     with pytest.raises(type(failure)):
-        await WorkbookExporter(tmp_path).write(CAMPAIGN, SUMMARY, leads)
+        await written(tmp_path, leads)
 
     assert old.path.read_bytes() == before
     assert names_in(tmp_path) == [FILE_NAME]

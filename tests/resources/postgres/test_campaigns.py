@@ -11,6 +11,7 @@ import pytest
 from phase3_core.errors import BadInput, UnknownCampaign, WrongCampaignState
 from phase3_core.money import usd
 from phase3_core.ports import AgentResult, CampaignRepository, ProviderSpend, Run, TierCounts
+from phase3_core.report import lead_set_digest, read_report, report_hash
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, EnrichmentStatus, may_become
 from phase3_core.tiers import Tier
 from resources.postgres.campaigns import CampaignImport, CampaignOverview
@@ -160,9 +161,36 @@ async def test_counts_add_up(books: PostgresBooks, make_campaign: MakeCampaign, 
         EmailStatus.CATCH_ALL: 1,
         EmailStatus.NOT_FOUND: 1,
     }
-    assert (counts.by_finder, counts.valid_by_finder) == ({"tomba": 4, "muraena": 1}, {"tomba": 3})
+    assert (counts.by_finder, counts.accepted_by_finder) == (
+        {"tomba": 4, "muraena": 1},
+        {"tomba": 3, "muraena": 1},
+    )
     assert counts.by_enrichment_status == {EnrichmentStatus.ENRICHED: 2, EnrichmentStatus.PARTIAL: 1}
     assert (counts.pending_verification, counts.pending_enrichment) == (1, 1)
+    assert counts.cost_of_no_lead == usd("7")
+    spent = sum(row.cost + row.unknown for row in await books.campaigns.spend(campaign.id))
+    assert sum(tier.cost for tier in counts.tiers) + counts.cost_of_no_lead == spent
+
+
+async def test_the_report_and_its_hash_outlive_another_reading_and_the_deletion_of_a_lead_is_seen(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall, query: Query
+) -> None:
+    people = [lead("A", 90, "valid", "enriched"), lead("B", 50, "risky", "enriched")]
+    campaign = make_campaign([{**person, "email": f"{n}@acme.com"} for n, person in enumerate(people)])
+    for person in campaign.leads:
+        book_call(campaign.id, person, cost_usd=usd("0.333333"))
+    told = await read_report(books, campaign.id)
+    assert told["lead_set"] == lead_set_digest(
+        [(campaign.leads[0], "A", "0@acme.com"), (campaign.leads[1], "B", "1@acme.com")]
+    )
+    result = AgentResult(await books.campaigns.counts(campaign.id), usd(0), NOW, told)
+    await books.campaigns.update_verification_results(campaign.id, result, "file:///x.xlsx")
+    stored = await books.campaigns.summary(campaign.id)
+    assert (
+        report_hash(stored) == told["report_hash"] == (await read_report(books, campaign.id))["report_hash"]
+    )
+    query("DELETE FROM leads WHERE id = :id", id=campaign.leads[1])
+    assert (await read_report(books, campaign.id))["report_hash"] != told["report_hash"]
 
 
 async def test_a_campaign_without_leads_counts_nothing(

@@ -131,19 +131,14 @@ class LostCall:
     has_job: bool = False
 
 
-MOST_LOSSES = 3
-MOST_LOSSES_UNPROTECTED = 2  # a repeat may be billed too, so a lost call is asked once more at most
+MOST_LOSSES = 2  # a lost call is asked once more at most
 
 
 def after_loss(lost: LostCall, replay: ReplayClass, window: timedelta | None, now: datetime) -> AfterLoss:
-    """Rules 6 to 9: a repeat is allowed where it is free, once where only a hit costs, else never."""
+    """Rules 6 to 9: a repeat is allowed once, where it is free or only a hit costs; else never."""
     if lost.has_job:
         return AfterLoss.READ_JOB
-    match replay:
-        case ReplayClass.FREE:
-            within = window is None or now - lost.asked_at < window
-            return AfterLoss.ASK_AGAIN if within and lost.losses < MOST_LOSSES else AfterLoss.LEAVE
-        case ReplayClass.ON_HIT | ReplayClass.JOB:
-            return AfterLoss.ASK_AGAIN if lost.losses < MOST_LOSSES_UNPROTECTED else AfterLoss.LEAVE
-        case ReplayClass.PER_CALL:
-            return AfterLoss.LEAVE
+    over = replay is ReplayClass.FREE and window is not None and now - lost.asked_at >= window
+    if over or replay is ReplayClass.PER_CALL or lost.losses >= MOST_LOSSES:
+        return AfterLoss.LEAVE
+    return AfterLoss.ASK_AGAIN

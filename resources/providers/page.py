@@ -15,7 +15,7 @@ into `phase3.toml`. A provider without its variables is skipped, and the report 
 *unconfirmed* rests on guesses about its protocol and needs `opt_in = true` besides its key.
 
 Replay says what the vendor does when the same question is asked again after its answer was lost, and so
-whether we ask again: *free* as often as needed, *on a hit* once, *per call* never, *job* by reading the job.
+whether we ask again: *free* and *on a hit* once, *per call* never, *job* by reading the job.
 
 Every vendor's address can be replaced by `<NAME>_BASE_URL`.
 """

@@ -227,7 +227,7 @@ async def test_what_is_billed_per_call_is_not_asked_again_after_a_loss(runs: Run
 
 @pytest.mark.parametrize(
     ("replay", "sends"),
-    [(ReplayClass.PER_CALL, 1), (ReplayClass.ON_HIT, 2), (ReplayClass.JOB, 2), (ReplayClass.FREE, 3)],
+    [(ReplayClass.PER_CALL, 1), (ReplayClass.ON_HIT, 2), (ReplayClass.JOB, 2), (ReplayClass.FREE, 2)],
 )
 async def test_a_loss_is_repeated_as_often_as_its_class_allows_and_booked_each_time(
     runs: Runs, row: Row, replay: ReplayClass, sends: int
@@ -258,8 +258,8 @@ async def test_another_answer_leaves_the_lost_attempt_on_the_bill(runs: Runs, ro
 async def test_the_free_window_runs_from_the_first_lost_attempt(runs: Runs, query: Query) -> None:
     book = runs.begin()
     free = asks(replay=ReplayClass.FREE, replay_window=timedelta(days=30))
-    for _ in range(2):
-        await book.settle(ended((await granted(book, free)).key, End.LOST))
+    for end in (End.LOST, End.REFUSED):
+        await book.settle(ended((await granted(book, free)).key, end))
         query("UPDATE provider_calls SET asked_at = asked_at - interval '20 days'")
     assert isinstance(await book.open(free), Withheld)
 

@@ -6,6 +6,7 @@ Phase3Error
 │   └── WrongCampaignState
 ├── StoppedAtThreshold  too few good leads to go on; everything bought is kept (exit 3)
 ├── CampaignBusy        another run works on this campaign (exit 1)
+├── Superseded          another run took the campaign from this one; it buys and moves nothing more (exit 1)
 ├── NothingUsable       no usable finder or verifier; nothing was spent (exit 1)
 └── OutsideFailure      the database or the disk is gone; run again to resume (exit 1)
 """
@@ -44,6 +45,14 @@ class CampaignBusy(Phase3Error):
     def __init__(self, campaign: str) -> None:
         super().__init__(
             f"Another run is working on campaign {campaign}. Wait for it or terminate it in the Dagster UI."
+        )
+
+
+class Superseded(Phase3Error):
+    def __init__(self, campaign: str) -> None:
+        super().__init__(
+            f"Another run took campaign {campaign} over while this one was cut off from the database. "
+            "What this one bought is kept; wait for the other run, then run again if anything is left."
         )
 
 

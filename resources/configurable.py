@@ -90,7 +90,7 @@ def postgres_ledger(ttl_s: float) -> LedgerOpener:
     def opened(books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:
         if not isinstance(books, PostgresBooks):
             raise TypeError("the ledger lives in the database of the books")
-        return ledger(books.engine, run, ttl_s)
+        return ledger(books.engine, run, ttl_s, books.fence)
 
     return opened
 

@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.ports import Run
 from phase3_core.statuses import ApprovalStatus
+from resources.postgres.lease import Begin
 from resources.postgres.tables import approval_requests
 
 
 class PostgresApprovals:
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, begin: Begin) -> None:
         self._engine = engine
+        self._begin = begin
 
     async def request(self, run: Run, summary: Mapping[str, Any]) -> UUID:
         """A request brought up to date keeps its age, and so its reminder."""
@@ -28,7 +30,7 @@ class PostgresApprovals:
             )
             .returning(approval_requests.c.id)
         )
-        async with self._engine.begin() as connection:
+        async with self._begin() as connection:
             request_id: UUID = (await connection.execute(asked)).scalar_one()
         return request_id
 

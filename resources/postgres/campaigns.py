@@ -46,6 +46,7 @@ from phase3_core.statuses import (
 )
 from phase3_core.tiers import Tier
 from resources.postgres.leads import ACCEPTABLE, ENRICHED, OURS, VERIFIED, among
+from resources.postgres.lease import Begin
 from resources.postgres.tables import (
     campaign_audit_log,
     campaigns,
@@ -140,8 +141,9 @@ class _Group:
 
 
 class PostgresCampaigns:
-    def __init__(self, engine: AsyncEngine, actor: Actor) -> None:
+    def __init__(self, engine: AsyncEngine, begin: Begin, actor: Actor) -> None:
         self._engine = engine
+        self._begin = begin
         self._actor = actor
 
     async def campaign(self, campaign_id: UUID) -> Campaign:
@@ -166,7 +168,7 @@ class PostgresCampaigns:
             .where(campaigns.c.id == campaign_id, among(campaigns.c.status, may_become(to)))
             .values(status=to, status_reason=why or None, updated_at=func.now())
         )
-        async with self._engine.begin() as connection:
+        async with self._begin() as connection:
             if not (await connection.execute(move)).rowcount:
                 row = await _campaign_row(connection, campaign_id)
                 raise WrongCampaignState(str(campaign_id), str(row.status), to)
@@ -235,13 +237,13 @@ class PostgresCampaigns:
             .where(campaigns.c.id == campaign_id)
             .values(**columns, verification_summary=merged, updated_at=func.now())
         )
-        async with self._engine.begin() as connection:
+        async with self._begin() as connection:
             if not (await connection.execute(finish)).rowcount:
                 raise UnknownCampaign(str(campaign_id))
             await connection.execute(self._line(campaign_id, f"{agent}_finished", {"cost_usd": result.cost}))
 
     async def audit(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> None:
-        async with self._engine.begin() as connection:
+        async with self._begin() as connection:
             await connection.execute(self._line(campaign_id, action, details))
 
     def _line(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> Insert:

@@ -9,14 +9,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.ports import Advance, Run
+from resources.postgres.lease import Begin
 from resources.postgres.tables import workflow_checkpoints
 
 IN_PROGRESS = "in_progress"
 
 
 class PostgresCheckpoints:
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, begin: Begin) -> None:
         self._engine = engine
+        self._begin = begin
 
     async def save(self, run: Run, step: str, status: str, advance: Advance, data: Mapping[str, Any]) -> None:
         """Any status but `in_progress` ends the step; `data["error"]` is its error message."""
@@ -31,7 +33,7 @@ class PostgresCheckpoints:
             "updated_at": func.now(),
         }
         row = insert(workflow_checkpoints).values(**key, campaign_id=run.campaign_id, **news)
-        async with self._engine.begin() as connection:
+        async with self._begin() as connection:
             await connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=news))
 
     async def earlier_runs(self, run: Run) -> int:

@@ -3,10 +3,9 @@
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,14 +17,15 @@ from alembic.script import ScriptDirectory
 from psycopg.errors import DuplicateTable
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from phase3_core.errors import BadInput, CampaignBusy, OutsideFailure
+from phase3_core.errors import BadInput, OutsideFailure
 from phase3_core.ports import Run
 from resources.postgres.approvals import PostgresApprovals
 from resources.postgres.campaigns import Actor, PostgresCampaigns
 from resources.postgres.checkpoints import PostgresCheckpoints
 from resources.postgres.leads import PostgresLeads
+from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, lock_key, standing
 
 VERSION_TABLE = "phase3_alembic_version"
 COMMAND_LINE = Actor("phase3", "system")
@@ -38,32 +38,43 @@ _PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+# The server must notice as well, and let go of what a machine that vanished had locked.
+_SERVER_PATIENCE = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "idle_in_transaction_session_timeout": "60s",
+}
 _PLAIN = json.JSONEncoder(default=str, ensure_ascii=False)
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 # Of a campaign that has just come in the planner knows nothing: it would sort all of it for every page.
 _KNOW_THE_LEADS = text("ANALYZE (SKIP_LOCKED) leads")
-_IS_HELD = text("""
-SELECT count(*) FROM pg_locks
-WHERE locktype = 'advisory' AND granted AND objsubid = 1
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND (classid::bigint << 32) | objid::bigint = :key
-""")
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresBooks:
-    """The repositories of one database; `engine` belongs to the event loop that opened it."""
+    """The repositories of one database; `engine` belongs to the event loop that opened it.
+
+    `begin` opens a transaction that may write; for a run it proves the `fence`, which is None for others.
+    """
 
     leads: PostgresLeads
     campaigns: PostgresCampaigns
     checkpoints: PostgresCheckpoints
     approvals: PostgresApprovals
     engine: AsyncEngine
+    begin: Begin
+    fence: int | None
+
+    async def standing(self, campaign_id: UUID) -> Standing | None:
+        """Which run took the campaign last, and whether it is alive."""
+        async with self.engine.connect() as connection:
+            return await standing(connection, campaign_id)
 
     async def is_held(self, campaign_id: UUID) -> bool:
         """Whether a live run works on the campaign."""
-        async with self.engine.connect() as connection:
-            return bool(await connection.scalar(_IS_HELD, {"key": campaign_lock(campaign_id)}))
+        found = await self.standing(campaign_id)
+        return found is not None and found.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +84,24 @@ class PostgresDatabase:
     url: str
     pool_size: int = 5  # one of them holds the campaign
     max_overflow: int = 2
+    look_every_s: float = LOOK_EVERY_S
 
     @asynccontextmanager
     async def open(self, run: Run) -> AsyncIterator[PostgresBooks]:
-        async with self._engine(f"phase3:{run.agent}") as engine, _held(engine, run.campaign_id) as holder:
-            await holder.execute(_KNOW_THE_LEADS)
-            yield _books(engine, Actor(run.agent, "agent"))
+        async with (
+            self._engine(f"phase3:{run.agent}") as engine,
+            leased(engine, run, self.look_every_s) as lease,
+        ):
+            async with engine.connect() as connection:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.execute(_KNOW_THE_LEADS)
+            yield _books(engine, lease.writing, Actor(run.agent, "agent"), lease.fence)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[PostgresBooks]:
         """For the command line: beside whatever run holds the campaign."""
         async with self._engine("phase3") as engine:
-            yield _books(engine, COMMAND_LINE)
+            yield _books(engine, engine.begin, COMMAND_LINE)
 
     @asynccontextmanager
     async def _engine(self, application: str) -> AsyncIterator[AsyncEngine]:
@@ -105,44 +122,16 @@ class PostgresDatabase:
             await engine.dispose()
 
 
-def _books(engine: AsyncEngine, actor: Actor) -> PostgresBooks:
+def _books(engine: AsyncEngine, begin: Begin, actor: Actor, fence: int | None = None) -> PostgresBooks:
     return PostgresBooks(
-        leads=PostgresLeads(engine),
-        campaigns=PostgresCampaigns(engine, actor),
-        checkpoints=PostgresCheckpoints(engine),
-        approvals=PostgresApprovals(engine),
+        leads=PostgresLeads(engine, begin),
+        campaigns=PostgresCampaigns(engine, begin, actor),
+        checkpoints=PostgresCheckpoints(engine, begin),
+        approvals=PostgresApprovals(engine, begin),
         engine=engine,
+        begin=begin,
+        fence=fence,
     )
-
-
-def campaign_lock(campaign_id: UUID) -> int:
-    """The advisory lock that a run holds for as long as it lives; a dead run's lock is free."""
-    return _lock_key(b"campaign:" + campaign_id.bytes)
-
-
-def _lock_key(name: bytes) -> int:
-    """From the name alone: `hash()` differs from process to process."""
-    return int.from_bytes(blake2b(b"phase3:" + name, digest_size=8).digest(), signed=True)
-
-
-@asynccontextmanager
-async def _held(engine: AsyncEngine, campaign_id: UUID) -> AsyncIterator[AsyncConnection]:
-    """On a connection of its own, outside any transaction: one that lasts hours stops vacuum."""
-    key = campaign_lock(campaign_id)
-    async with engine.connect() as plain:
-        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-        if not await connection.scalar(select(func.pg_try_advisory_lock(key))):
-            raise CampaignBusy(str(campaign_id))
-        try:
-            yield connection
-        finally:
-            await _let_go(connection, key)
-
-
-async def _let_go(connection: AsyncConnection, key: int) -> None:
-    """Said aloud: the next run need not wait until the server notices a closed connection."""
-    with suppress(OperationalError, InterfaceError):
-        await connection.execute(select(func.pg_advisory_unlock(key)))
 
 
 def driver_url(url: str) -> URL:
@@ -159,7 +148,9 @@ def driver_url(url: str) -> URL:
 def _connect_args(url: URL, application: str) -> dict[str, Any]:
     """Whatever the URL says for itself stands."""
     ours = {**_PATIENCE, "application_name": application[:_LONGEST_NAME]}
-    options = " ".join(filter(None, (str(url.query.get("options", "")), "-c timezone=UTC")))
+    settings = (f"-c {name}={value}" for name, value in _SERVER_PATIENCE.items())
+    theirs = str(url.query.get("options", ""))
+    options = " ".join(filter(None, (*settings, theirs, "-c timezone=UTC")))
     return {name: value for name, value in ours.items() if name not in url.query} | {"options": options}
 
 
@@ -189,7 +180,7 @@ def upgrade(url: str) -> list[str]:
     """The revisions applied: all in one transaction; of two upgrades at once the second has nothing to do."""
     place = driver_url(url)
     with _told_plainly(place), _names_free(), _brief(place).begin() as connection:
-        connection.execute(select(func.pg_advisory_xact_lock(_lock_key(b"upgrade"))))
+        connection.execute(select(func.pg_advisory_xact_lock(lock_key(b"upgrade"))))
         return _apply(connection)
 
 

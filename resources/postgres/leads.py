@@ -33,6 +33,7 @@ from phase3_core.statuses import ACCEPTED, NOT_OURS, Agent, EmailStatus, Enrichm
 from phase3_core.tiers import Tier
 from phase3_core.waterfall import DELIVERED, EmailResult
 from resources.names import mailbox_names
+from resources.postgres.lease import Begin
 from resources.postgres.tables import lead_domain, lead_rank, lead_tier, leads
 
 _LARGEST_INTEGER = 2**31 - 1
@@ -77,8 +78,9 @@ _SHOWN = (
 
 
 class PostgresLeads:
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, begin: Begin) -> None:
         self._engine = engine
+        self._begin = begin
 
     async def get_campaign_leads(
         self,
@@ -169,7 +171,7 @@ class PostgresLeads:
     ) -> None:
         if not rows:
             return
-        async with self._engine.begin() as connection:
+        async with self._begin() as connection:
             await connection.execute(statement, {"campaign_id": campaign_id, "rows": rows, "agent": agent})
 
 

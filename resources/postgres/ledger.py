@@ -28,6 +28,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.calls import AfterLoss, LostCall, ReplayClass, after_loss
+from phase3_core.errors import Superseded
 from phase3_core.ledger import (
     Elsewhere,
     End,
@@ -47,7 +48,15 @@ from resources.postgres.group_commit import GroupCommit
 FIRST_EPOCH = 0
 LAST_EPOCH = 2**32 - 1
 
-INTEND = """
+# A run that lost its campaign is granted nothing more; who takes the campaign waits for this statement.
+# Without a fence: whoever works on no campaign.
+HELD = """
+(%(fence)s::bigint IS NULL OR EXISTS (
+    SELECT FROM campaign_leases WHERE campaign_id = %(campaign_id)s AND fence = %(fence)s FOR SHARE
+))
+"""
+
+INTEND = f"""
 INSERT INTO provider_calls (key, provider, operation, request, state, reserved_usd, lead_id,
                             campaign_id, agent, run_id, created_at, asked_at, lost_after)
 SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id,
@@ -55,10 +64,11 @@ SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q
 FROM unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
             %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[])
      AS q(key, provider, operation, request, reserved, lead_id, deadline_s)
+WHERE {HELD}
 ORDER BY q.key  -- two processes with the same questions wait for one another in one order
 ON CONFLICT (key) DO NOTHING
 RETURNING key
-"""
+"""  # noqa: S608 - made of constants
 
 NEWEST = """
 SELECT q.place, c.key, c.state, c.outcome, c.attempt, c.losses, c.job_id, c.run_id, c.campaign_id,
@@ -73,7 +83,7 @@ CROSS JOIN LATERAL (
 # Only the caller that saw the row as it still is gets it: attempt and state are the fencing token.
 # `booked` is 1 where an intent turns out lost, -1 where a job in doubt is in flight again. The free
 # window runs from the first attempt in doubt, so that one keeps its time.
-CLAIM = """
+CLAIM = f"""
 UPDATE provider_calls AS c
 SET state = 'intent', attempt = c.attempt + 1, lead_id = q.lead_id,
     campaign_id = %(campaign_id)s, agent = %(agent)s, run_id = %(run_id)s,
@@ -85,15 +95,17 @@ SET state = 'intent', attempt = c.attempt + 1, lead_id = q.lead_id,
 FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(state)b::text[], %(booked)b::int[],
             %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[])
      AS q(key, attempt, state, booked, reserved, lead_id, deadline_s)
-WHERE c.key = q.key AND c.attempt = q.attempt AND c.state = q.state
+WHERE c.key = q.key AND c.attempt = q.attempt AND c.state = q.state AND {HELD}
 RETURNING c.key
-"""
+"""  # noqa: S608 - made of constants
 
-BOOK_AS_LOST = """
+BOOK_AS_LOST = f"""
 UPDATE provider_calls
 SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd
-WHERE key = %(key)s AND attempt = %(attempt)s AND state = 'intent'
-"""
+WHERE key = %(key)s AND attempt = %(attempt)s AND state = 'intent' AND {HELD}
+"""  # noqa: S608 - made of constants
+
+STILL_HELD = f"SELECT {HELD}"
 
 NOTE_JOB = """
 UPDATE provider_calls AS c SET job_id = q.job_id
@@ -274,10 +286,15 @@ def is_refusal(failure: Exception) -> bool:
 
 
 class PostgresLedger:
-    """Implements `CallLedger` for one run. Three connections: intents, outcomes, everything else."""
+    """Implements `CallLedger` for one run. Three connections: intents, outcomes, everything else.
 
-    def __init__(self, run: Run, ttl_s: float, engine: AsyncEngine) -> None:
+    `fence` is that of the run's lease on its campaign: without it nothing is granted any more. Outcomes
+    are taken from everybody: what was paid for is kept.
+    """
+
+    def __init__(self, run: Run, ttl_s: float, engine: AsyncEngine, fence: int | None = None) -> None:
         self._run = run
+        self._lease = {"campaign_id": run.campaign_id, "fence": fence}
         self._ttl_s = ttl_s
         self._lines = self._intending, self._settling, self._rest = Line(engine), Line(engine), Line(engine)
         self._granted: dict[bytes, Asking] = {}
@@ -293,13 +310,16 @@ class PostgresLedger:
         return _stored(row) if row is not None and row.answered and row.fresh else None
 
     async def open(self, intent: Intent) -> Opened:
-        """A fresh question costs one statement; only one asked before is looked at closer."""
+        """A fresh question costs one statement; only one asked before is looked at closer.
+
+        Raises Superseded where another run has taken the campaign.
+        """
         first = Asking(intent, key(intent.question, FIRST_EPOCH))
         if await self._intend(first):
             return Granted(first.key)
         row = await self._newest(intent.question)
         if row is None:
-            return Elsewhere()
+            return await self._elsewhere()
         if row.answered:
             return _stored(row) if row.fresh else await self._ask_anew(intent, row)
         if row.state == "settled":
@@ -309,7 +329,13 @@ class PostgresLedger:
     async def _ask_anew(self, intent: Intent, row: Row) -> Opened:
         epoch = int.from_bytes(row.key[len(intent.question) :], "big") + 1
         asking = Asking(intent, key(intent.question, epoch))
-        return Granted(asking.key) if await self._intend(asking) else Elsewhere()
+        return Granted(asking.key) if await self._intend(asking) else await self._elsewhere()
+
+    async def _elsewhere(self) -> Elsewhere:
+        """Another was quicker, unless this run may ask for nothing any more."""
+        if await self._rest.rows(STILL_HELD, self._lease) != [(True,)]:
+            raise Superseded(str(self._run.campaign_id))
+        return Elsewhere()
 
     async def _after_silence(self, intent: Intent, row: Row) -> Opened:
         """An intent is another run's call in flight, or it was lost; lost calls follow their replay class."""
@@ -320,7 +346,8 @@ class PostgresLedger:
         match after_loss(lost, intent.replay, intent.replay_window, row.now):
             case AfterLoss.LEAVE:
                 if in_flight:
-                    await self._rest.rows(BOOK_AS_LOST, {"key": row.key, "attempt": row.attempt})
+                    lost_row = {"key": row.key, "attempt": row.attempt}
+                    await self._rest.rows(BOOK_AS_LOST, lost_row | self._lease)
                 return Withheld()
             case AfterLoss.ASK_AGAIN:
                 return await self._ask_again(intent, row, booked=int(in_flight))
@@ -333,7 +360,7 @@ class PostgresLedger:
 
     async def _ask_again(self, intent: Intent, row: Row, *, booked: int) -> Opened:
         claimed = await self._claim(Asking(intent, row.key, row.attempt + 1, row.state, booked))
-        return Granted(row.key, row.job_id) if claimed else Elsewhere()
+        return Granted(row.key, row.job_id) if claimed else await self._elsewhere()
 
     async def note_job(self, call: bytes, job_id: str) -> None:
         """A job of an attempt that was given up meanwhile is not the row's: its own caller reads it."""
@@ -392,8 +419,7 @@ class PostgresLedger:
         return self._grant(askings, await self._rest.rows(CLAIM, values))
 
     def _asked(self, askings: Sequence[Asking]) -> dict[str, Any]:
-        return {
-            "campaign_id": self._run.campaign_id,
+        return self._lease | {
             "agent": self._run.agent.value,
             "run_id": self._run.id,
             "key": [asking.key for asking in askings],
@@ -465,9 +491,11 @@ def _without_response(ending: Ending) -> Ending:
 
 
 @asynccontextmanager
-async def ledger(engine: AsyncEngine, run: Run, ttl_s: float) -> AsyncIterator[PostgresLedger]:
+async def ledger(
+    engine: AsyncEngine, run: Run, ttl_s: float, fence: int | None = None
+) -> AsyncIterator[PostgresLedger]:
     """What was handed in is committed before the way out, also for one who is cancelled meanwhile."""
-    book = PostgresLedger(run, ttl_s, engine)
+    book = PostgresLedger(run, ttl_s, engine, fence)
     try:
         yield book
     finally:

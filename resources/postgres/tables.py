@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -267,6 +269,15 @@ workflow_checkpoints = Table(
     Index("workflow_checkpoints_campaign_id_agent_id_idx", "campaign_id", "agent_id"),
 )
 
+campaign_leases = Table(
+    "campaign_leases",
+    metadata,
+    Column("campaign_id", Uuid, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    _moment("taken_at"),
+)
+
 saga_steps = Table(
     "saga_steps",
     metadata,
@@ -279,8 +290,17 @@ saga_steps = Table(
     Column("error", Text),
     _moment("created_at"),
     _moment("updated_at"),
-    _one_of("state", ("done", "compensating", "compensated", "failed")),
+    Column("agent", Text, nullable=False),
+    Column("place", BigInteger, Identity(always=True), nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    _one_of("state", ("done", "kept", "compensating", "compensated", "failed")),
+    _never_negative("attempts"),
     Index("saga_steps_run_id_idx", "run_id"),
+    Index(
+        "saga_steps_open_idx",
+        "run_id",
+        postgresql_where=text("state IN ('done', 'compensating', 'failed')"),
+    ),
 )
 
 approval_requests = Table(

@@ -11,12 +11,12 @@ from phase3_core.ports import Database, Run
 from phase3_core.statuses import Agent
 from resources.postgres.database import (
     PostgresDatabase,
-    campaign_lock,
     driver_url,
     json_text,
     require_current,
     upgrade,
 )
+from resources.postgres.lease import campaign_lock
 from tests.conftest import Server
 
 Query = Callable[..., list[dict[str, Any]]]

@@ -66,7 +66,7 @@ def test_the_migrations_make_what_the_tables_declare(view: str, database_url: st
 
 
 def test_an_upgrade_is_idempotent(empty_database_url: str) -> None:
-    assert upgrade(empty_database_url) == ["0001"]
+    assert upgrade(empty_database_url) == ["0001", "0002"]
     assert upgrade(empty_database_url) == []
     require_current(empty_database_url)
 
@@ -74,7 +74,7 @@ def test_an_upgrade_is_idempotent(empty_database_url: str) -> None:
 def test_upgrades_at_once_take_turns(empty_database_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         applied = list(pool.map(upgrade, [empty_database_url] * 4))
-    assert sorted(applied) == [[], [], [], ["0001"]]
+    assert sorted(applied) == [[], [], [], ["0001", "0002"]]
 
 
 def test_a_database_without_tables_is_sent_to_the_upgrade(empty_database_url: str) -> None:
@@ -157,7 +157,7 @@ class TestBesidePhase2:
         engine = create_engine(driver_url(url))
         with engine.connect() as connection:
             before = [connection.execute(text(look)).all() for look in (theirs, types)]
-        assert upgrade(url) == ["0001"]
+        assert upgrade(url) == ["0001", "0002"]
         with engine.connect() as connection:
             assert [connection.execute(text(look)).all() for look in (theirs, types)] == before
 
@@ -288,8 +288,8 @@ def test_progress_is_never_negative(query: Query) -> None:
 
 def test_a_saga_step_has_a_known_state(query: Query) -> None:
     step = (
-        "INSERT INTO saga_steps (run_id, campaign_id, step, state, undo) "
-        "VALUES ('r', gen_random_uuid(), 's', :state, '{}')"
+        "INSERT INTO saga_steps (run_id, campaign_id, agent, step, state, undo) "
+        "VALUES ('r', gen_random_uuid(), 'a', 's', :state, '{}')"
     )
     query(step, state="done")
     assert broken(query, step, state="undone") == "saga_steps_state_check"

@@ -1,0 +1,187 @@
+"""Who may work on a campaign: the run that holds its advisory lock and the newest fence of its lease.
+
+The lock is the kernel's word that a run lives: it frees itself with the connection of a run that dies. A
+connection can also die under a living run, so the lock alone does not keep a zombie from writing. Whoever
+takes a campaign raises the number in its lease, and every statement that buys or moves anything proves that
+number in its own transaction. A run whose connection broke takes its lock again while the number is still
+its own; otherwise it ends.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from phase3_core.errors import CampaignBusy, Superseded
+from phase3_core.ports import Run
+
+Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+
+LOOK_EVERY_S = 2.0
+OUT_OF_REACH = (OperationalError, InterfaceError, NoFreeConnection)
+
+_TAKE = text("""
+INSERT INTO campaign_leases AS lease (campaign_id, run_id, fence) VALUES (:campaign_id, :run_id, 1)
+ON CONFLICT (campaign_id) DO UPDATE SET run_id = excluded.run_id, fence = lease.fence + 1, taken_at = now()
+RETURNING fence
+""")
+_FENCE = text("SELECT fence FROM campaign_leases WHERE campaign_id = :campaign_id")
+# Whoever takes the campaign waits for the transactions that have proved the fence before.
+_PROOF = text("SELECT 1 FROM campaign_leases WHERE campaign_id = :campaign_id AND fence = :fence FOR SHARE")
+_STANDING = text("""
+SELECT run_id, fence, EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (classid::bigint << 32) | objid::bigint = :lock) AS held
+FROM campaign_leases WHERE campaign_id = :campaign_id
+""")
+
+
+def lock_key(name: bytes) -> int:
+    """From the name alone: `hash()` differs from process to process."""
+    return int.from_bytes(blake2b(b"phase3:" + name, digest_size=8).digest(), signed=True)
+
+
+def campaign_lock(campaign_id: UUID) -> int:
+    """The advisory lock that a run holds for as long as it lives; a dead run's lock is free."""
+    return lock_key(b"campaign:" + campaign_id.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The newest lease of a campaign, and whether whoever took it is alive."""
+
+    run_id: str
+    fence: int
+    held: bool
+
+
+async def standing(connection: AsyncConnection, campaign_id: UUID) -> Standing | None:
+    """None where no run ever worked on the campaign."""
+    values = {"campaign_id": campaign_id, "lock": campaign_lock(campaign_id)}
+    row = (await connection.execute(_STANDING, values)).one_or_none()
+    return Standing(row.run_id, row.fence, row.held) if row else None
+
+
+class Lease:
+    """A campaign in the hands of one run, on a connection of its own."""
+
+    def __init__(self, engine: AsyncEngine, run: Run) -> None:
+        self._engine = engine
+        self._run = run
+        self._lock = campaign_lock(run.campaign_id)
+        self._line: AsyncConnection | None = None
+        self.fence = 0
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction of this run; raises Superseded where the campaign is another's by now."""
+        proof = {"campaign_id": self._run.campaign_id, "fence": self.fence}
+        async with self._engine.begin() as connection:
+            if not await connection.scalar(_PROOF, proof):
+                raise self._superseded()
+            yield connection
+
+    async def take(self) -> None:
+        """Raises CampaignBusy."""
+        if not await self._locked():
+            raise CampaignBusy(str(self._run.campaign_id))
+        line = await self._connected()
+        values = {"campaign_id": self._run.campaign_id, "run_id": self._run.id}
+        self.fence = (await line.execute(_TAKE, values)).scalar_one()
+
+    async def keep(self, every_s: float) -> None:
+        """Looks after the connection for ever; raises Superseded. A server that is gone is waited for."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self._look()
+            except OUT_OF_REACH:
+                await self._hang_up()
+
+    async def _look(self) -> None:
+        """The lock first: what the fence says under the lock stays so."""
+        regained = self._line is not None or await self._locked()
+        line = await self._connected()
+        if await line.scalar(_FENCE, {"campaign_id": self._run.campaign_id}) != self.fence:
+            raise self._superseded()
+        if not regained:
+            await self._hang_up()  # our own broken connection, for all we know: the server has yet to notice
+
+    async def _locked(self) -> bool:
+        line = await self._connected()
+        return bool(await line.scalar(select(func.pg_try_advisory_lock(self._lock))))
+
+    async def _connected(self) -> AsyncConnection:
+        """Outside any transaction: one that lasts hours stops vacuum."""
+        if self._line is None:
+            plain = await self._engine.connect()
+            self._line = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        return self._line
+
+    async def let_go(self) -> None:
+        """Said aloud: the next run need not wait until the server notices a closed connection."""
+        if self._line is not None and self.fence:
+            with suppress(*OUT_OF_REACH):
+                await self._line.execute(select(func.pg_advisory_unlock(self._lock)))
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Closed for good: one that went back to the pool might still hold the lock."""
+        line, self._line = self._line, None
+        if line is not None:
+            await line.invalidate()
+            await line.close()
+
+    def _superseded(self) -> Superseded:
+        return Superseded(str(self._run.campaign_id))
+
+
+@asynccontextmanager
+async def leased(engine: AsyncEngine, run: Run, every_s: float = LOOK_EVERY_S) -> AsyncIterator[Lease]:
+    """The campaign for the length of the block, which ends by Superseded if another takes it meanwhile."""
+    lease = Lease(engine, run)
+    try:
+        await lease.take()
+        async with _ended_by(lease.keep(every_s)):
+            yield lease
+    finally:
+        await lease.let_go()
+
+
+@asynccontextmanager
+async def _ended_by(watch: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Cancels the block, and ends it with the failure of `watch`, as soon as there is one."""
+    work, watcher = asyncio.current_task(), asyncio.create_task(watch)
+    if work is None:
+        raise AssertionError("a campaign is held by a task")
+
+    def end(done: asyncio.Task[None]) -> None:
+        if _failure_of(done):
+            work.cancel()
+
+    watcher.add_done_callback(end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if failure := _failure_of(watcher):
+            raise failure from None
+        raise
+    finally:
+        if _failure_of(watcher):
+            work.uncancel()
+        watcher.cancel()
+        await asyncio.wait([watcher])
+
+
+def _failure_of(watcher: asyncio.Task[None]) -> BaseException | None:
+    return watcher.exception() if watcher.done() and not watcher.cancelled() else None

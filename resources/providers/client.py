@@ -10,13 +10,15 @@ from phase3_core.calls import Facts, Gap, Miss, NoAnswer, Reply
 from phase3_core.ledger import CallLedger, Elsewhere, End, Granted, Intent, Stored, Withheld, digest
 from phase3_core.ports import Clock
 from resources.http_client import Lost, NotSent
-from resources.providers.bulk import Alone, BulkDesk, Member, Refused
+from resources.providers.bulk import BulkDesk, Refused
 from resources.providers.catalogue import Terms
 from resources.providers.channel import Channel, Transport
 from resources.providers.gate import Gate, Limits
+from resources.providers.gathering import Alone, Member
 from resources.providers.health import Health
 from resources.providers.jobs import Jobs, in_task
 from resources.providers.naps import Naps
+from resources.providers.packs import PackDesk
 from resources.providers.plain import plain
 from resources.providers.retries import LONGEST_WAIT_S, AskAgain, persistently
 from resources.providers.settlement import Settlement, Tally
@@ -24,6 +26,7 @@ from resources.providers.spec import (
     Answer,
     Bulk,
     Operation,
+    Pack,
     Pending,
     Problem,
     ProviderSpec,
@@ -75,6 +78,7 @@ class ProviderClient:
         self._jobs = self._jobs_of(self.terms.limits.reads_per_minute)
         self._settlement = Settlement(self.terms, self.ledger, self.clock, self.tally, self._channel.redacted)
         self._desks = {one.name: self._desk(one, one.bulk) for one in self.spec.operations if one.bulk}
+        self._packs = {one.name: self._pack(one, one.pack) for one in self.spec.operations if one.pack}
         self.barred = ""
 
     def _gate_of(self, limits: Limits) -> Gate:
@@ -99,6 +103,18 @@ class ProviderClient:
             look=lambda task: self._jobs.look(bulk.look(task), task, bulk.timeout_s),
             problem=self.spec.problem,
             answer=operation.poll.read if operation.poll else operation.read,
+        )
+
+    def _pack(self, operation: Operation, pack: Pack) -> PackDesk:
+        return PackDesk(
+            pack=pack,
+            ledger=self.ledger,
+            gate=self._gate,
+            parked=lambda: self.parked,
+            naps=self._naps,
+            submit=lambda request: self._channel.send(request, pack.timeout_s),
+            problem=self.spec.problem,
+            answer=operation.read,
         )
 
     @property
@@ -139,6 +155,8 @@ class ProviderClient:
         poll_s = operation.poll.give_up_s if operation.poll else 0.0
         if operation.bulk and self.bulk:
             poll_s = operation.bulk.give_up_s + operation.bulk.timeout_s
+        elif operation.pack and self.bulk:
+            poll_s = operation.pack.timeout_s
         return Intent(
             question=digest(self.spec.name, operation.name, asked),
             provider=self.spec.name,
@@ -164,14 +182,14 @@ class ProviderClient:
             return NoAnswer(Gap.DOWN, str(last))
 
     async def _attempt(self, intent: Intent, operation: Operation, request: Request) -> Reached:
-        desk = self._desks.get(operation.name) if self.bulk and not self.parked else None
-        if desk:
+        desk = self._desks.get(operation.name) or self._packs.get(operation.name)
+        if desk and self.bulk and not self.parked:
             with suppress(Alone):
                 return await self._together(desk, intent, operation, request)
         return await self._alone(intent, operation, request)
 
     async def _together(
-        self, desk: BulkDesk, intent: Intent, operation: Operation, request: Request
+        self, desk: BulkDesk | PackDesk, intent: Intent, operation: Operation, request: Request
     ) -> Reached:
         """What was answered before does not wait for others to gather."""
         if stored := await self.ledger.find(intent):
@@ -266,7 +284,9 @@ class ProviderClient:
         self, granted: Granted, operation: Operation, request: Request, member: Member | None
     ) -> tuple[Response, Answer]:
         """Where the question is part of a task, that task is read; only what failed is submitted again."""
-        task = granted.job_id or (await member.task if member else None)
+        if member and operation.pack:
+            return await self._in_pack(member)
+        task = granted.job_id or (await member.sent if member else None)
         if task is None or not in_task(operation, task):
             async with self._gate.place() if member else nullcontext():
                 return await self._jobs.exchange(granted, operation, request)
@@ -275,6 +295,10 @@ class ProviderClient:
             return response, answer
         async with self._gate.place():
             return await self._jobs.submit(granted, operation, request)
+
+    async def _in_pack(self, member: Member) -> tuple[Response, Answer]:
+        response, answer = await member.sent
+        return response, answer
 
     async def _problem(
         self, granted: Granted, response: Response, problem: Problem, began: float

@@ -184,12 +184,14 @@ class VendorSource:
                 await asyncio.shield(_drained(providers))
 
     async def _waiting(self, run: Run, books: Books) -> int:
-        """Leads that wait for verification, where that decides how a vendor is asked."""
+        """Leads that wait for this agent, where that decides how a vendor is asked."""
         able = [one.row for one in self.standings() if _takes_tasks(one.row.spec) and not one.why_not]
         undecided = any(own_settings(self.settings, row.spec).bulk == "auto" for row in able)
-        if not undecided or run.agent is not Agent.EMAIL_VERIFICATION:
+        if not undecided or run.agent is Agent.FINALIZER:
             return 0
-        return (await books.campaigns.counts(run.campaign_id)).pending_verification
+        counts = await books.campaigns.counts(run.campaign_id)
+        emails = run.agent is Agent.EMAIL_VERIFICATION
+        return counts.pending_verification if emails else counts.pending_enrichment
 
     def standings(self) -> list[Standing]:
         """Every provider that could be used, in order, and why one would be left out."""
@@ -307,7 +309,7 @@ class VendorSource:
 
 
 def _takes_tasks(spec: ProviderSpec) -> bool:
-    return any(operation.bulk for operation in spec.operations)
+    return any(operation.bulk or operation.pack for operation in spec.operations)
 
 
 def in_bulk(own: ProviderSettings, client: ProviderClient, waiting: int) -> bool:
@@ -320,11 +322,12 @@ def in_bulk(own: ProviderSettings, client: ProviderClient, waiting: int) -> bool
 def _alone_s(limits: Limits, waiting: int) -> float:
     """A lead is expected to cost one reading where readings are what the vendor counts.
 
-    Else one and a half questions of three seconds, so many at once as the vendor takes.
+    Else one and a half questions of three seconds, so many at once and in a second as the vendor takes.
     """
     if limits.reads_per_minute:
         return waiting / limits.reads_per_minute * 60
-    return waiting * QUESTIONS_PER_LEAD * ANSWER_S / limits.in_flight
+    questions = waiting * QUESTIONS_PER_LEAD
+    return max(questions * ANSWER_S / limits.in_flight, questions / limits.rate if limits.rate else 0.0)
 
 
 async def _drained(providers: OpenProviders) -> None:

@@ -176,6 +176,22 @@ class Bulk:
 
 
 @dataclass(frozen=True, slots=True)
+class Pack:
+    """How many questions are asked in one request that is answered at once.
+
+    `parts`: for each question, in order, the answer that its single call would have had. `row`: what a
+    question is to the vendor, two of one row never share a pack.
+    """
+
+    ask: Callable[[Sequence[Request]], Request]
+    parts: Callable[[Response, Sequence[Request]], Sequence[Response]]
+    row: Callable[[Request], str]
+    size: int = 10
+    linger_s: float = 0.1
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One kind of question. `ask` returns None for a lead that lacks what the vendor needs."""
 
@@ -186,6 +202,7 @@ class Operation:
     poll: Poll | None = None
     credits: Callable[[Response], Decimal | None] | None = None
     bulk: Bulk | None = None
+    pack: Pack | None = None
 
 
 def unsigned(_secrets: Secrets) -> Signature:

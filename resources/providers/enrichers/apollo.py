@@ -4,6 +4,7 @@ from typing import Any
 
 from phase3_core.calls import Facts, Miss, Role
 from phase3_core.tiers import Topic
+from resources.providers.enrichers.apollo_packs import ORGANIZATIONS
 from resources.providers.spec import (
     Answer,
     Operation,
@@ -40,9 +41,9 @@ def read(response: Response) -> Answer:
 
 def _fields(organization: dict[str, Any]) -> dict[str, Any]:
     revenue = text_at(organization, "annual_revenue_printed")
+    told = text_at(organization, "short_description") or text_at(organization, "seo_description")
     return {
-        "company_description": text_at(organization, "short_description")
-        or text_at(organization, "seo_description"),
+        "company_description": told,
         "company_industry": text_at(organization, "industry"),
         "company_employee_count": whole_number_at(organization, "estimated_num_employees"),
         "company_revenue_range": f"{revenue} (estimated)" if revenue else "",
@@ -62,12 +63,13 @@ def _funding(organization: dict[str, Any]) -> dict[str, Any]:
 
 def problem(response: Response) -> Problem | None:
     """A 401 is plain text; out of credits is a 422 that says so; keys may be for some endpoints only."""
-    told = text_at(response.body, "error")
+    told = text_at(response.body, "error") or text_at(response.body, "error_message")
     if text_at(response.body, "error_code") == "API_INACCESSIBLE":
         return Problem(Remedy.NOT_IN_PLAN, told)
     if response.status == 422 and "credit" in told.lower():
         return Problem(Remedy.OUT_OF_CREDITS, told)
-    return by_status(response)
+    failed_pack = text_at(response.body, "status") == "failed"
+    return Problem(Remedy.BAD_INPUT, told) if failed_pack else by_status(response)
 
 
 SPEC = ProviderSpec(
@@ -77,7 +79,7 @@ SPEC = ProviderSpec(
     secrets=("APOLLO_API_KEY",),
     sign=key_in_header("x-api-key", "APOLLO_API_KEY"),
     problem=problem,
-    operations=(Operation("organizations-enrich", by_domain, read),),
+    operations=(Operation("organizations-enrich", by_domain, read, pack=ORGANIZATIONS),),
     topics=frozenset({Topic.COMPANY, Topic.FUNDING, Topic.TECH_STACK, Topic.WEBSITE}),
     per_company=True,
 )

@@ -8,6 +8,7 @@ from typing import Any
 from phase3_core.calls import Facts, Miss, Role
 from phase3_core.tiers import Topic
 from resources.providers.enrichers import apollo
+from resources.providers.enrichers.apollo_packs import PEOPLE
 from resources.providers.enrichers.contact import contact
 from resources.providers.spec import (
     Answer,
@@ -76,7 +77,7 @@ SPEC = ProviderSpec(
     secrets=("APOLLO_API_KEY",),
     sign=apollo.SPEC.sign,
     problem=apollo.problem,
-    operations=(Operation("people-match", by_person, read),),
+    operations=(Operation("people-match", by_person, read, pack=PEOPLE),),
     topics=frozenset({Topic.CONTACT}),
     question="people",
 )

@@ -480,8 +480,12 @@ async def test_the_settings_may_say_always_or_never() -> None:
     assert nobody.counted == 0
 
 
-async def test_only_the_verification_of_addresses_counts_leads() -> None:
+async def test_nobody_counts_leads_where_nothing_depends_on_it() -> None:
     books = Waiting(100_000)
-    assert not await chosen(books, Agent.ENRICHMENT)
+    assert not await chosen(books, Agent.FINALIZER)
     assert not await chosen(books, enabled=True, bulk="never")
     assert books.counted == 0
+
+
+async def test_an_agent_counts_the_leads_that_wait_for_it() -> None:
+    assert not await chosen(Waiting(100_000), Agent.ENRICHMENT)

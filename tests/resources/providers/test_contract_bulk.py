@@ -87,7 +87,7 @@ class Deaf:
 async def dead(client: ProviderClient, asking: asyncio.Future[Any]) -> None:
     """The process is gone: nobody settles anything."""
     desks = client._desks.values()
-    working = [one for desk in desks for one in (*desk._working, *desk._tasks.values())]
+    working = [one for desk in desks for one in (*desk._gathering._working, *desk._tasks.values())]
     work = [asking, *client._flying.values(), *working]
     for one in work:
         one.cancel()

@@ -26,6 +26,7 @@ from resources.settings import ProviderSettings, Settings
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.people import a_run
 from tests.resources.providers.sheet import EMAIL, KEY, lead
+from tests.resources.providers.test_bulk import Waiting
 from tests.resources.providers.vendor import FakeTime, answer
 
 SECRETS = {"ZOOMINFO_CLIENT_ID": "client-1", "ZOOMINFO_CLIENT_SECRET": KEY}
@@ -261,7 +262,7 @@ async def opened(
         yield FakeLedger(time, run)
 
     source = VendorSource(settings or Settings(), environment, ledger, time)
-    async with source.open(a_run(), cast("Books", None)) as providers:
+    async with source.open(a_run(), cast("Books", Waiting(0))) as providers:
         yield providers
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from phase3_core.calls import Facts, Hit, Judgement, Miss, Role
 from resources.providers.catalogue import CATALOGUE, Row
+from resources.providers.enrichers import apollo, apollo_people
 from resources.providers.finders import icypeas
 from resources.providers.spec import Pending, Problem, ProviderSpec, Question, Request, Response, Token
 from resources.providers.verifiers import reoon
@@ -199,6 +200,27 @@ def test_every_task_is_read(spec: ProviderSpec, task: Any, taken: Any, data: st.
         assert typed(spec.problem(part) or read(part))
     else:
         assert typed(state)
+
+
+FOUND = {
+    "status": "success",
+    "matches": [{"name": "Dana"}],
+    "organizations": [{"primary_domain": "a.example"}],
+}
+
+
+@pytest.mark.parametrize("spec", [apollo.SPEC, apollo_people.SPEC], ids=lambda spec: spec.label)
+@quickly
+@given(data=st.data())
+def test_every_pack_is_read(spec: ProviderSpec, data: st.DataObject) -> None:
+    (operation,) = spec.operations
+    request, pack = operation.ask(Question(DANA)), operation.pack
+    assert pack is not None
+    assert request is not None
+    asked = [request] * data.draw(st.integers(1, 3))
+    parts = pack.parts(Response(200, data.draw(texts(FOUND))), asked)
+    assert len(parts) == len(asked)
+    assert all(typed(spec.problem(part) or operation.read(part)) for part in parts)
 
 
 @pytest.mark.parametrize("row", [row for row in CATALOGUE if row.spec.token], ids=lambda row: row.spec.label)

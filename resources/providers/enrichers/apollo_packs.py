@@ -1,0 +1,83 @@
+"""Apollo's bulk forms: at most ten in a request, each billed as by itself (docs.apollo.io/reference)."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from resources.providers.spec import Pack, Request, Response, bare_domain, dig, post, text_at
+
+HIDDEN = {"reveal_personal_emails": "false", "reveal_phone_number": "false"}
+Found = Mapping[str, Any]
+
+
+def organizations(asked: Sequence[Request]) -> Request:
+    return post("/organizations/bulk_enrich?" + urlencode([("domains[]", domain_of(one)) for one in asked]))
+
+
+def people(asked: Sequence[Request]) -> Request:
+    details = [{name: value for name, value in one.body.items() if name not in HIDDEN} for one in asked]
+    return post("/people/bulk_match?" + urlencode(HIDDEN), details=details)
+
+
+def domain_of(asked: Request) -> str:
+    return asked.query["domain"]
+
+
+def person_of(asked: Request) -> str:
+    return json.dumps(asked.body, sort_keys=True)
+
+
+def organization_parts(response: Response, asked: Sequence[Request]) -> list[Response]:
+    """Only those found are told, to be joined on their domain."""
+    found = _objects(response, "organizations")
+    return [_part(response, "organization", one) for one in _joined(found, asked, _of_domain)]
+
+
+def people_parts(response: Response, asked: Sequence[Request]) -> list[Response]:
+    """In the order asked where as many are told, unless somebody stands in another's place."""
+    found = _objects(response, "matches")
+    strangers = (
+        person
+        for place, person in enumerate(found or ())
+        if person and any(_is_person(person, one) for one in asked) and not _is_person(person, asked[place])
+    )
+    if found is not None and len(found) == len(asked) and not any(strangers):
+        return [_part(response, "person", person) for person in found]
+    return [_part(response, "person", one) for one in _joined(found, asked, _is_person)]
+
+
+def _objects(response: Response, name: str) -> list[Found] | None:
+    """None where the answer has no such list."""
+    told = dig(response.body, name)
+    return [one if isinstance(one, dict) else {} for one in told] if isinstance(told, list) else None
+
+
+def _joined(
+    found: Sequence[Found] | None, asked: Sequence[Request], same: Callable[[Found, Request], bool]
+) -> list[Found | None]:
+    """For each question what was found, `{}` for nothing, None where that cannot be told."""
+    named = [next((one for one in found or () if one and same(one, question)), None) for question in asked]
+    unnamed = [one for one in found or () if one and not any(one is known for known in named)]
+    return [one if one is not None else {} if found is not None and not unnamed else None for one in named]
+
+
+def _of_domain(organization: Found, asked: Request) -> bool:
+    told = text_at(organization, "primary_domain") or text_at(organization, "website_url")
+    return bare_domain(told) == domain_of(asked)
+
+
+def _is_person(person: Found, asked: Request) -> bool:
+    by_mail = text_at(person, "email").casefold() == asked.body.get("email", "").casefold() != ""
+    name = f"{asked.body.get('first_name', '')} {asked.body.get('last_name', '')}".strip()
+    return by_mail or text_at(person, "name").casefold() == name.casefold() != ""
+
+
+def _part(response: Response, name: str, found: Found | None) -> Response:
+    """What cannot be told is no JSON object, and so no answer."""
+    body = None if found is None else {name: found} if found else {}
+    return Response(response.status, json.dumps(body), response.headers)
+
+
+ORGANIZATIONS = Pack(organizations, organization_parts, domain_of)
+PEOPLE = Pack(people, people_parts, person_of)

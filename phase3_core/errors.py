@@ -3,7 +3,8 @@
 Phase3Error
 ├── BadInput            the user's file, name or configuration; nothing was changed (exit 2)
 │   ├── UnknownCampaign
-│   └── WrongCampaignState
+│   ├── WrongCampaignState
+│   └── DecisionRefused  a decision that does not count: too late, stale, not an approver
 ├── StoppedAtThreshold  too few good leads to go on; everything bought is kept (exit 3)
 ├── CampaignBusy        another run works on this campaign (exit 1)
 ├── Superseded          another run took the campaign from this one; it buys and moves nothing more (exit 1)
@@ -35,6 +36,10 @@ class WrongCampaignState(BadInput):
             f"Campaign {campaign} is '{status}' and cannot become '{wanted}'. "
             "Phase 3 starts from 'import_complete'; an approved or rejected campaign is not run again."
         )
+
+
+class DecisionRefused(BadInput):
+    pass
 
 
 class StoppedAtThreshold(Phase3Error):

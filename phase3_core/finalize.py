@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phase3_core.agent import Shift, Surroundings, blamed_on_failure, on_shift, refuse_below
+from phase3_core.approval import Asked, Channel, Choice, Decided, NeverAsked, Stale, TooLate
 from phase3_core.errors import WrongCampaignState
 from phase3_core.leads import Campaign
 from phase3_core.policy import email_shortfall, enrichment_shortfall, ready_shortfall
@@ -68,7 +69,22 @@ async def _hand_over(
     advance = Advance(run.agent, workbook.rows, workbook.rows, summary.cost)
     await books.checkpoints.save(run, "report", "completed", advance, {"workbook": workbook.url})
     around.observe(advance)
-    if not summary.shortfall:
-        await books.approvals.request(run, tier_report)
+    asked = None if summary.shortfall else await books.approvals.request(run, tier_report)
     await shift.conclude(CampaignStatus.VERIFICATION_COMPLETE, summary)
-    return None if summary.shortfall else ApprovalStatus.PENDING
+    return await _approval(shift, asked) if asked else None
+
+
+async def _approval(shift: Shift, asked: Asked) -> ApprovalStatus:
+    """Without a person, where the owner wishes so and the snapshot that was asked about is good enough."""
+    auto = shift.around.policy.approval.auto
+    reason = auto.reason(asked.binding) if auto else ""
+    if not reason:
+        return ApprovalStatus.PENDING
+    choice = Choice(
+        ApprovalStatus.AUTO_APPROVED, "phase3", Channel.AUTOMATIC, reason, request_id=asked.request_id
+    )
+    match await shift.books.approvals.decide(shift.run.campaign_id, choice, shift.run):
+        case Decided(status=status) | TooLate(status=status):
+            return status
+        case Stale() | NeverAsked():
+            return ApprovalStatus.WITHDRAWN

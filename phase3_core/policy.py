@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from phase3_core.approval import ApprovalPolicy
 from phase3_core.ports import CampaignCounts
 from phase3_core.statuses import EnrichmentStatus
 from phase3_core.tiers import Tier
@@ -27,6 +28,7 @@ class Policy:
     guessing: bool = True
     max_providers_per_lead: int = 7
     leads_in_flight: int = 3000
+    approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
 
 
 def accepted(counts: CampaignCounts) -> int:

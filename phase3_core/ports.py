@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from phase3_core.approval import Asked, Choice, Ruling
 from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Campaign, Lead
@@ -275,12 +276,28 @@ class Checkpoints(Protocol):
 
 
 class Approvals(Protocol):
-    async def request(self, run: Run, summary: Mapping[str, Any]) -> UUID:
-        """The campaign's one pending request, made or brought up to date."""
+    async def request(self, run: Run, summary: Mapping[str, Any]) -> Asked:
+        """The campaign's one pending request, bound to leads, spend and `summary` as they are now.
+
+        One that is bound to the same keeps its age; one that is not is withdrawn and followed by another.
+        Raises WrongCampaignState where the campaign is decided already.
+        """
         ...
 
     async def newest(self, campaign_id: UUID) -> ApprovalStatus | None:
         """The state of the campaign's newest request."""
+        ...
+
+    async def decide(self, campaign_id: UUID, choice: Choice, run: Run | None = None) -> Ruling:
+        """One transaction: the binding is computed anew, the request decided once, the campaign moved.
+
+        `run`: the run that holds the campaign and decides itself. Raises CampaignBusy while another run
+        works on the campaign, UnknownCampaign, WrongCampaignState.
+        """
+        ...
+
+    async def withdraw(self, campaign_id: UUID, run_id: str, why: str) -> bool:
+        """Takes back the pending request that `run_id` made; False where there is none. Idempotent."""
         ...
 
 

@@ -127,6 +127,16 @@ class ApprovalStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class OutboxKind(StrEnum):
+    """The column `outbox.kind`: what a message that waits to be sent is for."""
+
+    ANNOUNCE = "slack_announce"
+    UPDATE = "slack_update"
+    REMIND = "slack_remind"
+    ESCALATE = "slack_escalate"
+    EVENT = "webhook_event"
+
+
 class Agent(StrEnum):
     """The seed's three agents: who a call was made for."""
 

@@ -8,12 +8,14 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+from phase3_core.approval import ApprovalPolicy, AutoApproval
 from phase3_core.errors import BadInput
 from phase3_core.policy import PILOT, STANDARD, Policy, Thresholds
 
@@ -79,6 +81,30 @@ class LedgerSettings(Strict):
         return self.fresh_days * 86_400
 
 
+class ApprovalSettings(Strict):
+    """`approvers`: names, and Slack's user ids; none: anyone may decide. `auto`: nobody is asked where enough
+    leads are ready.
+    """
+
+    approvers: tuple[str, ...] = ()
+    auto: bool = False
+    auto_min_tier_a_ready: Annotated[int, Field(ge=0)] = 500
+    auto_min_ready: Annotated[int, Field(ge=0)] = 5_000
+    remind_after_hours: Rate = 24.0
+    escalate_after_hours: Rate = 24.0  # after the reminder
+    slack_channel: Annotated[str, Field(pattern=r"^([CGD][A-Z0-9]+)?$")] = ""  # a channel's id
+    escalate_to: str = ""  # whom the escalation mentions: <@U...> or <!subteam^S...>
+
+    def policy(self) -> ApprovalPolicy:
+        auto = AutoApproval(self.auto_min_tier_a_ready, self.auto_min_ready)
+        return ApprovalPolicy(
+            approvers=self.approvers,
+            auto=auto if self.auto else None,
+            remind_after=timedelta(hours=self.remind_after_hours),
+            escalate_after=timedelta(hours=self.escalate_after_hours),
+        )
+
+
 class WebSettings(Strict):
     """`contact`: a URL or address where the owner of a website that we read finds us."""
 
@@ -125,6 +151,7 @@ class Settings(Strict):
     thresholds: ThresholdSettings = ThresholdSettings()
     ledger: LedgerSettings = LedgerSettings()
     web: WebSettings = WebSettings()
+    approval: ApprovalSettings = ApprovalSettings()
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
     def mistake(self, *where: str, told: str) -> BadInput:
@@ -146,6 +173,7 @@ class Settings(Strict):
             guessing=self.waterfall.guessing,
             max_providers_per_lead=self.waterfall.max_providers_per_lead,
             leads_in_flight=self.waterfall.leads_in_flight,
+            approval=self.approval.policy(),
         )
 
 

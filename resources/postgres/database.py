@@ -26,6 +26,7 @@ from resources.postgres.campaigns import Actor, PostgresCampaigns
 from resources.postgres.checkpoints import PostgresCheckpoints
 from resources.postgres.leads import PostgresLeads
 from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, lock_key, standing
+from resources.postgres.outbox import PostgresOutbox
 
 VERSION_TABLE = "phase3_alembic_version"
 COMMAND_LINE = Actor("phase3", "system")
@@ -62,6 +63,7 @@ class PostgresBooks:
     campaigns: PostgresCampaigns
     checkpoints: PostgresCheckpoints
     approvals: PostgresApprovals
+    outbox: PostgresOutbox
     engine: AsyncEngine
     begin: Begin
     fence: int | None
@@ -128,6 +130,7 @@ def _books(engine: AsyncEngine, begin: Begin, actor: Actor, fence: int | None = 
         campaigns=PostgresCampaigns(engine, begin, actor),
         checkpoints=PostgresCheckpoints(engine, begin),
         approvals=PostgresApprovals(engine, begin),
+        outbox=PostgresOutbox(engine),
         engine=engine,
         begin=begin,
         fence=fence,

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     Text,
     TextClause,
+    Update,
     any_,
     bindparam,
     case,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     text,
     true,
     tuple_,
+    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -60,6 +62,7 @@ _BROUGHT = case(  # phase 2's address stands in `email` until an accepted one ta
     else_=func.coalesce(leads.c.delivered_email, ""),
 )
 _COST = func.coalesce(leads.c.email_cost, 0) + func.coalesce(leads.c.enrichment_cost, 0)
+_OF_EMAIL = ("email_status", "email_provider", "email_verifier", "email_confidence", "email_verified_at")
 _SHOWN = (
     "first_name",
     "last_name",
@@ -317,3 +320,24 @@ _SAVE_ENRICHMENT = text("""
         company_tech_stack jsonb, company_keywords jsonb)
     WHERE leads.id = result.id AND campaign_id = :campaign_id
 """).bindparams(bindparam("rows", type_=JSONB))
+
+
+def reopened(campaign_id: UUID) -> tuple[Update, Update]:
+    """What is missing is tried again: leads without an accepted address stand as phase 2 delivered them,
+    and leads that are not fully enriched wait again. What vendors answered is in the ledger.
+    """
+    of = (leads.c.campaign_id == campaign_id, OURS)
+    half_done = among(leads.c.enrichment_status, [EnrichmentStatus.PARTIAL, EnrichmentStatus.FAILED])
+    brought = func.coalesce(leads.c.email_provider, DELIVERED) == DELIVERED
+    return (
+        update(leads)
+        .where(*of, VERIFIED, ~ACCEPTABLE)
+        .values(
+            email=case((brought, leads.c.email), else_=leads.c.delivered_email),
+            **dict.fromkeys(_OF_EMAIL, null()),
+            updated_at=func.now(),
+        ),
+        update(leads)
+        .where(*of, half_done)
+        .values(enrichment_status=null(), enrichment_completed_at=null(), updated_at=func.now()),
+    )

@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import UserDefinedType
 
-from phase3_core.statuses import ApprovalStatus, EmailStatus, EnrichmentStatus
+from phase3_core.statuses import ApprovalStatus, EmailStatus, EnrichmentStatus, OutboxKind
 
 USD = Numeric(12, 6)
 TIME = DateTime(timezone=True)
@@ -318,6 +318,8 @@ approval_requests = Table(
     Column("decided_at", TIME),
     Column("decided_by", Text),
     Column("channel", JSONB),
+    Column("binding", Text),
+    Column("bound_to", JSONB),
     _one_of("status", ApprovalStatus),
     Index(
         "approval_requests_one_pending_idx",
@@ -325,6 +327,30 @@ approval_requests = Table(
         unique=True,
         postgresql_where=text("status = 'pending'"),
     ),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _id(),
+    Column("campaign_id", Uuid, nullable=False),
+    Column("request_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("payload", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("created_at", TIME, nullable=False, server_default=func.clock_timestamp()),
+    Column("due_at", TIME, nullable=False, server_default=func.now()),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("sent_at", TIME),
+    Column("withdrawn_at", TIME),
+    Column("error", Text),
+    _one_of("kind", OutboxKind),
+    _never_negative("attempts"),
+    Index(
+        "outbox_waiting_idx",
+        "due_at",
+        postgresql_where=text("sent_at IS NULL AND withdrawn_at IS NULL"),
+    ),
+    Index("outbox_request_id_idx", "request_id"),
 )
 
 campaign_audit_log = Table(

@@ -43,7 +43,7 @@ from tests.fakes.books import FakeBooks, FakeDatabase, FakeLeads
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.exporter import FakeExporter
 from tests.fakes.observer import Recorder
-from tests.fakes.people import CAMPAIGN, a_lead, a_run
+from tests.fakes.people import A_REPORT, CAMPAIGN, a_lead, a_run
 from tests.fakes.providers import PER_CALL, PER_HIT, FakeProviderSource, enricher, finder, verifier
 
 RUN = a_run()
@@ -256,11 +256,12 @@ async def test_a_campaign_has_one_pending_request() -> None:
     database = a_database()
     approvals = (await books_of(database)).approvals
     assert await approvals.newest(CAMPAIGN) is None
-    first = await approvals.request(RUN, {})
-    assert await approvals.request(RUN, {}) == first
+    first = await approvals.request(RUN, A_REPORT)
+    assert await approvals.request(RUN, A_REPORT) == first
     assert await approvals.newest(CAMPAIGN) is ApprovalStatus.PENDING
-    database.tables.approvals[0] = (first, CAMPAIGN, ApprovalStatus.REJECTED)
-    assert await approvals.request(RUN, {}) != first
+    rejected = database.tables.approvals[0]._replace(status=ApprovalStatus.REJECTED)
+    database.tables.approvals[0] = rejected
+    assert await approvals.request(RUN, A_REPORT) != first
 
 
 # Providers

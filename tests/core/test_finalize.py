@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from phase3_core.approval import ApprovalPolicy, AutoApproval
 from phase3_core.errors import OutsideFailure, StoppedAtThreshold, WrongCampaignState
 from phase3_core.policy import Policy, Thresholds
 from phase3_core.statuses import (
@@ -15,7 +16,7 @@ from phase3_core.statuses import (
     may_become,
 )
 from phase3_core.tiers import Tier
-from tests.core.office import EASY, Office, an_office
+from tests.core.office import ANY_NUMBER, EASY, Office, an_office
 from tests.fakes.clock import NOON
 from tests.fakes.people import CAMPAIGN, a_lead
 
@@ -36,7 +37,7 @@ async def test_a_campaign_is_reported_exported_and_handed_over_for_approval() ->
     final = await office.report()
     assert final.campaign.status is office.campaign.status is CampaignStatus.VERIFICATION_COMPLETE
     assert final.approval is ApprovalStatus.PENDING
-    assert [status for _, _, status in office.database.tables.approvals] == [ApprovalStatus.PENDING]
+    assert [asked.status for asked in office.database.tables.approvals] == [ApprovalStatus.PENDING]
     assert final.report["campaign"] == "spring"
     assert final.report["campaign_id"] == str(CAMPAIGN)
     assert final.report["funnel"]["ready"] == final.published.workbook.rows == 3
@@ -115,3 +116,29 @@ async def test_a_workbook_that_cannot_be_written_fails_the_campaign_and_asks_nob
     assert office.database.tables.approvals == []
     office.exporter.breaks = None
     assert (await office.report("run-2")).approval is ApprovalStatus.PENDING
+
+
+def automatic(min_tier_a_ready: int, min_ready: int) -> Policy:
+    auto = AutoApproval(min_tier_a_ready, min_ready)
+    return Policy(ANY_NUMBER, approval=ApprovalPolicy(auto=auto))
+
+
+async def test_nobody_is_asked_where_enough_leads_are_ready() -> None:
+    office = ready_office(3, automatic(3, 3))
+    final = await office.report()
+    assert final.approval is ApprovalStatus.AUTO_APPROVED
+    assert final.campaign.status is CampaignStatus.APPROVED
+    (asked,) = office.database.tables.approvals
+    assert asked.by == "phase3"
+    assert asked.feedback == "3 ready leads of tier A (at least 3) and 3 in all (at least 3)"
+
+
+@pytest.mark.parametrize("thresholds", [(4, 3), (3, 4)])
+async def test_a_person_is_asked_where_too_few_leads_are_ready(thresholds: tuple[int, int]) -> None:
+    office = ready_office(3, automatic(*thresholds))
+    assert (await office.report()).approval is ApprovalStatus.PENDING
+
+
+async def test_automatic_approval_is_off_unless_it_is_switched_on() -> None:
+    assert (await ready_office(3).report()).approval is ApprovalStatus.PENDING
+    assert AutoApproval() == AutoApproval(min_tier_a_ready=500, min_ready=5_000)

@@ -5,9 +5,20 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from phase3_core.approval import (
+    EFFECTS,
+    Asked,
+    Binding,
+    Choice,
+    Decided,
+    NeverAsked,
+    Ruling,
+    Stale,
+    TooLate,
+)
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.errors import CampaignBusy, OutsideFailure, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign, Lead
@@ -21,7 +32,7 @@ from phase3_core.ports import (
     Run,
     TierCounts,
 )
-from phase3_core.report import lead_set_digest
+from phase3_core.report import lead_set_digest, report_hash
 from phase3_core.statuses import (
     ACCEPTED,
     NOT_OURS,
@@ -35,7 +46,7 @@ from phase3_core.statuses import (
 from phase3_core.tiers import Tier
 from phase3_core.waterfall import DELIVERED, EmailResult
 from tests.fakes.bills import Bills
-from tests.fakes.clock import at_once
+from tests.fakes.clock import NOON, at_once
 
 Word = TypeVar("Word")
 
@@ -103,7 +114,8 @@ class Tables:
     leads: dict[UUID, Row] = field(default_factory=dict)
     audit: list[tuple[UUID, str, Mapping[str, Any]]] = field(default_factory=list)
     checkpoints: dict[tuple[str, Agent, str], tuple[Run, str, Advance]] = field(default_factory=dict)
-    approvals: list[tuple[UUID, UUID, ApprovalStatus]] = field(default_factory=list)
+    approvals: list["FakeRequest"] = field(default_factory=list)
+    held: set[UUID] = field(default_factory=set)
     gone: bool = False
     writing: Callable[[], Awaitable[None]] = at_once
 
@@ -333,25 +345,93 @@ class FakeCheckpoints:
         return len(worked)
 
 
+class FakeRequest(NamedTuple):
+    """A row of `approval_requests`."""
+
+    id: UUID
+    campaign_id: UUID
+    status: ApprovalStatus
+    run_id: str
+    binding: Binding
+    by: str = ""
+    feedback: str = ""
+
+
 @dataclass(frozen=True)
 class FakeApprovals:
     tables: Tables
 
-    async def request(self, run: Run, summary: Mapping[str, Any]) -> UUID:
-        """A pending request is brought up to date, never doubled."""
-        del summary
+    async def request(self, run: Run, summary: Mapping[str, Any]) -> Asked:
+        """A pending request that is bound to the same is kept, another one withdrawn."""
         await self.tables.reached()
-        for request_id, campaign_id, status in self.tables.approvals:
-            if campaign_id == run.campaign_id and status is ApprovalStatus.PENDING:
-                return request_id
+        status = self.tables.campaign(run.campaign_id).status
+        if status in {CampaignStatus.APPROVED, CampaignStatus.REJECTED}:
+            raise WrongCampaignState(str(run.campaign_id), status, CampaignStatus.VERIFICATION_COMPLETE)
+        binding = self._binding(run.campaign_id, summary)
+        pending = self._of(run.campaign_id, lambda one: one.status is ApprovalStatus.PENDING)
+        if pending and pending.binding == binding:
+            self._change(pending, run_id=run.id)
+            return Asked(pending.id, binding)
+        if pending:
+            self._change(pending, status=ApprovalStatus.WITHDRAWN)
         request_id = UUID(int=len(self.tables.approvals) + 1)
-        self.tables.approvals.append((request_id, run.campaign_id, ApprovalStatus.PENDING))
-        return request_id
+        asked = FakeRequest(request_id, run.campaign_id, ApprovalStatus.PENDING, run.id, binding)
+        self.tables.approvals.append(asked)
+        return Asked(request_id, binding)
 
     async def newest(self, campaign_id: UUID) -> ApprovalStatus | None:
         await self.tables.reached()
-        asked = [status for _, of, status in self.tables.approvals if of == campaign_id]
+        newest = self._of(campaign_id, lambda _: True)
+        return newest.status if newest else None
+
+    async def decide(self, campaign_id: UUID, choice: Choice, run: Run | None = None) -> Ruling:
+        await self.tables.reached()
+        campaign = self.tables.campaign(campaign_id)
+        request = self._of(campaign_id, lambda one: choice.request_id in {None, one.id})
+        effect = EFFECTS[choice.status]
+        if request is None:
+            return NeverAsked()
+        if request.status is not ApprovalStatus.PENDING:
+            return TooLate(request.status, request.by, NOON)
+        if run is None and campaign_id in self.tables.held:
+            raise CampaignBusy(str(campaign_id))
+        if campaign.status not in may_become(effect.campaign):
+            raise WrongCampaignState(str(campaign_id), campaign.status, effect.campaign)
+        if self._leads_and_spend(campaign_id) != (request.binding.leads, request.binding.spent):
+            self._change(request, status=ApprovalStatus.WITHDRAWN)
+            return Stale("the leads")
+        self._change(request, status=choice.status, by=choice.by, feedback=choice.feedback)
+        campaign.status = effect.campaign
+        self.tables.audit.append((campaign_id, f"approval_{choice.status}", {"by": choice.by}))
+        return Decided(request.id, choice.status, choice.by, NOON)
+
+    async def withdraw(self, campaign_id: UUID, run_id: str, why: str) -> bool:
+        await self.tables.reached()
+        pending = self._of(
+            campaign_id, lambda one: one.run_id == run_id and one.status is ApprovalStatus.PENDING
+        )
+        if pending:
+            self._change(pending, status=ApprovalStatus.WITHDRAWN, feedback=why)
+        return pending is not None
+
+    def _of(self, campaign_id: UUID, fits: Callable[[FakeRequest], bool]) -> FakeRequest | None:
+        """The newest that fits."""
+        asked = [one for one in self.tables.approvals if one.campaign_id == campaign_id and fits(one)]
         return asked[-1] if asked else None
+
+    def _change(self, request: FakeRequest, **columns: Any) -> None:
+        self.tables.approvals[self.tables.approvals.index(request)] = request._replace(**columns)
+
+    def _binding(self, campaign_id: UUID, summary: Mapping[str, Any]) -> Binding:
+        ready = [row for row in self.tables.of(campaign_id) if row.ready]
+        tier_a = _number(ready, lambda row: row.lead.tier is Tier.A)
+        roll, spent = self._leads_and_spend(campaign_id)
+        return Binding(roll, tier_a, len(ready), spent, report_hash(summary))
+
+    def _leads_and_spend(self, campaign_id: UUID) -> tuple[str, Money]:
+        rows = self.tables.of(campaign_id)
+        roll = [(row.lead.id, row.email, row.email_status, row.enrichment_status) for row in rows]
+        return repr(roll), total(row.cost for row in self.tables.bills.spend(campaign_id))
 
 
 @dataclass(frozen=True)
@@ -368,7 +448,10 @@ class FakeDatabase:
     def __init__(self) -> None:
         self.bills = Bills()
         self.tables = Tables(self.bills)
-        self.held: set[UUID] = set()
+
+    @property
+    def held(self) -> set[UUID]:
+        return self.tables.held
 
     def add(self, campaign_id: UUID, leads: Iterable[Lead], name: str = "spring") -> None:
         """What phase 2 does: a campaign that is handed over, with its leads."""

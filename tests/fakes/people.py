@@ -5,10 +5,12 @@ from uuid import UUID
 
 from phase3_core.leads import Lead, MailboxName
 from phase3_core.ports import Run
+from phase3_core.report import DECIDED_ON
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 
 CAMPAIGN = UUID(int=1)
+A_REPORT: dict[str, Any] = dict.fromkeys(DECIDED_ON, "as read")
 
 
 def a_lead(number: int = 1, name: str = "Ada Lovelace", **columns: Any) -> Lead:

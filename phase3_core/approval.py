@@ -1,0 +1,239 @@
+"""The decision whether a campaign goes on: what people may decide, and what exactly they decide about."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from phase3_core.errors import DecisionRefused
+from phase3_core.money import Money
+from phase3_core.statuses import ApprovalStatus, CampaignStatus
+
+
+class Decision(StrEnum):
+    """What a person may decide."""
+
+    APPROVE_FULL = "approve_full"
+    APPROVE_TIER_A_ONLY = "approve_tier_a_only"
+    REQUEST_MORE_ENRICHMENT = "request_more_enrichment"
+    REJECT = "reject"
+
+    @property
+    def status(self) -> ApprovalStatus:
+        return _STATUS[self]
+
+
+_STATUS = {
+    Decision.APPROVE_FULL: ApprovalStatus.APPROVED_FULL,
+    Decision.APPROVE_TIER_A_ONLY: ApprovalStatus.APPROVED_TIER_A,
+    Decision.REQUEST_MORE_ENRICHMENT: ApprovalStatus.MORE_ENRICHMENT,
+    Decision.REJECT: ApprovalStatus.REJECTED,
+}
+NEED_FEEDBACK = frozenset({Decision.REQUEST_MORE_ENRICHMENT, Decision.REJECT})
+
+
+class Scope(StrEnum):
+    """The column `campaigns.personalization_scope`: whose leads phase 4 may see."""
+
+    TIER_A_AND_B = "tier_a_and_b"
+    TIER_A_ONLY = "tier_a_only"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a decision makes of the campaign."""
+
+    campaign: CampaignStatus
+    scope: Scope | None = None
+
+
+EFFECTS = {
+    ApprovalStatus.APPROVED_FULL: Effect(CampaignStatus.APPROVED, Scope.TIER_A_AND_B),
+    ApprovalStatus.APPROVED_TIER_A: Effect(CampaignStatus.APPROVED, Scope.TIER_A_ONLY),
+    ApprovalStatus.AUTO_APPROVED: Effect(CampaignStatus.APPROVED, Scope.TIER_A_AND_B),
+    ApprovalStatus.MORE_ENRICHMENT: Effect(CampaignStatus.RE_ENRICHMENT_REQUESTED),
+    ApprovalStatus.REJECTED: Effect(CampaignStatus.REJECTED),
+}
+
+
+class Channel(StrEnum):
+    """Where a decision was made."""
+
+    DAGSTER = "dagster"
+    COMMAND_LINE = "command_line"
+    SLACK = "slack"
+    AUTOMATIC = "automatic"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One decision on a campaign. `request_id`: the request that was answered; None is the newest."""
+
+    status: ApprovalStatus
+    by: str
+    channel: Channel
+    feedback: str = ""
+    request_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a request is about: these leads, this much spent (USD), this report.
+
+    `leads` is a digest of every lead's id, tier, address and states; the counts of ready leads come from the
+    same snapshot. `report` is the report's hash (`report.report_hash`).
+    """
+
+    leads: str
+    tier_a_ready: int
+    ready: int
+    spent: Money
+    report: str
+
+    @property
+    def hash(self) -> str:
+        parts = (self.leads, str(self.tier_a_ready), str(self.ready), f"{self.spent:.6f}", self.report)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "leads": self.leads,
+            "tier_a_ready": self.tier_a_ready,
+            "ready": self.ready,
+            "spent_usd": f"{self.spent:.6f}",
+            "report": self.report,
+        }
+
+
+def changes(asked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What is no longer as it was when the request was made, in words."""
+    told = []
+    if asked.get("leads") != now["leads"]:
+        told.append("the leads")
+    if asked.get("spent_usd") != now["spent_usd"]:
+        told.append(f"what was spent (${asked.get('spent_usd', '?')}, now ${now['spent_usd']})")
+    if asked.get("report") != now["report"]:
+        told.append("the report")
+    return " and ".join(told) or "the snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A pending request and what it is bound to."""
+
+    request_id: UUID
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The decision counts."""
+
+    request_id: UUID
+    status: ApprovalStatus
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TooLate:
+    """Somebody was faster, or the request was withdrawn."""
+
+    status: ApprovalStatus
+    by: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Something changed since the request was made, so it was withdrawn; `changed` says what."""
+
+    changed: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeverAsked:
+    """There is no request for the campaign."""
+
+
+Ruling = Decided | TooLate | Stale | NeverAsked
+
+
+@dataclass(frozen=True, slots=True)
+class AutoApproval:
+    """Counts of ready leads from which on no person is asked (seed rule)."""
+
+    min_tier_a_ready: int = 500
+    min_ready: int = 5_000
+
+    def reason(self, binding: Binding) -> str:
+        """Why the snapshot needs no person; empty when it does."""
+        if binding.tier_a_ready < self.min_tier_a_ready or binding.ready < self.min_ready:
+            return ""
+        return (
+            f"{binding.tier_a_ready:,} ready leads of tier A (at least {self.min_tier_a_ready:,}) "
+            f"and {binding.ready:,} in all (at least {self.min_ready:,})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalPolicy:
+    """Who may decide (nobody named: anyone), when people are reminded, and whether they are asked at all."""
+
+    approvers: Sequence[str] = ()
+    auto: AutoApproval | None = None
+    remind_after: timedelta = timedelta(hours=24)
+    escalate_after: timedelta = timedelta(hours=24)
+
+    def allows(self, who: str) -> bool:
+        names = {name.casefold() for name in self.approvers}
+        return not names or who.strip().casefold() in names
+
+
+def person_choice(
+    policy: ApprovalPolicy,
+    decision: Decision,
+    by: str,
+    channel: Channel,
+    *,
+    feedback: str = "",
+    request_id: UUID | None = None,
+) -> Choice:
+    """Raises DecisionRefused for a person who may not decide, and for feedback that is missing."""
+    who, why = by.strip(), feedback.strip()
+    if not who:
+        raise DecisionRefused("Say who decides: --by NAME.")
+    if not policy.allows(who):
+        raise DecisionRefused(
+            f"{who} is not among the approvers. [approval] approvers in the settings names them."
+        )
+    if decision in NEED_FEEDBACK and not why:
+        raise DecisionRefused(f"{decision.replace('_', ' ')} needs feedback: say what is wrong or missing.")
+    return Choice(decision.status, who, channel, why, request_id)
+
+
+def in_words(status: ApprovalStatus) -> str:
+    return status.replace("_", " ")
+
+
+def ruled(campaign: str, ruling: Ruling) -> Decided:
+    """The decision, where it counts; else raises DecisionRefused with a line for whoever decided."""
+    match ruling:
+        case Decided() as decided:
+            return decided
+        case TooLate(ApprovalStatus.WITHDRAWN):
+            why = "The request was withdrawn. Materialize tier_report again (it costs nothing) for a new one."
+        case TooLate(status, by, at):
+            when = f" at {at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
+            why = f"Already decided: {in_words(status)} by {by}{when}."
+        case Stale(changed):
+            why = (
+                f"Not decided: {changed} changed since approval was asked for, so that request is withdrawn. "
+                "Materialize tier_report again (it costs nothing), read the new report, then decide."
+            )
+        case NeverAsked():
+            why = f"Nobody has asked to approve campaign {campaign} yet: run it first."
+    raise DecisionRefused(why)

@@ -1,0 +1,122 @@
+"""Who may decide what, what a decision is bound to, and what is said to whoever was too late."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from phase3_core.approval import (
+    EFFECTS,
+    ApprovalPolicy,
+    AutoApproval,
+    Binding,
+    Channel,
+    Decided,
+    Decision,
+    NeverAsked,
+    Ruling,
+    Scope,
+    Stale,
+    TooLate,
+    changes,
+    person_choice,
+    ruled,
+)
+from phase3_core.errors import DecisionRefused
+from phase3_core.money import usd
+from phase3_core.statuses import ApprovalStatus, CampaignStatus
+
+AT = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+BOUND = Binding("leads", 2, 3, usd("1.5"), "report")
+
+
+def test_each_decision_has_its_effect_on_the_campaign() -> None:
+    effects = {decision: EFFECTS[decision.status] for decision in Decision}
+    assert {decision: effect.campaign for decision, effect in effects.items()} == {
+        Decision.APPROVE_FULL: CampaignStatus.APPROVED,
+        Decision.APPROVE_TIER_A_ONLY: CampaignStatus.APPROVED,
+        Decision.REQUEST_MORE_ENRICHMENT: CampaignStatus.RE_ENRICHMENT_REQUESTED,
+        Decision.REJECT: CampaignStatus.REJECTED,
+    }
+    assert effects[Decision.APPROVE_FULL].scope is Scope.TIER_A_AND_B
+    assert effects[Decision.APPROVE_TIER_A_ONLY].scope is Scope.TIER_A_ONLY
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(BOUND, leads="others"),
+        replace(BOUND, tier_a_ready=1),
+        replace(BOUND, ready=4),
+        replace(BOUND, spent=usd("1.500001")),
+        replace(BOUND, report="another"),
+    ],
+)
+def test_any_change_is_another_binding(other: Binding) -> None:
+    assert other.hash != BOUND.hash
+
+
+def test_the_same_is_the_same_binding() -> None:
+    assert replace(BOUND, spent=usd("1.50")).hash == BOUND.hash
+
+
+def test_what_changed_is_told() -> None:
+    now = replace(BOUND, leads="others", spent=usd(2)).as_json()
+    assert changes(BOUND.as_json(), now) == "the leads and what was spent ($1.500000, now $2.000000)"
+    assert changes(BOUND.as_json(), replace(BOUND, report="another").as_json()) == "the report"
+
+
+def test_only_approvers_decide_where_some_are_named() -> None:
+    policy = ApprovalPolicy(approvers=("Dana", "U0MANAGER"))
+    assert person_choice(policy, Decision.APPROVE_FULL, " dana ", Channel.COMMAND_LINE).by == "dana"
+    with pytest.raises(DecisionRefused, match="Mallory is not among the approvers"):
+        person_choice(policy, Decision.APPROVE_FULL, "Mallory", Channel.COMMAND_LINE)
+    anyone = person_choice(ApprovalPolicy(), Decision.APPROVE_FULL, "Mallory", Channel.SLACK)
+    assert anyone.status is ApprovalStatus.APPROVED_FULL
+
+
+def test_whoever_decides_has_a_name() -> None:
+    with pytest.raises(DecisionRefused, match="Say who decides"):
+        person_choice(ApprovalPolicy(), Decision.APPROVE_FULL, "  ", Channel.DAGSTER)
+
+
+@pytest.mark.parametrize("decision", [Decision.REQUEST_MORE_ENRICHMENT, Decision.REJECT])
+def test_a_no_says_why(decision: Decision) -> None:
+    with pytest.raises(DecisionRefused, match="needs feedback"):
+        person_choice(ApprovalPolicy(), decision, "dana", Channel.DAGSTER, feedback=" ")
+    choice = person_choice(ApprovalPolicy(), decision, "dana", Channel.DAGSTER, feedback="too dear")
+    assert (choice.status, choice.feedback) == (decision.status, "too dear")
+
+
+@pytest.mark.parametrize(
+    ("ruling", "said"),
+    [
+        (
+            TooLate(ApprovalStatus.REJECTED, "dana", AT),
+            "Already decided: rejected by dana at 2026-11-02 09:30",
+        ),
+        (
+            TooLate(ApprovalStatus.WITHDRAWN, "phase3", AT),
+            "The request was withdrawn. Materialize tier_report",
+        ),
+        (Stale("the leads"), "Not decided: the leads changed since approval was asked for"),
+        (NeverAsked(), "Nobody has asked to approve campaign c1 yet"),
+    ],
+)
+def test_a_decision_that_does_not_count_says_why(ruling: Ruling, said: str) -> None:
+    with pytest.raises(DecisionRefused, match=said):
+        ruled("c1", ruling)
+
+
+def test_a_decision_that_counts_is_handed_on() -> None:
+    decided = Decided(UUID(int=1), ApprovalStatus.REJECTED, "dana", AT)
+    assert ruled("c1", decided) is decided
+
+
+def test_nobody_is_asked_only_where_both_counts_are_reached() -> None:
+    auto = AutoApproval()
+    assert not auto.reason(replace(BOUND, tier_a_ready=499, ready=9_000))
+    assert not auto.reason(replace(BOUND, tier_a_ready=600, ready=4_999))
+    enough = auto.reason(replace(BOUND, tier_a_ready=500, ready=5_000))
+    assert enough == "500 ready leads of tier A (at least 500) and 5,000 in all (at least 5,000)"

@@ -23,6 +23,19 @@ HELP = (
     "except SystemExit: pass\n"
     "print({'dagster', 'sqlalchemy', 'aiohttp'} & sys.modules.keys())\n"
 )
+COMMANDS = [
+    "import",
+    "run",
+    "result",
+    "status",
+    "approve",
+    "reject",
+    "request-more",
+    "demo",
+    "dev",
+    "sandbox",
+    "db",
+]
 
 
 def in_nothing(*command: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +47,7 @@ def in_nothing(*command: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_names_that_others_rely_on() -> None:
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
-    assert keys >= {"campaign_leads", "verified_emails", "enriched_leads", "tier_report"}
+    assert keys >= {"campaign_leads", "verified_emails", "enriched_leads", "tier_report", "approval"}
     assert defs.resolve_job_def("phase3").name == "phase3"
     sensor = defs.resolve_sensor_def("phase2_completion")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
@@ -60,7 +73,7 @@ def test_help_does_without_dagster() -> None:
     assert ended.stdout.splitlines()[-1] == "set()", ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize("command", ["import", "run", "result", "status", "demo", "dev", "sandbox", "db"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     ended = in_nothing(str(PROGRAMS / "phase3"), command, "--help")
     assert ended.returncode == 0, ended.stderr

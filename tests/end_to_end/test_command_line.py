@@ -174,6 +174,25 @@ def test_a_campaign_below_a_threshold_stops(
     assert (row["id"], row["status"]) == (campaign_id, "verification_complete")
     assert float(row["spent_usd"]) == result["costs"]["total"]
     assert "Few" in own("status").out
+    decide_about_few(own, books)
+
+
+def decide_about_few(own: Shell, books: Books) -> None:
+    """A change voids the request; the report made again is approved, once."""
+    books.query("UPDATE leads SET email = 'eve@acme.example' WHERE email_status = 'valid' RETURNING id")
+    stale = own("approve", "Few", "--by", "dana")
+    assert (stale.code, stale.out) == (2, "")
+    assert stale.line.startswith("Not decided: the leads changed since approval was asked for")
+    assert own("run", "Few", "--force-continue").code == 0
+    approved = own("approve", "Few", "--by", "dana", "--tier-a-only", "--json")
+    assert approved.code == 0, approved.err
+    assert approved.document["personalization_scope"] == "tier_a_only"
+    late = own("reject", "Few", "--by", "kim", "--feedback", "wrong industry")
+    assert late.code == 2
+    assert late.line.startswith("Already decided: approved tier a by dana at ")
+    assert own("result", "Few", "--json").document["approval_status"] == "approved_tier_a"
+    in_scope = books.number("leads WHERE lead_tier = 'A' AND enrichment_status = 'enriched'")
+    assert books.number("approved_leads") == in_scope > 0
 
 
 def test_the_sandbox_tells_a_shell_where_it_is(own: Shell) -> None:

@@ -1,0 +1,85 @@
+"""The gate: a person's decision on a campaign, as an asset that only a filled-in form can materialize."""
+
+from typing import Any
+from uuid import UUID
+
+import dagster as dg
+from pydantic import Field
+
+from phase3_assets.agents import reading
+from phase3_assets.failures import campaign_key
+from phase3_assets.partitions import campaigns
+from phase3_assets.tier_report import tier_report
+from phase3_core.approval import EFFECTS, Channel, Choice, Decided, Decision, person_choice, ruled
+from phase3_core.policy import Policy
+from phase3_core.ports import Database
+
+NEXT = {
+    Decision.APPROVE_FULL: "Phase 4 reads the tiers A and B from the view `approved_leads`.",
+    Decision.APPROVE_TIER_A_ONLY: "Phase 4 reads tier A from the view `approved_leads`.",
+    Decision.REQUEST_MORE_ENRICHMENT: "The sensor `re_enrichment` starts a run for what is missing.",
+    Decision.REJECT: "The campaign is closed; nothing more is spent on it.",
+}
+
+
+class ApprovalForm(dg.Config):
+    """What Materialize asks for; without it nothing starts."""
+
+    decision: Decision = Field(
+        description="APPROVE_FULL, APPROVE_TIER_A_ONLY, REQUEST_MORE_ENRICHMENT or REJECT"
+    )
+    decided_by: str = Field(description="your name, as [approval] approvers in the settings spells it")
+    feedback: str = Field(default="", description="why; needed for REQUEST_MORE_ENRICHMENT and REJECT")
+
+
+@dg.asset(
+    partitions_def=campaigns,
+    deps=[tier_report],
+    group_name="approval_gate",
+    kinds={"postgres"},
+    code_version="1",
+)
+def approval(
+    context: dg.AssetExecutionContext,
+    config: ApprovalForm,
+    database: dg.ResourceParam[Database],
+    policy: dg.ResourceParam[Policy],
+) -> dg.MaterializeResult[None]:
+    """A person decides on the campaign, once. Read its tier_report, then Materialize and fill in the form.
+
+    The decision is bound to the leads, the spend and the report that were asked about: if one of them has
+    changed, the request is withdrawn and tier_report is to be materialized again, which costs nothing.
+    """
+    campaign_id = UUID(campaign_key(context.partition_key))
+
+    async def deciding() -> Decided:
+        choice = person_choice(
+            policy.approval, config.decision, config.decided_by, Channel.DAGSTER, feedback=config.feedback
+        )
+        return await decide(database, campaign_id, choice)
+
+    decided = reading(deciding)
+    return dg.MaterializeResult(
+        metadata=told(decided, config.feedback) | {"next": NEXT[config.decision]},
+        data_version=dg.DataVersion(str(decided.request_id)),
+    )
+
+
+async def decide(database: Database, campaign_id: UUID, choice: Choice) -> Decided:
+    """Raises DecisionRefused, with who was faster or what changed, and CampaignBusy."""
+    async with database.reading() as books:
+        return ruled(str(campaign_id), await books.approvals.decide(campaign_id, choice))
+
+
+def told(decided: Decided, feedback: str) -> dict[str, Any]:
+    """Who decided what, when and why."""
+    effect = EFFECTS[decided.status]
+    return {
+        "decision": decided.status.value,
+        "decided_by": decided.by,
+        "decided_at": decided.at.isoformat(),
+        "feedback": feedback,
+        "campaign_status": effect.campaign.value,
+        "personalization_scope": effect.scope.value if effect.scope else "none",
+        "request_id": str(decided.request_id),
+    }

@@ -294,8 +294,8 @@ def test_progress_is_never_negative(query: Query) -> None:
 
 def test_a_saga_step_has_a_known_state(query: Query) -> None:
     step = (
-        "INSERT INTO saga_steps (run_id, campaign_id, step, state, undo) "
-        "VALUES ('r', gen_random_uuid(), 's', :state, '{}')"
+        "INSERT INTO saga_steps (run_id, campaign_id, agent, step, state, undo) "
+        "VALUES ('r', gen_random_uuid(), 'a', 's', :state, '{}')"
     )
     query(step, state="done")
     assert broken(query, step, state="undone") == "saga_steps_state_check"

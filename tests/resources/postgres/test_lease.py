@@ -18,6 +18,7 @@ from phase3_core.waterfall import EmailResult
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from tests.conftest import Made, MakeCampaign
+from tests.fakes.people import A_REPORT
 from tests.resources.postgres.test_ledger import asks, granted, hit
 
 Query = Callable[..., list[dict[str, Any]]]
@@ -162,7 +163,7 @@ WRITES: dict[str, Write] = {
     "checkpoint": lambda books, made: books.checkpoints.save(
         a_run(made.id), "leads", "in_progress", Advance(Agent.EMAIL_VERIFICATION, 1, 2, ZERO), {}
     ),
-    "approval": lambda books, made: books.approvals.request(a_run(made.id), {}),
+    "approval": lambda books, made: books.approvals.request(a_run(made.id), A_REPORT),
 }
 TABLES = ("campaigns", "leads", "workflow_checkpoints", "approval_requests", "campaign_audit_log")
 

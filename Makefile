@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+WORKERS ?= logical
 
 .PHONY: setup check test demo bench lock clean
 
@@ -23,7 +24,7 @@ check: setup
 
 test: check
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadgroup
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='phase3_core/*,phase3_assets/*,resources/*' --fail-under=90
 

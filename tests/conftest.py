@@ -1,15 +1,15 @@
 """A real PostgreSQL for every test that asks for one; each test gets a database of its own.
 
-PHASE3_TEST_DATABASE_URL names a server to use; otherwise one is started, and stopped at the end.
+PHASE3_TEST_DATABASE_URL names a server to use; otherwise each pytest process starts one,
+which goes with it.
 """
 
 import os
-import tempfile
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
@@ -20,8 +20,8 @@ from sqlalchemy.exc import ProgrammingError
 from resources.postgres import tables
 from resources.postgres.database import driver_url, upgrade
 from resources.postgres.embedded import running
+from tests.caretaker import cared_for
 
-ENOUGH_BYTES = 2_000_000_000
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 USUAL_LEAD = {
     "first_name": "Ada",
@@ -76,18 +76,13 @@ class Server:
             self.drop(name, tries - 1)
 
 
+def pytest_configure() -> None:
+    """Background jobs of a shell are deaf to Ctrl-C, and so would be what the tests start and interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _engine(url: str, **settings: Any) -> Engine:
     return create_engine(driver_url(url), poolclass=NullPool, **settings)
-
-
-def _fast_folder() -> str | None:
-    """Memory, where there is enough: a database is three hundred files, and disks are slow to make them."""
-    memory = "/dev/shm"
-    if not os.access(memory, os.W_OK):
-        return None
-    room = os.statvfs(memory)
-    runs_programs = not room.f_flag & os.ST_NOEXEC
-    return memory if runs_programs and room.f_bavail * room.f_frsize > ENOUGH_BYTES else None
 
 
 @pytest.fixture(scope="session")
@@ -95,10 +90,8 @@ def postgres() -> Iterator[Server]:
     if url := os.environ.get("PHASE3_TEST_DATABASE_URL"):
         yield Server(url)
         return
-    with tempfile.TemporaryDirectory(prefix="phase3-tests-", dir=_fast_folder()) as folder:
-        Path(folder).chmod(0o755)  # the server may run under another account
-        with running(Path(folder), durable=False) as embedded:
-            yield Server(embedded.uri)
+    with cared_for("phase3-tests-") as folder, running(folder, durable=False) as embedded:
+        yield Server(embedded.uri)
 
 
 @pytest.fixture(scope="session")

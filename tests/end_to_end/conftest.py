@@ -1,7 +1,5 @@
 """One PostgreSQL server for all of it, databases copied from templates, sandboxes where a bill is read."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.caretaker import cared_for
 from tests.conftest import Server
 from tests.end_to_end.campaign import Books
 from tests.end_to_end.shell import Shell, Vendors, vendors
@@ -21,10 +20,8 @@ NewBooks = Callable[[str], Books]
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """Where the embedded server's own account can get to, too."""
-    directory = Path(tempfile.mkdtemp(prefix="phase3-end-to-end-"))
-    directory.chmod(0o755)
-    yield directory
-    shutil.rmtree(directory)
+    with cared_for("phase3-end-to-end-") as directory:
+        yield directory
 
 
 @pytest.fixture(scope="session")

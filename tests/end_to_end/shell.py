@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from urllib.request import Request, urlopen
 
 from phase3_assets.workplace import project_root
+from tests.caretaker import not_outliving_us
 
 Fact = TypeVar("Fact")
 
@@ -80,7 +81,7 @@ class Shell:
             text=True,
             start_new_session=True,
         )
-        with process:
+        with process, not_outliving_us(process):
             try:
                 yield process
             finally:

@@ -15,11 +15,12 @@ from urllib.request import Request, urlopen
 import pytest
 
 from phase3_assets.workplace import project_root
+from tests.caretaker import not_outliving_us
 from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import NewBooks
 from tests.end_to_end.shell import PROGRAMS, Shell, Vendors, kill_group, until, vendors
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dagster")]
 
 ASSETS = ("verified_emails", "enriched_leads", "tier_report")
 LEFT_BY_DAGSTER = {"logs", ".logs_queue", ".telemetry", "history", "storage", "schedules"}
@@ -124,7 +125,7 @@ def dagster(
         (directory / "leads.csv").write_text(sandbox.text("leads.csv"), encoding="utf-8")
         url, leads = f"http://127.0.0.1:{port}", directory / "leads.csv"
         processes = Dagster(url, books, sandbox, own, leads, in_checkout())
-        with subprocess.Popen(
+        process = subprocess.Popen(
             [PROGRAMS / "phase3", "dev", "--port", str(port)],
             env=own.environment,
             cwd=directory,
@@ -132,7 +133,8 @@ def dagster(
             stderr=log,
             text=True,
             start_new_session=True,
-        ) as process:
+        )
+        with process, not_outliving_us(process):
             try:
                 until(processes.loaded, every_s=0.25)
                 yield processes

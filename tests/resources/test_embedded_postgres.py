@@ -21,6 +21,9 @@ import sqlalchemy
 
 from resources.postgres import embedded
 from resources.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError, running, start
+from tests.caretaker import cared_for
+
+pytestmark = pytest.mark.xdist_group("embedded servers")
 
 ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="needs to be root, to run the server as somebody else")
@@ -39,7 +42,7 @@ HOLD = """
 @pytest.fixture(scope="module")
 def open_dir() -> Iterator[Path]:
     """Reachable by the server's user, which pytest's own directories are not."""
-    with directory() as path:
+    with cared_for("phase3-test-") as path:
         yield path
 
 

@@ -1,4 +1,5 @@
 # The only verbs. Everything runs in .venv, made from requirements.lock.
+# WORKERS: how many processes test at once; "logical" is one per core.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -5,14 +5,14 @@ import dagster as dg
 from phase3_assets.approval import approval
 from phase3_assets.campaign_leads import campaign_leads
 from phase3_assets.checks import CHECKS
-from phase3_assets.jobs import ASSETS, phase2_completion, phase3
+from phase3_assets.jobs import ASSETS, phase2_completion, phase3, waiting_leads
 from resources.configurable import PolicyResource, PostgresResource, VendorsResource, WorkbookResource
 
 defs = dg.Definitions(
     assets=[campaign_leads, *ASSETS, approval],
     asset_checks=CHECKS,
     jobs=[phase3],
-    sensors=[phase2_completion],
+    sensors=[phase2_completion, waiting_leads],
     resources={
         "database": PostgresResource(),
         "providers": VendorsResource(),

@@ -8,7 +8,7 @@ from phase3_assets.partitions import campaigns
 from phase3_assets.tier_report import tier_report
 from phase3_assets.verified_emails import verified_emails
 from phase3_core.leads import Campaign
-from phase3_core.ports import Database
+from phase3_core.ports import Database, DueAgain
 
 ASSETS = (verified_emails, enriched_leads, tier_report)
 MOST_CAMPAIGNS_A_TICK = 25  # a run request takes some 0.2 s; the rest comes with the next tick
@@ -39,6 +39,38 @@ def phase2_completion(
         dynamic_partitions_requests=[campaigns.build_add_request(keys)],
         run_requests=[_run_request(campaign) for campaign in due],
         asset_events=[event for campaign in due for event in _imported(campaign)],
+    )
+
+
+@dg.sensor(job=phase3, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def waiting_leads(database: dg.ResourceParam[Database]) -> dg.SensorResult | dg.SkipReason:
+    """Starts a campaign again when the provider that its leads wait for may be asked.
+
+    By state: what the newest run left waiting, of campaigns that are at rest and that nobody has decided.
+    The run key holds the time at which they were due, so each such time starts one run.
+    """
+    due = _due_again(database)[:MOST_CAMPAIGNS_A_TICK]
+    if not due:
+        return dg.SkipReason("No lead is waiting for a time that has come.")
+    return dg.SensorResult(
+        dynamic_partitions_requests=[campaigns.build_add_request([str(one.campaign.id) for one in due])],
+        run_requests=[_run_again(one) for one in due],
+    )
+
+
+def _due_again(database: Database) -> list[DueAgain]:
+    async def look() -> list[DueAgain]:
+        async with database.reading() as books:
+            return await books.campaigns.due_again()
+
+    return reading(look)
+
+
+def _run_again(due: DueAgain) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"phase3:{due.campaign.id}:waited-until:{due.since.isoformat()}",
+        partition_key=str(due.campaign.id),
+        tags={CAMPAIGN_TAG: due.campaign.name},
     )
 
 

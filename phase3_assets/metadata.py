@@ -24,6 +24,7 @@ def of_agent(summary: AgentSummary) -> Metadata:
         "resumed_from_runs": summary.resumed_from,
         "providers": _providers(summary),
         "skipped": dg.MetadataValue.md(_skipped(summary)),
+        "waiting": dg.MetadataValue.md(_waiting(summary)),
     }
 
 
@@ -91,3 +92,7 @@ def _providers(summary: AgentSummary) -> dg.TableMetadataValue:
 
 def _skipped(summary: AgentSummary) -> str:
     return "\n".join(f"- **{row.provider}**: {row.why}" for row in summary.skipped) or "none"
+
+
+def _waiting(summary: AgentSummary) -> str:
+    return "\n".join(f"- {one}" for one in summary.waiting) or "none"

@@ -5,12 +5,14 @@ from typing import Any
 from rich.table import Table
 
 from phase3_assets.looking import look
+from phase3_core.waiting import from_json
 
 
 def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
     """One object per campaign, newest first; raises UnknownCampaign for a name that is none."""
     wanted = look(url, lambda books: books.campaigns.campaign_named(name)) if name else None
     rows = look(url, lambda books: books.campaigns.overview())
+    waiting = look(url, lambda books: books.checkpoints.all_waiting())
     return [
         {
             "id": str(row.id),
@@ -23,6 +25,7 @@ def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
             "ready": row.ready,
             "spent_usd": str(row.spent),
             "created_at": row.created_at.isoformat(),
+            "waiting": [one.as_json() for one in waiting.get(row.id, ())],
         }
         for row in rows
         if wanted in {None, row.id}
@@ -38,7 +41,7 @@ def campaign_table(rows: list[dict[str, Any]]) -> Table:
             row["status"],
             *(f"{row[count]:,}" for count in ("leads", "verified", "enriched", "ready")),
             row["spent_usd"],
-            row["reason"] or "",
+            "; ".join(filter(None, (row["reason"], *(str(from_json(one)) for one in row["waiting"])))),
         )
     return table
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from phase3_core.errors import Phase3Error, StoppedAtThreshold, WrongCampaignState
@@ -26,6 +26,7 @@ from phase3_core.ports import (
 )
 from phase3_core.statuses import CampaignStatus
 from phase3_core.summary import AgentSummary, cost_of
+from phase3_core.waiting import Wait, WaitingRoom, until
 
 PAGE = 500  # leads read at once
 BATCH = 250  # results written at once, and how often progress is told
@@ -70,6 +71,7 @@ class Shift:
             worked_on=worked_on,
             resumed_from=self.resumed_from,
             shortfall="" if policy.force_continue else shortfall_of(counts, policy.thresholds),
+            waiting=await self.books.checkpoints.waiting(self.run.campaign_id),
         )
 
     async def move(self, to: CampaignStatus, why: str = "") -> None:
@@ -121,8 +123,15 @@ def why_failed(failure: BaseException) -> str:
     return f"{type(failure).__name__}; run again to resume"
 
 
+class Worked(Protocol):
+    """What was done for one lead; `waits` where it could not be finished now."""
+
+    @property
+    def waits(self) -> Sequence[Wait]: ...
+
+
 Item = TypeVar("Item")
-Result = TypeVar("Result")
+Result = TypeVar("Result", bound=Worked)
 
 
 @dataclass
@@ -140,9 +149,11 @@ class ResultsBehind(Generic[Result]):
     done: int = 0
     waiting: list[Result] = field(default_factory=list)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    room: WaitingRoom = field(default_factory=WaitingRoom)
 
     async def add(self, result: Result) -> None:
         """One batch after another: what is written is always what was decided first."""
+        self.room.add(result.waits)
         self.waiting.append(result)
         if len(self.waiting) >= BATCH:
             async with self.writing:
@@ -159,9 +170,15 @@ class ResultsBehind(Generic[Result]):
         await self._save_batch()
         run = self.shift.run
         advance = Advance(run.agent, self.done, self.total, self.earlier_cost + self.providers.spent)
-        data = {"spent_usd": str(advance.spent)}
+        data = {"spent_usd": str(advance.spent), **self._waiting()}
         await self.shift.books.checkpoints.save(run, "leads", status, advance, data)
         self.shift.around.observe(advance)
+
+    def _waiting(self) -> dict[str, Any]:
+        waiting = self.room.told()
+        again = until(waiting)
+        told = {"waiting": [one.as_json() for one in waiting]}
+        return told | {"waiting_until": again.isoformat() if again else None}
 
     async def _save_batch(self) -> None:
         """A batch whose writing is cut short waits again, for the last write of the run."""

@@ -76,12 +76,16 @@ class Gap(StrEnum):
     PARKED = "parked"  # bad key, out of credits or broken: skipped for this run
     DOWN = "down"  # this call failed; another may not
     LOST = "lost"  # it may have been billed; asking again is not allowed
+    LATER = "later"  # it may not be asked now: the lead waits for it (see `waiting.py`)
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
+    """`until`: when a provider may be asked again, where it is asked `LATER` and that is known."""
+
     gap: Gap
     detail: str = ""
+    until: datetime | None = None
 
 
 FinderReply = Hit | Miss | NoAnswer

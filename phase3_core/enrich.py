@@ -16,7 +16,7 @@ from phase3_core.agent import (
     results_behind,
     worked_through,
 )
-from phase3_core.calls import EnricherReply
+from phase3_core.calls import EnricherReply, Gap, NoAnswer
 from phase3_core.enrichment import EnrichmentResult, Gathered, after_reply, in_order, next_source, result_of
 from phase3_core.leads import Lead
 from phase3_core.policy import email_shortfall, enrichment_shortfall
@@ -97,9 +97,11 @@ class Companies:
         if not enricher.per_company or not lead.company_domain:
             return await enricher.enrich(lead)
         key = (lead.company_domain, enricher.name)
-        if key not in self._answers:
-            self._answers[key] = await enricher.enrich(lead)
-        reply = self._answers[key]
+        if key in self._answers:
+            return self._answers[key]
+        reply = await enricher.enrich(lead)
+        if not (isinstance(reply, NoAnswer) and reply.gap is Gap.LATER):
+            self._answers[key] = reply
         while len(self._answers) > COMPANIES_REMEMBERED:
             self._answers.popitem(last=False)
         return reply

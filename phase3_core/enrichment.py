@@ -9,6 +9,7 @@ from phase3_core.calls import EnricherReply, Facts, Gap, Miss, NoAnswer, Price
 from phase3_core.money import ZERO, Money
 from phase3_core.statuses import EnrichmentStatus
 from phase3_core.tiers import Profile, Topic
+from phase3_core.waiting import Wait
 
 # A topic counts as answered when one of these fields is there.
 FIELDS_OF: dict[Topic, frozenset[str]] = {
@@ -54,13 +55,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What is known of one lead so far. `reserved` is USD at worst-case prices of what was asked."""
+    """What is known of one lead so far. `reserved` is USD at worst-case prices of what was asked.
+
+    `waits`: who could not be asked now, and `owed`, the fields that they could have told.
+    """
 
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
     gaps: Mapping[str, str] = field(default_factory=dict)
     reserved: Money = ZERO
+    waits: tuple[Wait, ...] = ()
+    owed: frozenset[str] = frozenset()
 
 
 def in_order(sources: Sequence[Source]) -> list[int]:
@@ -114,28 +120,39 @@ def after_reply(gathered: Gathered, source: Source, reply: EnricherReply) -> Gat
             )
         case Miss():
             return noted
-        case NoAnswer(gap, detail):
-            known_to_lack = gap is Gap.NO_INPUT
-            return (
-                noted
-                if known_to_lack
-                else replace(noted, gaps={**noted.gaps, source.name: detail or gap.value})
-            )
+        case NoAnswer(Gap.NO_INPUT):
+            return noted
+        case NoAnswer(gap, detail, until):
+            why = detail or gap.value
+            noted = replace(noted, gaps={**noted.gaps, source.name: why})
+            return _waiting(noted, source, Wait(source.name, why, until)) if gap is Gap.LATER else noted
+
+
+def _waiting(gathered: Gathered, source: Source, wait: Wait) -> Gathered:
+    """Its price stays reserved: it will be asked, beside whatever was asked in its place."""
+    owed = frozenset[str]().union(*(FIELDS_OF[topic] for topic in source.topics))
+    return replace(gathered, waits=(*gathered.waits, wait), owed=gathered.owed | owed)
 
 
 @dataclass(frozen=True, slots=True)
 class EnrichmentResult:
-    """What agent 3.2 writes for one lead; `fields` are columns of `leads`, `data` is everything by source."""
+    """What agent 3.2 writes for one lead; `fields` are columns of `leads`, `data` is everything by source.
+
+    `status` None: not finished, the next run goes on with it.
+    """
 
     lead_id: UUID
-    status: EnrichmentStatus
+    status: EnrichmentStatus | None
     fields: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    waits: tuple[Wait, ...] = ()
 
 
 def result_of(lead_id: UUID, profile: Profile, gathered: Gathered) -> EnrichmentResult:
     """`enriched` with the profile's required fields, `failed` with nothing at all, else `partial`."""
     missing = profile.required - gathered.fields.keys()
+    if missing & gathered.owed:
+        return EnrichmentResult(lead_id, None, waits=gathered.waits)
     status = EnrichmentStatus.PARTIAL if missing else EnrichmentStatus.ENRICHED
     if not gathered.fields:
         status = EnrichmentStatus.FAILED

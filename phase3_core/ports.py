@@ -15,6 +15,7 @@ from phase3_core.leads import Campaign, Lead
 from phase3_core.money import ZERO, Money
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier, Topic
+from phase3_core.waiting import Waiting
 from phase3_core.waterfall import EmailResult
 
 
@@ -223,6 +224,14 @@ class AgentResult:
     summary: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class DueAgain:
+    """A campaign that left leads waiting, and since when they can go on."""
+
+    campaign: Campaign
+    since: datetime
+
+
 class CampaignRepository(Protocol):
     async def campaign(self, campaign_id: UUID) -> Campaign:
         """Raises UnknownCampaign."""
@@ -252,6 +261,10 @@ class CampaignRepository(Protocol):
         """Campaigns that phase 2 has handed over and no run has claimed, oldest import first."""
         ...
 
+    async def due_again(self) -> list[DueAgain]:
+        """Campaigns at rest and undecided whose waiting leads can go on now, the longest due first."""
+        ...
+
     async def audit(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> None: ...
 
 
@@ -272,6 +285,10 @@ class Checkpoints(Protocol):
 
     async def earlier_runs(self, run: Run) -> int:
         """How many runs before this one worked on this agent's part of the campaign."""
+        ...
+
+    async def waiting(self, campaign_id: UUID) -> list[Waiting]:
+        """Whom leads wait for, as each agent's newest run left it (`waiting` in its data)."""
         ...
 
 

@@ -22,6 +22,7 @@ from phase3_core.summary import (
     valid_rate,
     verdict_counts,
 )
+from phase3_core.waiting import Waiting
 
 # What somebody decides on. Not the campaign's name, who was skipped, caps, exports: they are circumstances.
 DECIDED_ON = (
@@ -50,6 +51,7 @@ class Findings:
     spend: Sequence[ProviderSpend]
     lead_set: str
     skipped: Sequence[Skipped] = ()
+    waiting: Sequence[Waiting] = ()
     caps: Mapping[str, Money] | None = None
 
 
@@ -67,6 +69,7 @@ async def read_report(books: Books, campaign_id: UUID, skipped: Sequence[Skipped
         spend=await books.campaigns.spend(campaign_id),
         lead_set=await books.leads.lead_set(campaign_id),
         skipped=tuple(skipped_by_all(told, skipped)),
+        waiting=await books.checkpoints.waiting(campaign_id),
     )
     return tier_report(findings)
 
@@ -100,6 +103,7 @@ def tier_report(findings: Findings) -> dict[str, Any]:
             "verification": counts.pending_verification,
             "enrichment": counts.pending_enrichment,
         },
+        "waiting_for": [one.as_json() for one in findings.waiting],
         "rest": rest(findings),
     }
     return report | {"report_hash": report_hash(report)}

@@ -7,13 +7,17 @@ from typing import Any
 from phase3_core.money import ZERO, Money, ratio, total, usd
 from phase3_core.ports import CampaignCounts, ProviderSpend, Skipped
 from phase3_core.statuses import ACCEPTED, Agent, EmailStatus
+from phase3_core.waiting import Waiting
 
 VALIDITY_WEIGHT, ENRICHMENT_WEIGHT, READINESS_WEIGHT = 0.4, 0.3, 0.3  # seed rule
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSummary:
-    """One agent's part of a campaign, all runs of it together; `duration_s` is of this run alone."""
+    """One agent's part of a campaign, all runs of it together; `duration_s` is of this run alone.
+
+    `waiting`: whom leads wait for, as each agent's newest run left it.
+    """
 
     agent: Agent
     campaign_name: str
@@ -24,6 +28,7 @@ class AgentSummary:
     worked_on: int
     resumed_from: int
     shortfall: str = ""
+    waiting: Sequence[Waiting] = ()
 
     @property
     def cost(self) -> Money:
@@ -38,6 +43,7 @@ class AgentSummary:
             "providers": provider_table([row for row in self.spend if row.agent is self.agent]),
             "skipped": [{"provider": row.provider, "why": row.why} for row in self.skipped],
             "shortfall": self.shortfall,
+            "waiting": [one.as_json() for one in self.waiting],
         }
 
 

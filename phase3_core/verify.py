@@ -159,9 +159,9 @@ class Domains:
         return shelf.domain, True
 
     def leave(self, lead: Lead, progress: Progress) -> None:
-        """A lead that waits for a verifier leads nobody: no later run could learn the same of it."""
+        """A lead that waits for a provider leads nobody: no later run could learn the same of it."""
         shelf = self._shelves[lead.company_domain]
-        if not progress.verifier_gone:
+        if not progress.unfinished:
             shelf.domain = learn(shelf.domain, lead, progress)
             shelf.leaders += 1
         shelf.turn.release()

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
-from phase3_core.calls import Billing, Gap, Hit, Judgement, NoAnswer, Price
+from phase3_core.calls import Billing, FinderReply, Gap, Hit, Judgement, NoAnswer, Price
 from phase3_core.leads import Lead
 from phase3_core.patterns import Pattern, guesses, pattern_of, worth_guessing
 from phase3_core.statuses import ACCEPTED, EmailStatus, Reason, Verdict, email_status
+from phase3_core.waiting import Wait
 
 DELIVERED = "delivered"  # the address that phase 2 brought
 GUESS = "pattern_guess"
@@ -84,12 +85,22 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One lead's outcomes so far, oldest first."""
+    """One lead's outcomes so far, oldest first. `waits`: who could not be asked now."""
 
     candidates: tuple[Candidate, ...] = ()
     tried: tuple[str, ...] = ()
     verifier_gone: bool = False
     guesses_over: bool = False
+    waits: tuple[Wait, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        return any(candidate.status in ACCEPTED for candidate in self.candidates)
+
+    @property
+    def unfinished(self) -> bool:
+        """The next run goes on with this lead."""
+        return self.verifier_gone or (bool(self.waits) and not self.accepted)
 
     def judgement_of(self, email: str) -> Candidate | None:
         return next((c for c in self.candidates if c.email.casefold() == email.casefold()), None)
@@ -137,7 +148,7 @@ def next_step(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> Ste
         return Verify(latest.email)
     if latest and plan.second_opinion and _deserves_second_opinion(latest):
         return SecondOpinion(latest.email)
-    if any(candidate.status in ACCEPTED for candidate in progress.candidates):
+    if progress.accepted:
         return Stop.ACCEPTED
     return _next_source(lead, plan, domain, progress)
 
@@ -173,12 +184,14 @@ def _next_guess(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> G
     return None
 
 
-def after_find(progress: Progress, provider: str, reply: Hit | object) -> Progress:
+def after_find(progress: Progress, provider: str, reply: FinderReply) -> Progress:
     """A hit is a new candidate unless its address was already judged for this lead.
 
     A guess that a finder names too is from then on the finder's, with the verdict that it has.
     """
     tried = replace(progress, tried=(*progress.tried, provider))
+    if isinstance(reply, NoAnswer) and reply.gap is Gap.LATER:
+        return _waiting(tried, provider, reply)
     if not isinstance(reply, Hit):
         return tried
     known = progress.judgement_of(reply.email)
@@ -210,15 +223,29 @@ def after_verify(progress: Progress, verifier: str, reply: Judgement | NoAnswer)
             candidates=(*progress.candidates[:-1], replace(latest, lost=True)),
             guesses_over=progress.guesses_over or latest.source == GUESS,
         )
-    return replace(progress, verifier_gone=True)
+    return _without_verifier(progress, verifier, reply)
 
 
 def after_second_opinion(progress: Progress, verifier: str, reply: Judgement | NoAnswer) -> Progress:
-    """The second verifier decides where it answers; where it does not, the first verdict stands."""
+    """The second verifier decides where it answers; where it does not, the first verdict stands.
+
+    One that may be asked later is waited for: a finder's next address would cost more.
+    """
+    if isinstance(reply, NoAnswer) and reply.gap is Gap.LATER:
+        return _without_verifier(progress, verifier, reply)
     asked = replace(progress.candidates[-1], second_asked=True)
     if isinstance(reply, Judgement) and reply.verdict is not Verdict.UNKNOWN:
         asked = replace(_judged(asked, verifier, reply), lost=False)
     return replace(progress, candidates=(*progress.candidates[:-1], asked))
+
+
+def _without_verifier(progress: Progress, verifier: str, reply: NoAnswer) -> Progress:
+    return replace(_waiting(progress, verifier, reply), verifier_gone=True)
+
+
+def _waiting(progress: Progress, provider: str, reply: NoAnswer) -> Progress:
+    wait = Wait(provider, reply.detail or reply.gap.value, reply.until)
+    return replace(progress, waits=(*progress.waits, wait))
 
 
 def _judged(candidate: Candidate, verifier: str, judgement: Judgement) -> Candidate:
@@ -236,6 +263,7 @@ class EmailResult:
     provider: str = ""
     verifier: str = ""
     confidence: int | None = None
+    waits: tuple[Wait, ...] = ()
 
 
 _BEST_FIRST = (
@@ -253,8 +281,8 @@ def result_of(lead: Lead, progress: Progress) -> EmailResult:
     """The best candidate. A guess that was not accepted is no find; only an accepted find replaces the
     address that phase 2 delivered.
     """
-    if progress.verifier_gone:
-        return EmailResult(lead.id, None)
+    if progress.unfinished:
+        return EmailResult(lead.id, None, waits=progress.waits)
     real = [c for c in progress.candidates if c.source != GUESS or c.status in ACCEPTED]
     if not real:
         return EmailResult(lead.id, EmailStatus.NOT_FOUND)

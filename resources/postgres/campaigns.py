@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from phase3_core.errors import BadInput, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign
 from phase3_core.money import ZERO, Money, ratio
-from phase3_core.ports import AgentResult, CampaignCounts, ProviderSpend, TierCounts
+from phase3_core.ports import AgentResult, CampaignCounts, DueAgain, ProviderSpend, TierCounts
 from phase3_core.statuses import (
     ACCEPTED,
     Agent,
@@ -48,16 +48,19 @@ from phase3_core.tiers import Tier
 from resources.postgres.leads import ACCEPTABLE, ENRICHED, OURS, VERIFIED, among
 from resources.postgres.lease import Begin
 from resources.postgres.tables import (
+    TIME,
     campaign_audit_log,
     campaigns,
     lead_rank,
     lead_tier,
     leads,
     provider_calls,
+    workflow_checkpoints,
 )
 
 Word = TypeVar("Word", bound=str)
 
+_AT_REST = (CampaignStatus.STOPPED, CampaignStatus.VERIFICATION_COMPLETE)
 SHORTEST_PREFIX = 4  # of an id, on the command line
 MOST_SHOWN = 5
 
@@ -161,6 +164,21 @@ class PostgresCampaigns:
         async with self._engine.connect() as connection:
             rows = await connection.execute(_campaigns().where(handed_over).order_by(*oldest_first))
             return [_campaign(row) for row in rows]
+
+    async def due_again(self) -> list[DueAgain]:
+        """At rest: what runs, failed or was cancelled is nobody's to start again unasked."""
+        newest = _newest_waits()
+        since = cast(newest.c.until, TIME)
+        due = (
+            _campaigns()
+            .add_columns(func.min(since).label("since"))
+            .join(newest, newest.c.campaign_id == campaigns.c.id)
+            .where(among(campaigns.c.status, _AT_REST), since <= func.now())
+            .group_by(campaigns.c.id)
+            .order_by(func.min(since), campaigns.c.id)
+        )
+        async with self._engine.connect() as connection:
+            return [DueAgain(_campaign(row), row.since) for row in await connection.execute(due)]
 
     async def move(self, campaign_id: UUID, to: CampaignStatus, why: str = "") -> None:
         move = (
@@ -288,6 +306,15 @@ def _campaigns() -> Select[Any]:
         campaigns.c.import_completed_at,
         size.label("leads"),
     )
+
+
+def _newest_waits() -> Subquery:
+    """Until when each agent's newest run left leads waiting; null where it left none."""
+    table = workflow_checkpoints.c
+    until = table.output_data["waiting_until"].astext.label("until")
+    newest = select(table.campaign_id, until).distinct(table.campaign_id, table.agent_id)
+    told = newest.where(table.output_data.has_key("waiting_until"))
+    return told.order_by(table.campaign_id, table.agent_id, table.updated_at.desc()).subquery()
 
 
 async def _campaign_row(connection: AsyncConnection, campaign_id: UUID) -> Row[Any]:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, distinct, func, select
+from sqlalchemy import Row, Select, distinct, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.ports import Advance, Run
+from phase3_core.waiting import Waiting, from_json
 from resources.postgres.lease import Begin
 from resources.postgres.tables import workflow_checkpoints
 
@@ -47,6 +48,19 @@ class PostgresCheckpoints:
         async with self._engine.connect() as connection:
             return await connection.scalar(others) or 0
 
+    async def waiting(self, campaign_id: UUID) -> list[Waiting]:
+        own = _waiting().where(workflow_checkpoints.c.campaign_id == campaign_id)
+        async with self._engine.connect() as connection:
+            return [one for row in await connection.execute(own) for one in map(from_json, row.waiting)]
+
+    async def all_waiting(self) -> dict[UUID, list[Waiting]]:
+        """Of every campaign that has leads waiting."""
+        waiting: dict[UUID, list[Waiting]] = {}
+        async with self._engine.connect() as connection:
+            for row in await connection.execute(_waiting()):
+                waiting.setdefault(row.campaign_id, []).extend(map(from_json, row.waiting))
+        return waiting
+
     async def latest(self, campaign_id: UUID) -> list[Row[Any]]:
         """`agent_id, items_processed, items_total, spent_usd` of the campaign's newest run."""
         table = workflow_checkpoints.c
@@ -63,3 +77,11 @@ class PostgresCheckpoints:
             return list(
                 await connection.execute(rows.where(table.workflow_id == newest).order_by(table.created_at))
             )
+
+
+def _waiting() -> Select[Any]:
+    """`campaign_id, waiting` as each agent's newest run left it."""
+    table = workflow_checkpoints.c
+    newest = select(table.campaign_id, table.output_data["waiting"].label("waiting"))
+    told = newest.distinct(table.campaign_id, table.agent_id).where(table.output_data.has_key("waiting"))
+    return told.order_by(table.campaign_id, table.agent_id, table.updated_at.desc())

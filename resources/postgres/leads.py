@@ -166,7 +166,7 @@ class PostgresLeads:
         await self._write(_SAVE_EMAILS, campaign_id, rows, agent=Agent.EMAIL_VERIFICATION)
 
     async def save_enrichment_results(self, campaign_id: UUID, results: Sequence[EnrichmentResult]) -> None:
-        rows = [_enrichment_row(result) for result in results]
+        rows = [_enrichment_row(result) for result in results if result.status is not None]
         await self._write(_SAVE_ENRICHMENT, campaign_id, rows, agent=Agent.ENRICHMENT)
 
     async def _write(

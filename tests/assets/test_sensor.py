@@ -10,9 +10,10 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from phase3_assets.jobs import phase2_completion
+from phase3_assets.jobs import phase2_completion, waiting_leads
 from phase3_core.errors import OutsideFailure
 from phase3_core.leads import Campaign
+from phase3_core.ports import DueAgain
 from phase3_core.statuses import CampaignStatus
 
 IMPORTED = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
@@ -130,3 +131,38 @@ def test_a_database_that_is_gone_is_said_in_words() -> None:
     with pytest.raises(dg.Failure) as raised:
         Gone([]).tick()
     assert raised.value.description == "Database 'x' at db: refused. Check DATABASE_URL."
+
+
+# Leads that wait
+
+
+@dataclass
+class DueLater(Waiting):
+    """A database as far as the other sensor looks: campaigns whose leads can go on."""
+
+    due: list[DueAgain] = field(default_factory=list)
+
+    async def due_again(self) -> list[DueAgain]:
+        return self.due
+
+    def tick(self) -> dg.SensorResult | dg.SkipReason:
+        told = waiting_leads(database=self)
+        assert isinstance(told, dg.SensorResult | dg.SkipReason)
+        return told
+
+
+def test_while_no_time_has_come_the_sensor_says_so() -> None:
+    told = DueLater([]).tick()
+    assert isinstance(told, dg.SkipReason)
+    assert told.skip_message == "No lead is waiting for a time that has come."
+
+
+def test_a_campaign_whose_leads_can_go_on_is_run_once_for_each_time_that_came() -> None:
+    midnight = datetime(2026, 11, 3, tzinfo=UTC)
+    campaign = replace(imported(1), status=CampaignStatus.VERIFICATION_COMPLETE)
+    (first,) = DueLater([], due=[DueAgain(campaign, midnight)]).requested()
+    (same,) = DueLater([], due=[DueAgain(campaign, midnight)]).requested()
+    (later,) = DueLater([], due=[DueAgain(campaign, midnight + timedelta(days=1))]).requested()
+    assert first.partition_key == str(UUID(int=1))
+    assert first.run_key == same.run_key
+    assert first.run_key != later.run_key

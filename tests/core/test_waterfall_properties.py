@@ -124,9 +124,17 @@ def test_no_finder_is_asked_once_the_verifier_is_gone(case: Case) -> None:
     went = walk(*case)
     gone = went.progress.verifier_gone
     assert (went.stop is Stop.VERIFIER_GONE) is gone
-    assert (went.result.status is None) is gone
+    assert (went.result.status is None) is (gone or bool(went.result.waits))
     if gone:
         assert went.progress.candidates[-1].email == went.verified[-1]
+
+
+@given(CASES)
+def test_a_lead_waits_for_those_who_may_be_asked_later_unless_it_is_accepted(case: Case) -> None:
+    went = walk(*case)
+    later = {wait.provider for wait in went.progress.waits}
+    assert later <= {*went.asked, "reoon", "mailverify"}
+    assert went.result.waits == (() if went.stop is Stop.ACCEPTED else went.progress.waits)
 
 
 @given(CASES)

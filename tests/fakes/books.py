@@ -27,6 +27,7 @@ from phase3_core.ports import (
     Advance,
     AgentResult,
     CampaignCounts,
+    DueAgain,
     LeadPosition,
     ProviderSpend,
     Run,
@@ -44,6 +45,7 @@ from phase3_core.statuses import (
     may_become,
 )
 from phase3_core.tiers import Tier
+from phase3_core.waiting import Waiting, from_json
 from phase3_core.waterfall import DELIVERED, EmailResult
 from tests.fakes.bills import Bills
 from tests.fakes.clock import NOON, at_once
@@ -116,6 +118,7 @@ class Tables:
     checkpoints: dict[tuple[str, Agent, str], tuple[Run, str, Advance]] = field(default_factory=dict)
     approvals: list["FakeRequest"] = field(default_factory=list)
     held: set[UUID] = field(default_factory=set)
+    waiting: dict[tuple[UUID, Agent], list[Waiting]] = field(default_factory=dict)
     gone: bool = False
     writing: Callable[[], Awaitable[None]] = at_once
 
@@ -217,7 +220,7 @@ class FakeLeads:
         await self.tables.writing()
         for result in results:
             row = self.tables.leads[result.lead_id]
-            if row.lead.campaign_id == campaign_id:
+            if row.lead.campaign_id == campaign_id and result.status is not None:
                 row.enrichment_status = result.status
                 row.enrichment_fields = {**row.enrichment_fields, **result.fields}
                 row.enrichment_data = {**row.enrichment_data, **result.data}
@@ -313,6 +316,11 @@ class FakeCampaigns:
         rows = self.tables.campaigns.values()
         return [self._campaign(row) for row in rows if row.status is CampaignStatus.IMPORT_COMPLETE]
 
+    async def due_again(self) -> list[DueAgain]:
+        """Nothing here looks at the time."""
+        await self.tables.reached()
+        return []
+
     async def audit(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> None:
         await self.tables.reached()
         self.tables.audit.append((campaign_id, action, details))
@@ -331,9 +339,11 @@ class FakeCheckpoints:
     tables: Tables
 
     async def save(self, run: Run, step: str, status: str, advance: Advance, data: Mapping[str, Any]) -> None:
-        del data
         await self.tables.reached()
         self.tables.checkpoints[run.id, run.agent, step] = (run, status, advance)
+        if "waiting" in data:
+            waiting = [from_json(one) for one in data["waiting"]]
+            self.tables.waiting[run.campaign_id, run.agent] = waiting
 
     async def earlier_runs(self, run: Run) -> int:
         await self.tables.reached()
@@ -343,6 +353,11 @@ class FakeCheckpoints:
             if other.campaign_id == run.campaign_id and other.agent is run.agent and other.id != run.id
         }
         return len(worked)
+
+    async def waiting(self, campaign_id: UUID) -> list[Waiting]:
+        await self.tables.reached()
+        left = self.tables.waiting.items()
+        return [one for (of, _), waiting in left if of == campaign_id for one in waiting]
 
 
 class FakeRequest(NamedTuple):

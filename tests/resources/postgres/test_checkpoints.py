@@ -1,13 +1,18 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from phase3_core.money import usd
-from phase3_core.ports import Advance, Checkpoints, Run
+from phase3_core.ports import Advance, CampaignRepository, Checkpoints, Run
 from phase3_core.statuses import Agent
 from resources.postgres.database import PostgresBooks
+from tests.conftest import MakeCampaign
 
 Query = Callable[..., list[dict[str, Any]]]
+PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
 FINDING, ENRICHING = Agent.EMAIL_VERIFICATION, Agent.ENRICHMENT
 
 
@@ -61,3 +66,61 @@ async def test_the_latest_checkpoints_are_those_of_the_newest_run(books: Postgre
         await note(books, Run(name, campaign, agent), int(name))
     rows = [tuple(row) for row in await books.checkpoints.latest(campaign)]
     assert rows == [(FINDING, 2, 10, "1.250000"), (ENRICHING, 2, 10, "1.250000")]
+
+
+SPENT = {"provider": "tomba", "why": "today's quota is spent", "leads": 3, "until": None}
+
+
+def waits(until: datetime | None, *waiting: dict[str, Any]) -> dict[str, Any]:
+    return {"waiting": list(waiting), "waiting_until": until.isoformat() if until else None}
+
+
+async def test_whom_leads_wait_for_is_what_each_agents_newest_run_left(books: PostgresBooks) -> None:
+    campaign, other = uuid4(), uuid4()
+    await note(books, Run("1", campaign, FINDING), 1, **waits(PAST, SPENT))
+    await note(books, Run("1", campaign, ENRICHING), 1, **waits(PAST, SPENT | {"provider": "clearbit"}))
+    await note(books, Run("3", other, FINDING), 1, **waits(PAST, SPENT | {"provider": "icypeas"}))
+    await note(books, Run("2", campaign, FINDING), 1, **waits(PAST, SPENT | {"provider": "reoon"}))
+    of_campaign = await books.checkpoints.waiting(campaign)
+    assert sorted(one.wait.provider for one in of_campaign) == ["clearbit", "reoon"]
+    of_all = await books.checkpoints.all_waiting()
+    assert {id_: len(waiting) for id_, waiting in of_all.items()} == {campaign: 2, other: 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "until"),
+    [
+        ("verification_complete", FUTURE),
+        ("verification_complete", None),
+        ("phase3_failed", PAST),
+        ("enriching", PAST),
+        ("approved_for_personalization", PAST),
+        ("rejected", PAST),
+        ("re_enrichment_requested", PAST),
+    ],
+)
+async def test_a_campaign_is_not_due_before_its_time_nor_while_it_runs_nor_once_somebody_has_decided(
+    books: PostgresBooks, make_campaign: MakeCampaign, status: str, until: datetime | None
+) -> None:
+    campaign = make_campaign(status=status).id
+    await note(books, Run("1", campaign, FINDING), 1, "completed", **waits(until, SPENT))
+    assert await books.campaigns.due_again() == []
+
+
+@pytest.mark.parametrize("status", ["verification_complete", "phase3_stopped"])
+async def test_a_campaign_at_rest_is_due_again_when_what_its_leads_wait_for_is_back(
+    books: PostgresBooks, make_campaign: MakeCampaign, status: str
+) -> None:
+    campaign = make_campaign(status=status).id
+    await note(books, Run("1", campaign, FINDING), 1, "completed", **waits(PAST, SPENT))
+    repository: CampaignRepository = books.campaigns
+    assert [(one.campaign.id, one.since) for one in await repository.due_again()] == [(campaign, PAST)]
+
+
+async def test_a_newer_run_that_left_nobody_waiting_ends_the_waiting(
+    books: PostgresBooks, make_campaign: MakeCampaign
+) -> None:
+    campaign = make_campaign(status="verification_complete").id
+    await note(books, Run("1", campaign, FINDING), 1, "completed", **waits(PAST, SPENT))
+    await note(books, Run("2", campaign, FINDING), 1, "completed", **waits(None))
+    assert await books.campaigns.due_again() == []

@@ -129,8 +129,11 @@ class Lease:
         return self._line
 
     async def let_go(self) -> None:
-        """Said aloud: the next run need not wait until the server notices a closed connection."""
-        if self._line is not None and self.fence:
+        """Said aloud: the next run need not wait until the server notices a closed connection.
+
+        One that was cut off in the middle of a look is not to be spoken on.
+        """
+        if self._line is not None and not self._line.invalidated and self.fence:
             with suppress(*OUT_OF_REACH):
                 await self._line.execute(select(func.pg_advisory_unlock(self._lock)))
         await self._hang_up()

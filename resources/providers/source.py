@@ -6,7 +6,7 @@ so they are not reported as skipped either.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
@@ -52,6 +52,8 @@ LONGEST_ALONE_S = 1_800.0  # single calls may take so long; what would take long
 QUESTIONS_PER_LEAD = 1.5
 ANSWER_S = 3.0
 OWN_LIMITS = {field.name for field in fields(Limits)}
+Sleep = Callable[[float], Awaitable[None]]
+HttpOpener = Callable[[], AbstractAsyncContextManager[HttpClient]]
 LedgerOpener = Callable[[Books, Run], AbstractAsyncContextManager[CallLedger]]
 
 
@@ -148,7 +150,7 @@ class Shared:
     """
 
     tally: Tally
-    naps: Naps = field(default_factory=Naps)
+    naps: Naps
     healths: dict[str, Health] = field(default_factory=lambda: defaultdict(Health))
     gates: dict[tuple[str, Terms], Gate] = field(default_factory=dict)
     desks: dict[str, TokenDesk] = field(default_factory=dict)
@@ -171,11 +173,13 @@ class VendorSource:
     environment: Mapping[str, str]
     open_ledger: LedgerOpener
     clock: Clock
+    sleep: Sleep = asyncio.sleep
+    open_http: HttpOpener = http_client
 
     @asynccontextmanager
     async def open(self, run: Run, books: Books) -> AsyncIterator[OpenProviders]:
         web = website_transport(self.settings.web.contact, self.environment.get(SANDBOX_WEB))
-        async with self.open_ledger(books, run) as ledger, http_client() as http, web as pages:
+        async with self.open_ledger(books, run) as ledger, self.open_http() as http, web as pages:
             waiting = await self._waiting(run, books)
             providers = self._providers(ledger, http, pages, waiting)
             try:
@@ -229,7 +233,7 @@ class VendorSource:
     def _providers(
         self, ledger: CallLedger, http: HttpClient, pages: Transport, waiting: int
     ) -> OpenProviders:
-        shared = Shared(Tally())
+        shared = Shared(Tally(), Naps(self.sleep))
         usable: dict[Role, list[OneProvider]] = {role: [] for role in Role}
         left_out: dict[Skipped, None] = {}
         for row in chosen(in_order(self.settings), self.environment):
@@ -282,6 +286,7 @@ class VendorSource:
             transport=transport,
             clock=self.clock,
             tally=shared.tally,
+            sleep=self.sleep,
             naps=shared.naps,
             health=shared.healths[row.name],
             gate=self._gate(row, terms, shared),

@@ -201,3 +201,12 @@ async def test_who_takes_a_campaign_waits_for_a_write_under_way(
         await taking
         with pytest.raises(Superseded):
             await books.campaigns.audit(campaign.id, "seen", {})
+
+
+async def test_a_campaign_is_let_go_also_in_the_middle_of_a_look(database_url: str, campaign: Made) -> None:
+    database = PostgresDatabase(database_url, look_every_s=0.0)
+    for moment in range(60):
+        async with database.open(a_run(campaign.id)) as books:
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            assert books.fence == moment + 1

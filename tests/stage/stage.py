@@ -1,0 +1,178 @@
+"""A campaign from leads to report in this process: real policy, ledger, PostgreSQL, and the sandbox.
+
+Waits take no time, and timeouts a hundredth of theirs.
+"""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import NullPool, create_engine, insert, text
+
+from phase3_core.agent import Surroundings
+from phase3_core.enrich import enrich_campaign
+from phase3_core.errors import Phase3Error
+from phase3_core.finalize import report_campaign
+from phase3_core.policy import Policy, Thresholds
+from phase3_core.ports import Run
+from phase3_core.statuses import Agent
+from phase3_core.verify import verify_campaign
+from resources.configurable import postgres_ledger
+from resources.exports.workbook import WorkbookExporter
+from resources.http_client import HttpClient, Received, Sending, http_client
+from resources.postgres import tables
+from resources.postgres.database import PostgresDatabase, driver_url
+from resources.providers.source import VendorSource
+from resources.settings import ProviderSettings, Settings, WaterfallSettings
+from sandbox.app import Sandbox
+from sandbox.world import Person
+from tests.resources.providers.market import HastyClock
+
+HURRY = 100.0
+WEEK_S = 7 * 86_400.0
+UNCONFIRMED = ("muraena", "nimbler")
+DESCRIBERS = ("clearbit", "apollo", "people_data_labs")
+NOTHING_IS_TOO_LITTLE = Thresholds(0, 0, 0)
+
+
+@dataclass
+class Hurried(HttpClient):
+    """Gives up a hundred times sooner."""
+
+    inner: HttpClient
+
+    async def send(self, sending: Sending) -> Received:
+        return await self.inner.send(replace(sending, timeout_s=sending.timeout_s / HURRY))
+
+
+@asynccontextmanager
+async def hurried_http() -> AsyncIterator[HttpClient]:
+    async with http_client() as http:
+        yield Hurried(http)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run of the three agents ended: `why_not` is empty where it came to its report."""
+
+    why_not: str
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Stage:
+    """One campaign on one database before one sandbox; every `perform` is a run of its own."""
+
+    sandbox: Sandbox
+    url: str
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    waterfall: WaterfallSettings = field(default_factory=lambda: WaterfallSettings(guessing=False))
+    campaign_id: UUID = field(default_factory=uuid4)
+
+    async def invite(self, people: Iterable[Person], web_search: str = "brave") -> None:
+        """The campaign with these leads, and the keys of the sandbox's accounts."""
+        self.environment = await self.told(f"env?web_search={web_search}")
+        with create_engine(driver_url(self.url), poolclass=NullPool).begin() as connection:
+            campaign = {"id": self.campaign_id, "name": "Stage", "status": "import_complete"}
+            connection.execute(insert(tables.campaigns).values(campaign))
+            connection.execute(insert(tables.leads), [self._lead(person) for person in people])
+
+    def _lead(self, person: Person) -> dict[str, Any]:
+        return {
+            "id": uuid4(),
+            "campaign_id": self.campaign_id,
+            "first_name": person.first,
+            "last_name": person.last,
+            "linkedin_url": person.linkedin,
+            "title": person.title,
+            "company_name": person.company.name,
+            "company_domain": person.company.domain,
+            "lead_score": person.score,
+            "lead_tier": person.tier,
+        }
+
+    async def told(self, path: str, body: Any = None) -> Any:
+        method, url = "POST" if body else "GET", f"{self.sandbox.url}/_sandbox/{path}"
+        sending = Sending(method, url, {}, {}, body, None, 10.0)
+        async with http_client() as http:
+            received = await http.send(sending)
+        assert received.status == 200, received.text
+        return json.loads(received.text)
+
+    def source(self) -> VendorSource:
+        opted_in = {name: ProviderSettings(opt_in=True) for name in UNCONFIRMED}
+        settings = Settings(providers=opted_in, waterfall=self.waterfall)
+        clock = HastyClock()
+        return VendorSource(
+            settings, self.environment, postgres_ledger(WEEK_S), clock, clock.sleep, hurried_http
+        )
+
+    async def perform(self) -> Ended:
+        """All three agents, one after another, as the assets call them."""
+        source, database = self.source(), PostgresDatabase(self.url)
+        around = Surroundings(Policy(NOTHING_IS_TOO_LITTLE), source.clock, lambda _: None)
+        run = Run(str(uuid4()), self.campaign_id, Agent.EMAIL_VERIFICATION)
+        skipped: dict[str, str] = {}
+        try:
+            for agent, use_case in ((run.agent, verify_campaign), (Agent.ENRICHMENT, enrich_campaign)):
+                summary = await use_case(replace(run, agent=agent), database, source, around)
+                skipped |= {one.provider: one.why for one in summary.skipped}
+            finalizer = replace(run, agent=Agent.FINALIZER)
+            await report_campaign(finalizer, database, source, WorkbookExporter(self.folder), around)
+        except Phase3Error as failure:
+            return Ended(str(failure), skipped)
+        return Ended("", skipped)
+
+    # --- what is left behind
+
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        with create_engine(driver_url(self.url), poolclass=NullPool).begin() as connection:
+            return [dict(row) for row in connection.execute(text(statement)).mappings()]
+
+    def rows(self) -> dict[str, tuple[Any, ...]]:
+        """What was decided about each lead, by name and company."""
+        who = "concat(first_name, last_name, company_domain) AS who"
+        columns = "email, email_status, email_provider, enrichment_status"
+        found = self.query(f"SELECT {who}, {columns} FROM leads")
+        return {row.pop("who"): tuple(row.values()) for row in found}
+
+    def booked(self) -> tuple[Decimal, Decimal]:
+        """USD settled, and USD at worst for bills that are not known."""
+        (row,) = self.query("SELECT sum(cost_usd) AS cost, sum(unknown_usd) AS unknown FROM provider_calls")
+        return row["cost"] or Decimal(0), row["unknown"] or Decimal(0)
+
+    def billed(self) -> Decimal:
+        return sum((charge.amount_usd for charge in self.sandbox.parts.bill.charges), Decimal(0))
+
+    def times_billed(self) -> Counter[tuple[str, str, str]]:
+        charges = self.sandbox.parts.bill.charges
+        return Counter((charge.vendor, charge.operation, charge.question) for charge in charges)
+
+
+def everyone_is_needed(people: Sequence[Person], each: int = 2) -> list[Person]:
+    """Leads of distinct companies for whom, without guesses, every finder is the first to know somebody.
+
+    Some are of catch-all domains, where the second verifier is asked; some nobody knows; of some companies
+    one source or another knows nothing.
+    """
+    chosen: list[Person] = []
+    taken: Counter[Any] = Counter()
+    companies: set[str] = set()
+    for person in sorted(people, key=lambda one: (one.tier, one.number)):
+        first = person.finders[0] if person.finders else "nobody"
+        kinds: set[object] = {first, ("catch-all", person.company.catch_all)}
+        if person.fate.accepted and person.tier == "A":
+            kinds |= {("not known to", name) for name in DESCRIBERS if name not in person.company.known_to}
+        wanted = any(taken[kind] < each for kind in kinds)
+        if wanted and person.company.domain not in companies:
+            chosen.append(person)
+            companies.add(person.company.domain)
+            taken.update(kinds)
+    return chosen

@@ -21,7 +21,7 @@ Fact = TypeVar("Fact")
 PROGRAMS = Path(sys.executable).parent
 OF_VENDORS = ("_API_KEY", "_API_SECRET", "_BASE_URL")
 FINDERS = ["tomba", "anymailfinder", "findymail"]
-WAIT_S = 120.0
+WAIT_S = 300.0  # long past any doubt, on a machine with other things to do
 
 
 @dataclass(frozen=True, slots=True)

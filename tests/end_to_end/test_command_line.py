@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Server
 from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import NewBooks
-from tests.end_to_end.shell import Shell, kill_group, said, vendors
+from tests.end_to_end.shell import WAIT_S, Shell, kill_group, said, vendors
 
 pytestmark = pytest.mark.xdist_group("command line")
 
@@ -211,7 +211,7 @@ def test_the_sandbox_tells_a_shell_where_it_is(own: Shell) -> None:
         assert note.is_file()
         assert own("run", "nowhere", "--sandbox").line.startswith("There is no campaign")
         kill_group(process, signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=WAIT_S)
     assert said(process, out, err).code == 0
     assert not note.exists()
     assert own("run", "nowhere", "--sandbox").line.startswith("There is no campaign")  # it starts its own

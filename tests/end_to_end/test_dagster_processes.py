@@ -18,7 +18,7 @@ from phase3_assets.workplace import project_root
 from tests.caretaker import not_outliving_us
 from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import NewBooks
-from tests.end_to_end.shell import PROGRAMS, Shell, Vendors, kill_group, until, vendors
+from tests.end_to_end.shell import PROGRAMS, WAIT_S, Shell, Vendors, kill_group, until, vendors
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dagster")]
 
@@ -61,7 +61,7 @@ class Dagster:
     def ask(self, query: str, **variables: Any) -> Any:
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=60) as answer:
+        with urlopen(request, timeout=WAIT_S) as answer:
             return json.loads(answer.read())["data"]
 
     def loaded(self) -> bool:
@@ -139,7 +139,7 @@ def dagster(
                 until(processes.loaded, every_s=0.25)
                 yield processes
                 kill_group(process, signal.SIGINT)
-                assert process.wait(timeout=60) == 0
+                assert process.wait(timeout=WAIT_S) == 0
             finally:
                 kill_group(process)
 

@@ -10,7 +10,7 @@ import pytest
 from phase3_core.calls import ReplayClass
 from resources.providers.catalogue import row as catalogue_row
 from tests.end_to_end.conftest import Site
-from tests.end_to_end.shell import Said, kill_group, said, until
+from tests.end_to_end.shell import WAIT_S, Said, kill_group, said, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("uninterrupted run")]
 
@@ -44,7 +44,7 @@ def stop_when(site: Site, reached: Progress, number: int) -> Said:
         until(lambda: reached(site) or process.poll() is not None)
         assert process.poll() is None, "it ended before it could be stopped"
         kill_group(process, number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=WAIT_S)
     return said(process, out, err)
 
 
@@ -133,6 +133,6 @@ def test_of_two_runs_at_once_one_works(site: Site) -> None:
         other = site.shell(*site.run)
         assert working.poll() is None, "the first had ended already"
         kill_group(working, signal.SIGINT)
-        working.communicate(timeout=60)
+        working.communicate(timeout=WAIT_S)
     assert (other.code, other.out) == (1, "")
     assert other.line.startswith(f"Another run is working on campaign {site.campaign_id}.")

@@ -28,6 +28,7 @@ from resources.exports.workbook import ROWS_PER_SHEET, WorkbookExporter
 CAMPAIGN = Campaign(
     UUID("12345678-0000-0000-0000-000000000000"), "Café & Söhne, Q4!", CampaignStatus.ENRICHED, 42, None
 )
+PATIENCE_S = 60.0
 HASH = "0123456789abcdef" * 4
 FILE_NAME = "phase3-cafe-sohne-q4-12345678-0123456789ab.xlsx"
 LEAD_SHEETS = ("Tier A", "Tier B", "All ready")
@@ -339,14 +340,14 @@ class SlowLead(dict[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         self.reached.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(PATIENCE_S)
         return super().get(key, default)
 
 
 async def test_the_event_loop_runs_while_leads_are_written(tmp_path: Path) -> None:
     slow = SlowLead()
     export = asyncio.create_task(written(tmp_path, [slow]))
-    assert await asyncio.to_thread(slow.reached.wait, 10)
+    assert await asyncio.to_thread(slow.reached.wait, PATIENCE_S)
 
     slow.go_on.set()
 
@@ -356,7 +357,7 @@ async def test_the_event_loop_runs_while_leads_are_written(tmp_path: Path) -> No
 async def test_a_cancelled_export_ends_after_its_writing_and_leaves_nothing_behind(tmp_path: Path) -> None:
     slow = SlowLead()
     export = asyncio.create_task(written(tmp_path, [slow]))
-    await asyncio.to_thread(slow.reached.wait, 10)
+    await asyncio.to_thread(slow.reached.wait, PATIENCE_S)
 
     export.cancel()
     done, _ = await asyncio.wait([export], timeout=0.05)

@@ -5,6 +5,8 @@ import pytest
 
 from resources.postgres.group_commit import MOST_AT_ONCE, GroupCommit
 
+PATIENCE_S = 10.0
+
 
 class Refused(Exception):
     pass
@@ -84,7 +86,7 @@ async def test_too_few_results_are_a_failure_and_nobody_waits_for_ever() -> None
         return list(items[1:])
 
     group = GroupCommit(write)
-    results = await asyncio.wait_for(asyncio.gather(group(1), group(2), return_exceptions=True), 1)
+    results = await asyncio.wait_for(asyncio.gather(group(1), group(2), return_exceptions=True), PATIENCE_S)
     assert isinstance(results[1], ValueError)
 
 
@@ -136,7 +138,7 @@ async def test_a_cancelled_writer_leaves_nobody_waiting_and_finish_writes_the_re
     group._start().cancel()
     await asyncio.sleep(0)
     table.gate.set()
-    await asyncio.wait_for(group.finish(), 1)
+    await asyncio.wait_for(group.finish(), PATIENCE_S)
     assert lost.cancelled()
     assert await later == 20
 
@@ -147,5 +149,5 @@ async def test_finish_returns_after_a_failure(failure: type[Exception]) -> None:
     table.poison, table.failure = {1}, failure
     group = GroupCommit(table.write, _is_refusal)
     done = group.hand_in(1)
-    await asyncio.wait_for(group.finish(), 1)
+    await asyncio.wait_for(group.finish(), PATIENCE_S)
     assert isinstance(done.exception(), failure)

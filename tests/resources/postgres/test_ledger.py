@@ -23,6 +23,7 @@ Query = Callable[..., list[dict[str, Any]]]
 CEILING = usd("0.010000")
 PRICE = usd("0.004000")
 DAY_S = 86_400.0
+PATIENCE_S = 60.0
 ANSWER = '{"data": {"email": "ada@acme.com"}}'
 
 
@@ -157,7 +158,7 @@ async def test_two_processes_that_ask_in_opposite_order_do_not_lock_each_other_o
                 for name in names[::order]
             )
         ),
-        10,
+        PATIENCE_S,
     )
     assert sum(isinstance(one, Granted) for one in opened) == 400
 
@@ -186,7 +187,7 @@ async def test_of_two_who_saw_the_same_lost_call_one_is_granted(
     for heir in heirs:
         monkeypatch.setattr(heir._claim, "_write", _after(both_saw_it, heir._claim._write))
     opened = await asyncio.wait_for(
-        asyncio.gather(*(heir.open(asks(replay=ReplayClass.ON_HIT)) for heir in heirs)), 10
+        asyncio.gather(*(heir.open(asks(replay=ReplayClass.ON_HIT)) for heir in heirs)), PATIENCE_S
     )
     assert sorted(type(one).__name__ for one in opened) == ["Elsewhere", "Granted"]
 

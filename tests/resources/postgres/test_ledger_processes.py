@@ -9,6 +9,7 @@ from typing import Any
 
 PROCESSES = 3
 QUESTIONS = 200
+PATIENCE_S = 120.0
 
 # Asks every question at once in an order of its own, and goes on until it has every answer.
 RUN = """
@@ -55,7 +56,7 @@ def _start(url: str, seed: int) -> subprocess.Popen[str]:
 
 
 def _granted(process: subprocess.Popen[str]) -> list[int]:
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     return list(map(int, json.loads(said)))
 

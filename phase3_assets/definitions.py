@@ -5,6 +5,7 @@ import dagster as dg
 from phase3_assets.approval import approval
 from phase3_assets.campaign_leads import campaign_leads
 from phase3_assets.checks import CHECKS
+from phase3_assets.gate_sensors import approval_reminders, re_enrichment
 from phase3_assets.jobs import ASSETS, phase2_completion, phase3, waiting_leads
 from resources.configurable import PolicyResource, PostgresResource, VendorsResource, WorkbookResource
 
@@ -12,7 +13,7 @@ defs = dg.Definitions(
     assets=[campaign_leads, *ASSETS, approval],
     asset_checks=CHECKS,
     jobs=[phase3],
-    sensors=[phase2_completion, waiting_leads],
+    sensors=[phase2_completion, waiting_leads, re_enrichment, approval_reminders],
     resources={
         "database": PostgresResource(),
         "providers": VendorsResource(),

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from phase3_core.errors import DecisionRefused
 from phase3_core.money import Money
-from phase3_core.statuses import ApprovalStatus, CampaignStatus
+from phase3_core.statuses import ApprovalStatus, CampaignStatus, OutboxKind
 
 
 class Decision(StrEnum):
@@ -157,6 +157,24 @@ class Stale:
 @dataclass(frozen=True, slots=True)
 class NeverAsked:
     """There is no request for the campaign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """A request that has waited long, and what was done about it now: a reminder or an escalation."""
+
+    request_id: UUID
+    campaign_id: UUID
+    kind: OutboxKind
+
+
+@dataclass(frozen=True, slots=True)
+class MoreWanted:
+    """A campaign whose approver asked for more enrichment, and the request that was answered so."""
+
+    campaign_id: UUID
+    campaign: str
+    request_id: UUID
 
 
 Ruling = Decided | TooLate | Stale | NeverAsked

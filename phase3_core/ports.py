@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
-from phase3_core.approval import Asked, Choice, Ruling
+from phase3_core.approval import Asked, Choice, MoreWanted, Nudge, Ruling
 from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Campaign, Lead
@@ -315,6 +315,14 @@ class Approvals(Protocol):
 
     async def withdraw(self, campaign_id: UUID, run_id: str, why: str) -> bool:
         """Takes back the pending request that `run_id` made; False where there is none. Idempotent."""
+        ...
+
+    async def nudge(self, remind_after: timedelta, escalate_after: timedelta) -> list[Nudge]:
+        """Reminds of requests that wait, then escalates, each once; by the database's clock."""
+        ...
+
+    async def more_wanted(self) -> list[MoreWanted]:
+        """Campaigns that wait to be enriched again, with the request that was answered so."""
         ...
 
 

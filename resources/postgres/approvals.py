@@ -5,7 +5,6 @@ the others see what it did.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -21,7 +20,9 @@ from phase3_core.approval import (
     Channel,
     Choice,
     Decided,
+    MoreWanted,
     NeverAsked,
+    Nudge,
     Ruling,
     Stale,
     TooLate,
@@ -49,15 +50,6 @@ _NUDGES = (OutboxKind.REMIND, OutboxKind.ESCALATE)
 _READY = ACCEPTABLE & among(leads.c.enrichment_status, [EnrichmentStatus.ENRICHED])
 _PENDING = approval_requests.c.status == ApprovalStatus.PENDING
 _DECIDED = {CampaignStatus.APPROVED, CampaignStatus.REJECTED}
-
-
-@dataclass(frozen=True, slots=True)
-class Nudge:
-    """A request that has waited long, and what was done about it now."""
-
-    request_id: UUID
-    campaign_id: UUID
-    kind: OutboxKind
 
 
 class PostgresApprovals:
@@ -108,8 +100,21 @@ class PostgresApprovals:
                 await _withdraw(connection, pending, why)
         return pending is not None
 
+    async def more_wanted(self) -> list[MoreWanted]:
+        table = approval_requests.c
+        asked = (
+            select(table.campaign_id, func.coalesce(campaigns.c.name, "").label("campaign"), table.id)
+            .join_from(approval_requests, campaigns, campaigns.c.id == table.campaign_id)
+            .where(among(campaigns.c.status, [CampaignStatus.RE_ENRICHMENT_REQUESTED]))
+            .where(table.status == ApprovalStatus.MORE_ENRICHMENT)
+            .distinct(table.campaign_id)
+            .order_by(table.campaign_id, table.decided_at.desc())
+        )
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(asked)
+            return [MoreWanted(row.campaign_id, row.campaign, row.id) for row in rows]
+
     async def nudge(self, remind_after: timedelta, escalate_after: timedelta) -> list[Nudge]:
-        """Reminds of requests that wait, then escalates, each once; by the database's clock."""
         table = approval_requests.c
         unreminded = table.reminded_at.is_(None) & (table.requested_at <= func.now() - remind_after)
         unheard = table.escalated_at.is_(None) & (table.reminded_at <= func.now() - escalate_after)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -120,6 +121,11 @@ class Vendors:
 
     def read(self, page: str) -> Any:
         return json.loads(self.text(page))
+
+    def times_billed(self) -> Counter[tuple[str, str, str]]:
+        """How often each question was billed, by the vendors' own books."""
+        rows = self.read("billing")["rows"]
+        return Counter((row["vendor"], row["operation"], row["question"]) for row in rows)
 
     def slow_down(self, vendor: str, ms: int) -> None:
         body = json.dumps({"vendor": vendor, "ms": ms}).encode()

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Server
 from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import NewBooks
-from tests.end_to_end.shell import WAIT_S, Shell, kill_group, said, vendors
+from tests.end_to_end.shell import WAIT_S, Shell, Vendors, kill_group, said, vendors
 
 pytestmark = pytest.mark.xdist_group("command line")
 
@@ -169,6 +169,7 @@ def test_a_campaign_below_a_threshold_stops(
         assert (forced.code, forced.err) == (0, "")
         assert "pending_approval" in forced.out
         assert sandbox.requests > asked
+        want_more_of_few(own, books, sandbox)
     result = own("result", "Few", "--json").document
     assert result["status"] == "pending_approval"
     assert "pending_approval" in own("result", "Few").out
@@ -177,6 +178,20 @@ def test_a_campaign_below_a_threshold_stops(
     assert float(row["spent_usd"]) == result["costs"]["total"]
     assert "Few" in own("status").out
     decide_about_few(own, books)
+
+
+def want_more_of_few(own: Shell, books: Books, sandbox: Vendors) -> None:
+    """What is missing is tried again, no question is billed twice, and approval is asked for anew."""
+    ready = books.number("leads WHERE enrichment_status = 'enriched'")
+    more = own("request-more", "Few", "--by", "dana", "--feedback", "more, please", "--json")
+    assert more.document["campaign_status"] == "re_enrichment_requested"
+    assert books.number("leads WHERE email_status IS NULL") > 0
+    assert own("run", "Few", "--force-continue").code == 0
+    assert books.number("leads WHERE email_status IS NULL") == 0
+    assert books.number("leads WHERE enrichment_status = 'enriched'") >= ready
+    assert max(sandbox.times_billed().values()) == 1
+    asked = books.query("SELECT status FROM approval_requests ORDER BY requested_at")
+    assert [row["status"] for row in asked] == ["more_enrichment", "pending"]
 
 
 def decide_about_few(own: Shell, books: Books) -> None:

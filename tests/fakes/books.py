@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -14,7 +15,9 @@ from phase3_core.approval import (
     Binding,
     Choice,
     Decided,
+    MoreWanted,
     NeverAsked,
+    Nudge,
     Ruling,
     Stale,
     TooLate,
@@ -119,6 +122,7 @@ class Tables:
     approvals: list["FakeRequest"] = field(default_factory=list)
     held: set[UUID] = field(default_factory=set)
     waiting: dict[tuple[UUID, Agent], list[Waiting]] = field(default_factory=dict)
+    waiting_long: list[Nudge] = field(default_factory=list)
     gone: bool = False
     writing: Callable[[], Awaitable[None]] = at_once
 
@@ -428,6 +432,22 @@ class FakeApprovals:
         if pending:
             self._change(pending, status=ApprovalStatus.WITHDRAWN, feedback=why)
         return pending is not None
+
+    async def nudge(self, remind_after: timedelta, escalate_after: timedelta) -> list[Nudge]:
+        """The fake's requests are as old as the test says: those in `waiting_long` are due."""
+        del remind_after, escalate_after
+        await self.tables.reached()
+        due, self.tables.waiting_long[:] = list(self.tables.waiting_long), []
+        return due
+
+    async def more_wanted(self) -> list[MoreWanted]:
+        await self.tables.reached()
+        return [
+            MoreWanted(one.campaign_id, self.tables.campaign(one.campaign_id).name, one.id)
+            for one in self.tables.approvals
+            if one.status is ApprovalStatus.MORE_ENRICHMENT
+            and self.tables.campaign(one.campaign_id).status is CampaignStatus.RE_ENRICHMENT_REQUESTED
+        ]
 
     def _of(self, campaign_id: UUID, fits: Callable[[FakeRequest], bool]) -> FakeRequest | None:
         """The newest that fits."""

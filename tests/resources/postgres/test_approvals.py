@@ -11,6 +11,7 @@ from phase3_core.approval import (
     Channel,
     Choice,
     Decided,
+    MoreWanted,
     NeverAsked,
     Ruling,
     Stale,
@@ -321,3 +322,12 @@ async def test_more_enrichment_reopens_what_is_missing_and_nothing_else(
         ("old@acme.com", None, None),
         ("ada@acme.com", "valid", "partial"),
     ]
+
+
+async def test_a_campaign_waits_for_more_until_it_is_run(books: PostgresBooks, made: Made) -> None:
+    asked = await books.approvals.request(run(made), REPORT)
+    assert await books.approvals.more_wanted() == []
+    await books.approvals.decide(made.id, choice(ApprovalStatus.MORE_ENRICHMENT))
+    assert await books.approvals.more_wanted() == [MoreWanted(made.id, "Autumn", asked.request_id)]
+    await books.campaigns.move(made.id, CampaignStatus.VERIFYING_EMAILS)
+    assert await books.approvals.more_wanted() == []

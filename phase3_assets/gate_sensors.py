@@ -1,0 +1,71 @@
+"""What follows from the gate by itself: a run where more was wanted, a reminder where nobody decides."""
+
+from collections import Counter
+
+import dagster as dg
+
+from phase3_assets.agents import reading
+from phase3_assets.jobs import CAMPAIGN_TAG, MOST_CAMPAIGNS_A_TICK, phase3
+from phase3_assets.partitions import campaigns
+from phase3_core.approval import MoreWanted, Nudge
+from phase3_core.policy import Policy
+from phase3_core.ports import Database
+
+REQUEST_TAG = "phase3/approval_request"
+
+
+@dg.sensor(job=phase3, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def re_enrichment(
+    context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]
+) -> dg.SensorResult | dg.SkipReason:
+    """Requests one run for each decision that asked for more enrichment; it works on what is missing."""
+    due = [wanted for wanted in _more_wanted(database) if not _started(context, wanted)]
+    due = due[:MOST_CAMPAIGNS_A_TICK]
+    if not due:
+        return dg.SkipReason("Nobody has asked for more enrichment.")
+    keys = [str(wanted.campaign_id) for wanted in due]
+    return dg.SensorResult(
+        dynamic_partitions_requests=[campaigns.build_add_request(keys)],
+        run_requests=[_run_request(wanted) for wanted in due],
+    )
+
+
+def run_key(wanted: MoreWanted) -> str:
+    """A second wish for more is answered by a second run."""
+    return f"phase3:{wanted.campaign_id}:more:{wanted.request_id}"
+
+
+def _run_request(wanted: MoreWanted) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=run_key(wanted),
+        partition_key=str(wanted.campaign_id),
+        tags={CAMPAIGN_TAG: wanted.campaign, REQUEST_TAG: str(wanted.request_id)},
+    )
+
+
+def _started(context: dg.SensorEvaluationContext, wanted: MoreWanted) -> bool:
+    filters = dg.RunsFilter(tags={"dagster/run_key": run_key(wanted)})
+    return bool(context.instance.get_runs(filters=filters, limit=1))
+
+
+def _more_wanted(database: Database) -> list[MoreWanted]:
+    async def look() -> list[MoreWanted]:
+        async with database.reading() as books:
+            return await books.approvals.more_wanted()
+
+    return reading(look)
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def approval_reminders(
+    database: dg.ResourceParam[Database], policy: dg.ResourceParam[Policy]
+) -> dg.SkipReason:
+    """Reminds of a request after 24 hours, escalates after another 24; each once, by the database's clock."""
+    terms = policy.approval
+
+    async def nudge() -> list[Nudge]:
+        async with database.reading() as books:
+            return await books.approvals.nudge(terms.remind_after, terms.escalate_after)
+
+    done = Counter(nudged.kind.removeprefix("slack_") for nudged in reading(nudge))
+    return dg.SkipReason(", ".join(f"{kind}: {n}" for kind, n in sorted(done.items())) or "Nobody is late.")

@@ -1,0 +1,70 @@
+"""What the gate's sensors do, with a database in memory."""
+
+import asyncio
+from uuid import UUID
+
+import dagster as dg
+from dagster._core.test_utils import create_run_for_test
+
+from phase3_assets.gate_sensors import approval_reminders, re_enrichment
+from phase3_core.approval import Channel, Choice, Nudge
+from phase3_core.statuses import ApprovalStatus, CampaignStatus, EnrichmentStatus, OutboxKind
+from tests.assets.office import EASY, Office, an_office, people
+from tests.assets.test_approval import asked_office
+from tests.fakes.books import FakeApprovals
+from tests.fakes.people import CAMPAIGN
+
+MORE = Choice(ApprovalStatus.MORE_ENRICHMENT, "dana", Channel.SLACK, "phone numbers")
+
+
+def ticked(office: Office) -> list[dg.RunRequest]:
+    with dg.build_sensor_context(instance=office.instance) as context:
+        told = re_enrichment(context, database=office.database)
+    assert isinstance(told, dg.SensorResult | dg.SkipReason)
+    return list(told.run_requests or []) if isinstance(told, dg.SensorResult) else []
+
+
+def more_wanted(office: Office) -> None:
+    asyncio.run(_decide(office))
+
+
+async def _decide(office: Office) -> None:
+    await FakeApprovals(office.database.tables).decide(CAMPAIGN, MORE)
+
+
+def test_a_wish_for_more_is_one_run() -> None:
+    office = asked_office()
+    assert ticked(office) == []
+    more_wanted(office)
+    (request,) = ticked(office)
+    assert request.partition_key == str(CAMPAIGN)
+    assert request.run_key == f"phase3:{CAMPAIGN}:more:{UUID(int=1)}"
+    tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+    create_run_for_test(office.instance, job_name="phase3", tags=tags, status=dg.DagsterRunStatus.FAILURE)
+    assert ticked(office) == []
+
+
+def test_what_is_missing_is_enriched_again_and_asked_about_anew() -> None:
+    office = asked_office()
+    more_wanted(office)
+    first, *_ = office.database.tables.leads.values()
+    first.enrichment_status = None
+    asked = len(office.source.asked)
+    assert office.materialize().success
+    assert first.enrichment_status is EnrichmentStatus.ENRICHED
+    assert len(office.source.asked) == asked  # the ledger answered
+    statuses = [one.status for one in office.database.tables.approvals]
+    assert statuses == [ApprovalStatus.MORE_ENRICHMENT, ApprovalStatus.PENDING]
+    assert office.campaign.status is CampaignStatus.VERIFICATION_COMPLETE
+    assert ticked(office) == []
+
+
+def test_a_reminder_is_told_in_the_tick() -> None:
+    office = an_office(people(1))
+    told = approval_reminders(database=office.database, policy=EASY)
+    assert isinstance(told, dg.SkipReason)
+    assert told.skip_message == "Nobody is late."
+    office.database.tables.waiting_long.append(Nudge(UUID(int=1), CAMPAIGN, OutboxKind.REMIND))
+    told = approval_reminders(database=office.database, policy=EASY)
+    assert isinstance(told, dg.SkipReason)
+    assert told.skip_message == "remind: 1"

@@ -19,12 +19,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
+from secrets import randbits
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row, tuple_row
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.calls import AfterLoss, LostCall, ReplayClass, after_loss
@@ -44,6 +45,7 @@ from phase3_core.money import Money
 from phase3_core.ports import Run
 from resources.postgres.database import json_text
 from resources.postgres.group_commit import GroupCommit
+from resources.postgres.outage import Outage, is_away
 
 FIRST_EPOCH = 0
 LAST_EPOCH = 2**32 - 1
@@ -58,9 +60,10 @@ HELD = """
 
 INTEND = f"""
 INSERT INTO provider_calls (key, provider, operation, request, state, reserved_usd, lead_id,
-                            campaign_id, agent, run_id, created_at, asked_at, lost_after)
+                            campaign_id, agent, run_id, grant_id, created_at, asked_at, lost_after)
 SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id,
-       %(campaign_id)s, %(agent)s, %(run_id)s, now(), now(), now() + make_interval(secs => q.deadline_s)
+       %(campaign_id)s, %(agent)s, %(run_id)s, %(grant_id)b,
+       now(), now(), now() + make_interval(secs => q.deadline_s)
 FROM unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
             %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[])
      AS q(key, provider, operation, request, reserved, lead_id, deadline_s)
@@ -86,7 +89,7 @@ CROSS JOIN LATERAL (
 CLAIM = f"""
 UPDATE provider_calls AS c
 SET state = 'intent', attempt = c.attempt + 1, lead_id = q.lead_id,
-    campaign_id = %(campaign_id)s, agent = %(agent)s, run_id = %(run_id)s,
+    campaign_id = %(campaign_id)s, agent = %(agent)s, run_id = %(run_id)s, grant_id = %(grant_id)b,
     asked_at = CASE WHEN c.losses + q.booked > 0 THEN c.asked_at ELSE now() END,
     lost_after = now() + make_interval(secs => q.deadline_s),
     losses = greatest(c.losses + q.booked, 0),
@@ -96,6 +99,14 @@ FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(state)b::text[], %(booked)b:
             %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[])
      AS q(key, attempt, state, booked, reserved, lead_id, deadline_s)
 WHERE c.key = q.key AND c.attempt = q.attempt AND c.state = q.state AND {HELD}
+RETURNING c.key
+"""  # noqa: S608 - made of constants
+
+# What was granted by any try of a statement that was repeated. Nothing was sent, so its time begins now.
+GRANTED = f"""
+UPDATE provider_calls AS c SET lost_after = now() + make_interval(secs => q.deadline_s)
+FROM unnest(%(key)b::bytea[], %(deadline_s)b::float8[]) AS q(key, deadline_s)
+WHERE c.key = q.key AND c.grant_id = %(grant_id)b AND c.state = 'intent' AND {HELD}
 RETURNING c.key
 """  # noqa: S608 - made of constants
 
@@ -144,6 +155,7 @@ SET state = CASE WHEN q.answered THEN 'settled'
                        THEN c.unknown_usd + c.reserved_usd
                        ELSE c.unknown_usd END,
     losses = c.losses + (q.lost OR (c.job_id IS NOT NULL AND NOT q.answered))::int,
+    heard = c.heard || c.attempt,
     {", ".join(f"{name} = {value}" for name, value in ANSWER.items())}
 {OUTCOMES} AND c.state = 'intent' AND c.attempt = coalesce(q.attempt, c.attempt)
 RETURNING q.place
@@ -151,7 +163,8 @@ RETURNING q.place
 
 # The attempt had been taken for lost, and its ceiling booked: now its cost is known. If its successor is
 # still out, the row is settled under it, and that one's ceiling is booked until it arrives as late as this.
-# What free replays and readings of one job cost is one charge, whoever brings the answer.
+# What free replays and readings of one job cost is one charge, whoever brings the answer. An attempt is
+# heard once, so a statement that is repeated books nothing twice.
 SETTLE_LATE = f"""
 UPDATE provider_calls AS c
 SET state = CASE WHEN q.answered THEN 'settled'
@@ -165,6 +178,7 @@ SET state = CASE WHEN q.answered THEN 'settled'
         + CASE WHEN q.answered AND c.state = 'intent' AND c.job_id IS NULL
                THEN c.reserved_usd ELSE 0 END END,
     losses = greatest(c.losses - 1, 0),
+    heard = c.heard || coalesce(q.attempt, c.attempt)::smallint,
     {
     ", ".join(
         f"{name} = CASE WHEN q.answered AND (c.state <> 'settled' OR c.outcome = 'error')"
@@ -173,6 +187,7 @@ SET state = CASE WHEN q.answered THEN 'settled'
     )
 }
 {OUTCOMES} AND (q.answered OR c.job_id IS NULL)
+    AND (coalesce(q.attempt, c.attempt) = ANY(c.heard)) IS NOT TRUE
 """  # noqa: S608 - made of constants
 
 
@@ -234,19 +249,40 @@ class Ending:
 class Line:
     """A connection on which every statement is its own commit; a broken one is replaced."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, outage: Outage) -> None:
         self._engine = engine
+        self._outage = outage
         self._pooled: AsyncConnection | None = None
         self._driver: psycopg.AsyncConnection[Any] | None = None
         self._free = asyncio.Lock()
 
-    async def rows(self, statement: str, values: Mapping[str, Any], factory: Any = tuple_row) -> list[Any]:
-        """The driver's own cursor: building rows and parameters is most of what a call costs here."""
-        async with self._free, self._told_as_usual():
+    async def rows(
+        self, statement: str, values: Mapping[str, Any], factory: Any = tuple_row, *, told_by: str = ""
+    ) -> list[Any]:
+        """Repeated while the database is away; then `told_by`, if given, tells the rows of all tries."""
+
+        async def again() -> list[Any]:
+            rows = await self._rows(statement, values, factory)
+            return await self._rows(told_by, values, factory) if told_by else rows
+
+        async with self._free:
+            return await self._outage.outlast(lambda: self._rows(statement, values, factory), again)
+
+    async def _rows(self, statement: str, values: Mapping[str, Any], factory: Any) -> list[Any]:
+        """The driver's own cursor: building rows and parameters is most of what a call costs here.
+
+        A lost connection looks as everywhere else; the statement and its values are nobody's business.
+        """
+        try:
             driver = await self._connected()
             async with driver.cursor(row_factory=factory, binary=True) as cursor:
                 await cursor.execute(statement.encode(), values)
                 return await cursor.fetchall() if cursor.description else []
+        except (psycopg.Error, DBAPIError) as failure:
+            if not is_away(failure):
+                raise
+            await self._drop()
+            raise OperationalError("the call ledger", None, failure) from failure
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         if self._driver is None or self._driver.closed:
@@ -258,30 +294,25 @@ class Line:
             raise AssertionError("the pool gave an empty connection")
         return self._driver
 
-    @asynccontextmanager
-    async def _told_as_usual(self) -> AsyncIterator[None]:
-        """A lost connection looks as everywhere else; the statement and its values are nobody's business."""
-        try:
-            yield
-        except psycopg.OperationalError as failure:
-            if is_refusal(failure):
-                raise
-            raise OperationalError("the call ledger", None, failure) from failure
+    async def _drop(self) -> None:
+        """Whatever became of it, it is not used again."""
+        pooled, self._pooled, self._driver = self._pooled, None, None
+        if pooled is not None:
+            await pooled.invalidate()
+            await pooled.close()
 
     async def close(self) -> None:
-        pooled, driver = self._pooled, self._driver
-        self._pooled = self._driver = None
-        if pooled is None:
-            return
-        if driver is None or driver.closed:
-            await pooled.invalidate()
-        await pooled.close()
+        if self._driver is None or self._driver.closed:
+            await self._drop()
+        elif self._pooled is not None:
+            await self._pooled.close()
+            self._pooled = self._driver = None
 
 
 def is_refusal(failure: Exception) -> bool:
     """The server said no to this statement, so nothing of it is written; a lost connection says nothing."""
     if isinstance(failure, psycopg.Error) and failure.sqlstate:
-        return not failure.sqlstate.startswith(("08", "57P"))
+        return not is_away(failure)
     return isinstance(failure, psycopg.DataError | UnicodeError)
 
 
@@ -292,11 +323,20 @@ class PostgresLedger:
     are taken from everybody: what was paid for is kept.
     """
 
-    def __init__(self, run: Run, ttl_s: float, engine: AsyncEngine, fence: int | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        ttl_s: float,
+        engine: AsyncEngine,
+        fence: int | None = None,
+        outage: Outage | None = None,
+    ) -> None:
         self._run = run
         self._lease = {"campaign_id": run.campaign_id, "fence": fence}
         self._ttl_s = ttl_s
-        self._lines = self._intending, self._settling, self._rest = Line(engine), Line(engine), Line(engine)
+        away = outage or Outage()
+        self._intending, self._settling, self._rest = (Line(engine, away) for _ in range(3))
+        self._lines = self._intending, self._settling, self._rest
         self._granted: dict[bytes, Asking] = {}
         self._intend = GroupCommit(self._write_intents, is_refusal, self._give_back)
         self._claim = GroupCommit(self._write_claims, is_refusal, self._give_back)
@@ -408,7 +448,7 @@ class PostgresLedger:
             "operation": [asking.intent.operation for asking in askings],
             "request": [json_text(asking.intent.request) for asking in askings],
         }
-        return self._grant(askings, await self._intending.rows(INTEND, values))
+        return self._grant(askings, await self._intending.rows(INTEND, values, told_by=GRANTED))
 
     async def _write_claims(self, askings: Sequence[Asking]) -> list[bool]:
         values = self._asked(askings) | {
@@ -416,12 +456,13 @@ class PostgresLedger:
             "state": [asking.state for asking in askings],
             "booked": [asking.booked for asking in askings],
         }
-        return self._grant(askings, await self._rest.rows(CLAIM, values))
+        return self._grant(askings, await self._rest.rows(CLAIM, values, told_by=GRANTED))
 
     def _asked(self, askings: Sequence[Asking]) -> dict[str, Any]:
         return self._lease | {
             "agent": self._run.agent.value,
             "run_id": self._run.id,
+            "grant_id": randbits(63),
             "key": [asking.key for asking in askings],
             "reserved": [asking.intent.reserved for asking in askings],
             "lead_id": [asking.intent.lead_id for asking in askings],
@@ -457,7 +498,8 @@ class PostgresLedger:
 
     async def _write_outcomes(self, endings: Sequence[Ending]) -> list[bool]:
         """Whether each came on time. Of two for one row only one did."""
-        on_time = {place for (place,) in await self._settling.rows(SETTLE, self._columns(endings))}
+        rows = await self._settling.rows(SETTLE, self._columns(endings))
+        on_time = {place for (place,) in rows}
         return [place in on_time for place in range(1, len(endings) + 1)]
 
     async def _write_late(self, endings: Sequence[Ending]) -> list[None]:
@@ -492,10 +534,10 @@ def _without_response(ending: Ending) -> Ending:
 
 @asynccontextmanager
 async def ledger(
-    engine: AsyncEngine, run: Run, ttl_s: float, fence: int | None = None
+    engine: AsyncEngine, run: Run, ttl_s: float, fence: int | None = None, outage: Outage | None = None
 ) -> AsyncIterator[PostgresLedger]:
     """What was handed in is committed before the way out, also for one who is cancelled meanwhile."""
-    book = PostgresLedger(run, ttl_s, engine, fence)
+    book = PostgresLedger(run, ttl_s, engine, fence, outage)
     try:
         yield book
     finally:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Column,
@@ -220,6 +221,8 @@ provider_calls = Table(
     Column("unknown_usd", USD, nullable=False, server_default=text("0")),
     Column("attempt", SmallInteger, nullable=False, server_default=text("1")),
     Column("losses", SmallInteger, nullable=False, server_default=text("0")),
+    Column("grant_id", BigInteger),
+    Column("heard", ARRAY(SmallInteger)),
     Column("http_status", SmallInteger),
     Column("response", JSONB),
     Column("error", Text),

@@ -1,0 +1,132 @@
+"""The one place that knows that the database is away, and how long that may last.
+
+A connection that breaks leaves open whether its statement was written. So what goes through here is safe
+to repeat, and it is repeated until the database answers. Meanwhile whoever asked waits, so that nothing
+new is begun and no more is kept in memory than was on its way.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
+from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_delay
+from tenacity.wait import wait_random_exponential
+
+from phase3_core.errors import OutsideFailure
+
+Result = TypeVar("Result")
+Params = ParamSpec("Params")
+
+LONGEST_S = 300.0
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 2.0
+# Connection lost, shutting down or starting up, no place left for us, a standby not promoted yet.
+AWAY = ("08", "57P", "53300", "25006")
+
+_log = logging.getLogger(__name__)
+
+
+def _cause(failure: BaseException | None) -> BaseException | None:
+    """What the driver raised."""
+    while isinstance(failure, DBAPIError):
+        failure = failure.orig
+    return failure
+
+
+def is_away(failure: BaseException) -> bool:
+    """Whether the database may be back soon; nobody knows whether the statement was written."""
+    if isinstance(failure, NoFreeConnection):
+        return True
+    cause = _cause(failure)
+    if not isinstance(cause, psycopg.Error):
+        return False
+    lost = isinstance(cause, psycopg.OperationalError) and not cause.sqlstate
+    return lost or (cause.sqlstate or "").startswith(AWAY)
+
+
+@dataclass
+class Outage:
+    """`longest_s`: seconds for which a statement is repeated; 0: not at all, and the failure is raised."""
+
+    longest_s: float = LONGEST_S
+    first_pause_s: float = FIRST_PAUSE_S
+    waiting: int = 0  # statements, now
+    gone: bool = False
+
+    async def outlast(
+        self,
+        work: Callable[[], Awaitable[Result]],
+        again: Callable[[], Awaitable[Result]] | None = None,
+    ) -> Result:
+        """The result of `work`; once that may have been written, of `again`, if there is one.
+
+        Raises OutsideFailure when the database has been away for too long. From then on the run is ending,
+        and everything is tried once.
+        """
+        try:
+            return await work()
+        except (psycopg.Error, DBAPIError, NoFreeConnection) as failure:
+            if self.gone or not self.longest_s or not is_away(failure):
+                raise
+            with self._told(failure):
+                return await self._repeated(again or work)
+
+    async def _repeated(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        attempts = AsyncRetrying(
+            retry=retry_if_exception(is_away),
+            wait=wait_random_exponential(multiplier=self.first_pause_s, max=LONGEST_PAUSE_S),
+            stop=stop_after_delay(self.longest_s),
+        )
+        try:
+            return await attempts(work)
+        except RetryError as last:
+            self.gone = True
+            why = _why(last.last_attempt.exception())
+            raise OutsideFailure(
+                f"The database has been away for {self.longest_s:.0f} s ({why}). "
+                "Check the server and run again: the run goes on where it stopped."
+            ) from last
+
+    @contextmanager
+    def _told(self, failure: Exception) -> Iterator[None]:
+        """Once, however many wait."""
+        if not self.waiting:
+            _log.warning("The database is away: %s. No call is made until it is back.", _why(failure))
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+
+
+def _why(failure: BaseException | None) -> str:
+    """What the driver said, without statement and values."""
+    return str(_cause(failure)).strip().partition("\n")[0]
+
+
+class Outlasting(Protocol):
+    """A repository that goes on when the database is back."""
+
+    @property
+    def outage(self) -> Outage: ...
+
+
+Owner = TypeVar("Owner", bound=Outlasting)
+
+
+def repeatable(
+    method: Callable[Concatenate[Owner, Params], Awaitable[Result]],
+) -> Callable[Concatenate[Owner, Params], Coroutine[Any, Any, Result]]:
+    """For a method that reads, or that leaves the same behind however often it is done."""
+
+    @wraps(method)
+    async def outlasting(owner: Owner, /, *args: Params.args, **named: Params.kwargs) -> Result:
+        return await owner.outage.outlast(lambda: method(owner, *args, **named))
+
+    return outlasting

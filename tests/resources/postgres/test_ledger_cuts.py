@@ -1,0 +1,173 @@
+"""The wire to the database breaks at every statement of a history, before, during and after it.
+
+Nobody knows then whether it was written; the books must be those of a wire that holds.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from phase3_core.calls import ReplayClass
+from phase3_core.ledger import Elsewhere, End, Granted, Stored, Withheld
+from phase3_core.money import usd
+from phase3_core.ports import Run
+from phase3_core.statuses import Agent
+from resources.postgres.database import driver_url
+from resources.postgres.ledger import PostgresLedger
+from resources.postgres.outage import Outage
+from tests.fakes.wire import Cut, Wire, wire
+from tests.resources.postgres.test_ledger import CEILING, DAY_S, PRICE, asks, ended, granted, hit
+
+ON_HIT, JOB = ReplayClass.ON_HIT, ReplayClass.JOB
+BOOKS = """
+SELECT request ->> 'name' AS name, state, attempt, losses, cost_usd, unknown_usd,
+       response #>> '{data, email}' AS answer, job_id
+FROM provider_calls ORDER BY 1
+"""
+
+
+History = Callable[["Pair"], Coroutine[Any, Any, None]]
+
+
+class Pair:
+    """A run of a campaign that is taken for dead, and its successor, on a wire."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.outage = Outage(longest_s=30.0, first_pause_s=0.001)
+        campaign = uuid4()
+        self.zombie, self.heir = (self._begin(campaign) for _ in range(2))
+
+    def _begin(self, campaign: UUID) -> PostgresLedger:
+        run = Run(uuid4().hex, campaign, Agent.EMAIL_VERIFICATION)
+        return PostgresLedger(run, 7 * DAY_S, self.engine, self.outage)
+
+    async def close(self) -> None:
+        await self.zombie.close()
+        await self.heir.close()
+
+
+async def many_at_once(pair: Pair) -> None:
+    """Intents and outcomes in batches, one question asked twice."""
+    names = ["Ada", "Bob", "Cyd", "Ada"]
+    opened = await asyncio.gather(*(pair.heir.open(asks(name)) for name in names))
+    assert [type(one) for one in opened] == [Granted, Granted, Granted, Elsewhere]
+    calls = [one for one in opened if isinstance(one, Granted)]
+    ends = [hit(calls[0].key), ended(calls[1].key, End.REFUSED), ended(calls[2].key, End.LOST)]
+    await asyncio.gather(*map(pair.heir.settle, ends))
+    assert isinstance(await pair.heir.open(asks("Ada")), Stored)
+    assert isinstance(await pair.heir.open(asks("Cyd")), Withheld)
+    await pair.heir.settle(hit((await granted(pair.heir, asks("Bob"))).key))
+
+
+async def taken_over(pair: Pair) -> None:
+    """Two answers to one question: the successor's on time, the zombie's late."""
+    intent = asks("Ada", ON_HIT)
+    old, new = await granted(pair.zombie, intent), await granted(pair.heir, intent)
+    await pair.heir.settle(hit(new.key))
+    await pair.zombie.settle(hit(old.key, response='{"other": 1}'))
+    assert isinstance(await pair.heir.find(intent), Stored)
+
+
+async def given_up(pair: Pair) -> None:
+    """Booked as lost, then refused after all, so that it is asked again; then lost for good."""
+    old = await granted(pair.zombie, asks("Ada"))
+    assert isinstance(await pair.heir.open(asks("Ada")), Withheld)
+    await pair.zombie.settle(ended(old.key, End.REFUSED))
+    await pair.heir.settle(ended((await granted(pair.heir, asks("Ada"))).key, End.LOST))
+    assert isinstance(await pair.heir.open(asks("Ada")), Withheld)
+
+
+async def a_job(pair: Pair) -> None:
+    """Lost before it had a number; submitted again, read, not done, read again."""
+    job = asks("Ada", JOB)
+    await pair.zombie.settle(ended((await granted(pair.zombie, job)).key, End.LOST))
+    call = await granted(pair.heir, job)
+    await pair.heir.note_job(call.key, "job-1")
+    await pair.heir.settle(ended(call.key, End.LOST))
+    again = await granted(pair.heir, job)
+    assert again.job_id == "job-1"
+    await pair.heir.settle(hit(again.key, ends_doubt=True))
+
+
+def row(name: str, state: str, attempt: int, losses: int, **others: Any) -> dict[str, Any]:
+    usual = {"cost_usd": usd(0), "unknown_usd": usd(0), "answer": None, "job_id": None}
+    return {"name": name, "state": state, "attempt": attempt, "losses": losses, **usual, **others}
+
+
+EMAIL = "ada@acme.com"
+HISTORIES: dict[History, list[dict[str, Any]]] = {
+    many_at_once: [
+        row("Ada", "settled", 1, 0, cost_usd=PRICE, answer=EMAIL),
+        row("Bob", "settled", 2, 0, cost_usd=PRICE, answer=EMAIL),
+        row("Cyd", "unknown", 1, 1, unknown_usd=CEILING),
+    ],
+    taken_over: [row("Ada", "settled", 2, 0, cost_usd=2 * PRICE, answer=EMAIL)],
+    given_up: [row("Ada", "unknown", 2, 1, unknown_usd=CEILING)],
+    a_job: [row("Ada", "settled", 3, 1, cost_usd=PRICE, unknown_usd=CEILING, answer=EMAIL, job_id="job-1")],
+}
+every_history = pytest.mark.parametrize("history", HISTORIES, ids=[history.__name__ for history in HISTORIES])
+
+
+@dataclass
+class Place:
+    """A database at the end of a wire, and how often the wire carried a statement in the last history."""
+
+    carried: Wire
+    engine: AsyncEngine
+    books: psycopg.Connection[dict[str, Any]]
+
+    async def lived(self, history: History, cuts: dict[int, Cut]) -> list[dict[str, Any]]:
+        """The books after the history, on a wire that is cut so."""
+        self.books.execute("DELETE FROM provider_calls")
+        self.carried.statements, self.carried.cuts = 0, dict(cuts)
+        pair = Pair(self.engine)
+        try:
+            await asyncio.wait_for(history(pair), 30)
+            await self.carried.deliver()
+        finally:
+            await pair.close()
+        return self.books.execute(BOOKS).fetchall()
+
+
+@pytest.fixture
+async def place(database_url: str) -> AsyncIterator[Place]:
+    """Nothing is prepared, so that every history has the same number of statements."""
+    address = driver_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    async with wire(database_url) as carried:
+        engine = create_async_engine(
+            driver_url(carried.url), pool_size=12, connect_args={"prepare_threshold": None}
+        )
+        with psycopg.connect(address, autocommit=True, row_factory=dict_row) as books:
+            yield Place(carried, engine, books)
+        await engine.dispose()
+
+
+async def statements(place: Place, history: History) -> int:
+    """How many there are where nothing breaks; the first time the engine has questions of its own."""
+    for _ in range(2):
+        assert await place.lived(history, {}) == HISTORIES[history]
+    return place.carried.statements
+
+
+@every_history
+@pytest.mark.parametrize("cut", Cut)
+async def test_a_wire_cut_at_any_statement_changes_no_book(history: History, cut: Cut, place: Place) -> None:
+    for number in range(1, await statements(place, history) + 1):
+        books = await place.lived(history, {number: cut})
+        assert place.carried.cuts == {}, "the wire was not cut"
+        assert books == HISTORIES[history], f"cut at statement {number}"
+
+
+@every_history
+async def test_the_repeat_may_be_cut_too(history: History, place: Place) -> None:
+    for number in range(1, await statements(place, history) + 1):
+        cuts = {number: Cut.AFTER, number + 1: Cut.AFTER, number + 2: Cut.BEFORE, number + 3: Cut.AFTER}
+        assert await place.lived(history, cuts) == HISTORIES[history], f"cut from {number} on"

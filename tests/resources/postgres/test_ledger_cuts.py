@@ -47,7 +47,7 @@ class Pair:
 
     def _begin(self, campaign: UUID) -> PostgresLedger:
         run = Run(uuid4().hex, campaign, Agent.EMAIL_VERIFICATION)
-        return PostgresLedger(run, 7 * DAY_S, self.engine, self.outage)
+        return PostgresLedger(run, 7 * DAY_S, self.engine, outage=self.outage)
 
     async def close(self) -> None:
         await self.zombie.close()

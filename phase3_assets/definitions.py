@@ -7,7 +7,7 @@ from phase3_assets.campaign_leads import campaign_leads
 from phase3_assets.checks import CHECKS
 from phase3_assets.gate_sensors import approval_reminders, re_enrichment
 from phase3_assets.jobs import ASSETS, phase2_completion, phase3, waiting_leads
-from resources.configurable import PolicyResource, PostgresResource, VendorsResource, WorkbookResource
+from resources.configurable import ExportsResource, PolicyResource, PostgresResource, VendorsResource
 
 defs = dg.Definitions(
     assets=[campaign_leads, *ASSETS, approval],
@@ -18,7 +18,7 @@ defs = dg.Definitions(
         "database": PostgresResource(),
         "providers": VendorsResource(),
         "policy": PolicyResource(),
-        "exporter": WorkbookResource(),
+        "exporter": ExportsResource(),
     },
     # Also for materializations from the UI and for backfills: a killed multiprocess run leaves its step
     # running, and the lease of a campaign is held by the process that works.

@@ -389,7 +389,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was written, the workbook first. `notes`: what went wrong on the way, in words for the reader."""
+    """What was written. `notes`: what went wrong on the way, in words for the reader."""
 
     exports: Sequence[Export]
     notes: Sequence[str] = ()

@@ -15,7 +15,10 @@ from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy
 from phase3_core.ports import Books, Database, Exporter, ProviderSource, Run
 from resources.clock import SystemClock
-from resources.exports.workbook import WorkbookExporter
+from resources.exports.campaign_exports import CampaignExporter
+from resources.exports.files import Folder
+from resources.exports.report_file import PageWriter
+from resources.exports.workbook import WorkbookWriter
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.source import LedgerOpener, VendorSource
@@ -74,14 +77,15 @@ class PolicyResource(dg.ConfigurableResource["Policy"]):
         return settings.policy(preset=preset, force_continue=self.force_continue)
 
 
-class WorkbookResource(dg.ConfigurableResource["Exporter"]):
-    """Where workbooks are written."""
+class ExportsResource(dg.ConfigurableResource["Exporter"]):
+    """Where workbook and report page are written."""
 
     directory: str = Field(default="", description=f"empty: ${EXPORTS_DIR}, else ./exports")
 
     def create_resource(self, context: dg.InitResourceContext) -> Exporter:  # noqa: ARG002 - see above
         directory = self.directory or os.environ.get(EXPORTS_DIR) or "exports"
-        return WorkbookExporter(Path(directory).resolve())
+        folder = Folder(Path(directory).resolve())
+        return CampaignExporter([WorkbookWriter(folder), PageWriter(folder)])
 
 
 def postgres_ledger(ttl_s: float) -> LedgerOpener:

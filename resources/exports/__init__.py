@@ -1,1 +1,1 @@
-"""Where the report goes: workbook, file."""
+"""Where the report goes: page, workbook, CSV, spreadsheet. What is shown is decided in the core."""

@@ -9,10 +9,9 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 
-from phase3_core.money import ZERO, usd
+from phase3_core.money import usd
 from phase3_core.ports import CampaignCounts, ProviderSpend, Skipped, TierCounts
 from phase3_core.report import (
-    Findings,
     lead_set_digest,
     report_hash,
     rest,
@@ -22,19 +21,8 @@ from phase3_core.report import (
 from phase3_core.statuses import Agent, EmailStatus, EnrichmentStatus
 from phase3_core.summary import cost_of
 from phase3_core.tiers import Tier
-from tests.core.test_summary import COUNTS, NOBODY, SPEND
-from tests.fakes.people import CAMPAIGN
-
-TOMBA = ProviderSpend(
-    Agent.EMAIL_VERIFICATION, "tomba", "find", 30, 20, 8, 2, usd("1.500000"), usd("0.100000")
-)
-REOON = replace(TOMBA, provider="reoon", operation="verify", cost=usd("0.300000"), unknown=ZERO)
-APOLLO = replace(TOMBA, agent=Agent.ENRICHMENT, provider="apollo", cost=usd("0.100000"), unknown=ZERO)
-
-
-def findings(counts: CampaignCounts = COUNTS, **facts: Any) -> Findings:
-    usual = {"spend": [TOMBA, REOON, APOLLO], "lead_set": "abc", "campaign": "spring"}
-    return Findings(campaign_id=CAMPAIGN, counts=counts, **{**usual, **facts})
+from tests.core.test_summary import NOBODY, SPEND
+from tests.fakes.reports import APOLLO, COUNTS, REOON, TOMBA, findings
 
 
 def exact(rows: list[dict[str, Any]], name: str) -> Decimal:

@@ -1,0 +1,45 @@
+"""The ready leads as CSV: UTF-8 with a mark that Excel reads, exact amounts, no cell that runs."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from phase3_core.leads import Campaign
+from phase3_core.ports import ExportKind, LeadRepository
+from resources.exports.lead_list import LEAD_COLUMNS, ReadyLeads, Row, pages, plain
+from resources.exports.neutral import csv_cell
+from resources.exports.writer import FileWriter
+
+
+class CsvWriter(FileWriter):
+    """The header holds our column names, so that the file can be read by programs and imported again."""
+
+    kind = ExportKind.CSV
+    suffix = ".csv"
+
+    async def fill(
+        self,
+        draft: Path,
+        campaign: Campaign,
+        report: Mapping[str, Any],  # noqa: ARG002 - the list alone
+        leads: LeadRepository | ReadyLeads,
+    ) -> int:
+        await self.folder.on_disk(_begin, draft)
+        rows = 0
+        async for page in pages(leads, campaign.id):
+            await self.folder.on_disk(_append, draft, page)
+            rows += len(page)
+        return rows
+
+
+def _begin(draft: Path) -> None:
+    with draft.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerow([column.key for column in LEAD_COLUMNS])
+
+
+def _append(draft: Path, page: Sequence[Row]) -> None:
+    with draft.open("a", encoding="utf-8", errors="replace", newline="") as file:
+        csv.writer(file).writerows(
+            [csv_cell(plain(row.get(column.key))) for column in LEAD_COLUMNS] for row in page
+        )

@@ -1,0 +1,27 @@
+"""The report page as a file beside the lists."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from phase3_core.leads import Campaign
+from phase3_core.ports import ExportKind, LeadRepository
+from resources.exports.html import report_as_html
+from resources.exports.lead_list import ReadyLeads
+from resources.exports.writer import FileWriter
+
+
+class PageWriter(FileWriter):
+    kind = ExportKind.PAGE
+    suffix = ".html"
+
+    async def fill(
+        self,
+        draft: Path,
+        campaign: Campaign,  # noqa: ARG002 - its name is in the report
+        report: Mapping[str, Any],
+        leads: LeadRepository | ReadyLeads,  # noqa: ARG002 - the page shows counts, no leads
+    ) -> int:
+        page = report_as_html(report).encode("utf-8", "replace")
+        await self.folder.on_disk(draft.write_bytes, page)
+        return 0

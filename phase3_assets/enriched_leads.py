@@ -4,6 +4,7 @@ import dagster as dg
 
 from phase3_assets import metadata
 from phase3_assets.agents import run_agent
+from phase3_assets.columns import OF_ENRICHMENT, OWNERS, schema
 from phase3_assets.partitions import campaigns
 from phase3_assets.verified_emails import verified_emails
 from phase3_core.enrich import enrich_campaign
@@ -17,6 +18,8 @@ from phase3_core.statuses import Agent
     deps=[verified_emails],
     group_name="phase3",
     kinds={"python", "postgres"},
+    owners=OWNERS,
+    metadata=schema(OF_ENRICHMENT),
     code_version="1",
 )
 def enriched_leads(
@@ -25,10 +28,16 @@ def enriched_leads(
     providers: dg.ResourceParam[ProviderSource],
     policy: dg.ResourceParam[Policy],
 ) -> dg.MaterializeResult[None]:
-    """Enriches every lead with an accepted address: tier A in full, B to the standard, C with the basics.
+    """Enriches every lead with an accepted address, to the depth that its tier deserves.
 
-    Company questions are asked once per company and shared by its leads; free sources come first; no lead
-    costs more than its tier's cap. A lead without its profile's required fields is `partial`.
+    | tier | asks for | at most |
+    |---|---|---|
+    | A | news, funding, hiring, website, company, contact, intent, tech stack | $0.50 a lead |
+    | B | news, website, company, contact | $0.20 |
+    | C | news, website | $0.05 |
+
+    Company questions are asked once per company and shared by its leads; free sources come first. A lead
+    without its profile's required fields is `partial`, and not ready. Materializing again resumes.
     """
     summary = run_agent(
         context,

@@ -1,17 +1,24 @@
-"""What a materialization shows: plain numbers, so that the UI plots them, and one table of providers."""
+"""What a materialization shows: plain numbers, so that the UI plots them, and the report."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
 from phase3_core.ports import TierCounts
 from phase3_core.statuses import Agent
 from phase3_core.summary import AgentSummary, find_rate, found, provider_table, valid_rate, verdict_counts
+from resources.exports.markdown import report_as_markdown
+from resources.exports.neutral import markdown_text
 
 Metadata = dict[str, Any]
+
+ROW_COUNT = "dagster/row_count"
+MOST_ROWS = 50  # a table is fetched with every list of materializations
 
 
 def of_agent(summary: AgentSummary) -> Metadata:
@@ -22,7 +29,9 @@ def of_agent(summary: AgentSummary) -> Metadata:
         "duration_s": round(summary.duration_s, 3),
         "leads_worked_on": summary.worked_on,
         "resumed_from_runs": summary.resumed_from,
-        "providers": _providers(summary),
+        "providers": _providers(
+            [row for row in provider_table(summary.spend) if row["agent"] == summary.agent]
+        ),
         "skipped": dg.MetadataValue.md(_skipped(summary)),
         "waiting": dg.MetadataValue.md(_waiting(summary)),
     }
@@ -31,6 +40,7 @@ def of_agent(summary: AgentSummary) -> Metadata:
 def of_emails(summary: AgentSummary) -> Metadata:
     counts = {f"leads_{status}": count for status, count in verdict_counts(summary.counts).items()}
     return of_agent(summary) | {
+        ROW_COUNT: sum(tier.total for tier in summary.counts.tiers),
         "find_rate": find_rate(summary.counts),
         "valid_rate": valid_rate(summary.counts),
         "emails_found": found(summary.counts),
@@ -43,22 +53,40 @@ def of_emails(summary: AgentSummary) -> Metadata:
 def of_enrichment(summary: AgentSummary) -> Metadata:
     statuses = {f"leads_{status}": count for status, count in summary.counts.by_enrichment_status.items()}
     return of_agent(summary) | {
+        ROW_COUNT: sum(summary.counts.by_enrichment_status.values()),
         "leads_enriched": sum(tier.enriched for tier in summary.counts.tiers),
         **statuses,
     }
 
 
-def of_report(summary: AgentSummary, report: Mapping[str, Any], workbook: str) -> Metadata:
+def of_report(summary: AgentSummary, report: Mapping[str, Any], durations: Mapping[Agent, float]) -> Metadata:
+    """The page first; then what is plotted over campaigns, and where the lists are."""
     ready = {f"tier_{tier.tier.lower()}_ready": tier.ready for tier in summary.counts.tiers}
-    return of_agent(summary) | {
+    return {
+        "report": dg.MetadataValue.md(report_as_markdown(report)),
+        **of_agent(summary),
+        ROW_COUNT: report["funnel"]["ready"],
+        "campaign_duration_s": round(sum(durations.values()), 3),
+        "find_rate": report["find_rate"],
+        "valid_rate": report["valid_rate"],
         "cost_usd": float(report["costs"]["total"]),
         "cost_per_ready_lead_usd": float(report["cost_per_ready_usd"]),
         "total_ready": report["funnel"]["ready"],
         **ready,
         **{f"quality_{name}": score for name, score in report["quality"].items()},
-        "report": dg.MetadataValue.json(dict(report)),
-        "workbook": dg.MetadataValue.path(workbook),
+        "providers": _providers(report["providers"]),
+        "report_hash": report["report_hash"],
+        "report_json": dg.MetadataValue.json(dict(report)),
+        **{export["kind"]: _place(export["url"]) for export in report["exports"]},
     }
+
+
+def _place(url: str) -> dg.MetadataValue[Any]:
+    """A file as a path to copy, for a browser does not open it from a page of a server."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return dg.MetadataValue.path(Path(unquote(parts.path)))
+    return dg.MetadataValue.url(url)
 
 
 _OF_TIERS = {  # what each agent has a hand in; later agents must not make its data look new
@@ -80,18 +108,19 @@ def _tier_facts(agent: Agent, tier: TierCounts) -> list[Any]:
     return [getattr(tier, name) for name in _OF_TIERS[agent]]
 
 
-def _providers(summary: AgentSummary) -> dg.TableMetadataValue:
-    rows = [row for row in provider_table(summary.spend) if row["agent"] == summary.agent]
+def _providers(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     columns = [
         dg.TableColumn(name, "int" if name in {"calls", "hits", "misses", "errors"} else "string")
         for name in ("provider", "calls", "hits", "misses", "errors", "cost_usd", "unknown_usd")
     ]
-    records = [dg.TableRecord({column.name: row[column.name] for column in columns}) for row in rows]
+    shown = rows[:MOST_ROWS]
+    records = [dg.TableRecord({column.name: row[column.name] for column in columns}) for row in shown]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
 def _skipped(summary: AgentSummary) -> str:
-    return "\n".join(f"- **{row.provider}**: {row.why}" for row in summary.skipped) or "none"
+    told = (f"- **{markdown_text(row.provider)}**: {markdown_text(row.why)}" for row in summary.skipped)
+    return "\n".join(told) or "none"
 
 
 def _waiting(summary: AgentSummary) -> str:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from phase3_assets import metadata
 from phase3_assets.agents import run_agent
+from phase3_assets.columns import OF_REPORT, OWNERS, schema
 from phase3_assets.enriched_leads import enriched_leads
 from phase3_assets.partitions import campaigns
 from phase3_assets.result import phase3_result, recorded_durations
@@ -18,6 +19,8 @@ from phase3_core.statuses import Agent
     deps=[enriched_leads],
     group_name="phase3",
     kinds={"python", "postgres"},
+    owners=OWNERS,
+    metadata=schema(OF_REPORT),
     code_version="1",
 )
 def tier_report(
@@ -27,10 +30,17 @@ def tier_report(
     policy: dg.ResourceParam[Policy],
     exporter: dg.ResourceParam[Exporter],
 ) -> dg.MaterializeResult[None]:
-    """Counts the leads that are ready by tier, what they cost and why, and asks for approval.
+    """What the campaign came to, on one page, and the question whether to go on.
 
-    Ready means an accepted address and an enriched lead. The workbook has the sheets Summary, Tier A,
-    Tier B and All ready. Phase 4 waits for the decision on the approval request.
+    **Ready** means an accepted address and every field that the lead's tier requires. Each materialization
+    holds the report (`report`), the same as JSON with exact amounts (`report_json`), and where the lists
+    are: a workbook with the sheets Summary, Tier A, Tier B and All ready, and the page as a file.
+
+    Materializing again buys nothing and gives the same `report_hash` while leads, spend and results stay
+    the same. Phase 4 waits for the decision on the approval request, which is bound to that hash.
+
+    Over many campaigns, plot `find_rate`, `valid_rate`, `cost_per_ready_lead_usd` and
+    `campaign_duration_s` under Overview, Metadata, Plots.
     """
     final = run_agent(
         context,
@@ -42,7 +52,7 @@ def tier_report(
     durations[Agent.FINALIZER] = final.summary.duration_s
     summary = final.summary
     result = phase3_result(final.campaign, summary.counts, summary.spend, durations, final.approval)
-    facts = metadata.of_report(summary, final.report, final.published.workbook.url)
+    facts = metadata.of_report(summary, final.report, durations)
     return dg.MaterializeResult(
         metadata=facts | {"phase3_result": dg.MetadataValue.json(result)},
         data_version=metadata.data_version(summary),

@@ -4,6 +4,7 @@ import dagster as dg
 
 from phase3_assets import metadata
 from phase3_assets.agents import run_agent
+from phase3_assets.columns import OF_EMAILS, OWNERS, schema
 from phase3_assets.partitions import campaigns
 from phase3_core.policy import Policy
 from phase3_core.ports import Database, ProviderSource
@@ -16,6 +17,8 @@ from phase3_core.verify import verify_campaign
     deps=["campaign_leads"],
     group_name="phase3",
     kinds={"python", "postgres"},
+    owners=OWNERS,
+    metadata=schema(OF_EMAILS),
     code_version="1",
 )
 def verified_emails(
@@ -26,9 +29,13 @@ def verified_emails(
 ) -> dg.MaterializeResult[None]:
     """Finds an address for every lead of the campaign and verifies it.
 
-    An address that phase 2 delivered is verified; else the company's usual mail patterns are guessed while
-    that is cheaper than asking; else the finders are asked in waterfall order until an address is accepted.
-    Every paid call is in the ledger `provider_calls`: materializing again costs nothing that was paid before.
+    1. An address that phase 2 delivered is verified.
+    2. Else the company's usual mail patterns are guessed, while that is cheaper than asking.
+    3. Else the finders are asked in waterfall order until verification **accepts** an address (`valid` or
+       `risky`); a catch-all gets a second opinion.
+
+    Every paid call is in the ledger `provider_calls`: materializing again resumes, and costs nothing that
+    was paid before. Fewer accepted addresses than the check `enough_emails` wants stop the campaign here.
     """
     summary = run_agent(
         context,

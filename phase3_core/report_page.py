@@ -109,7 +109,8 @@ def _money(value: Any) -> str:
     if ZERO < abs(amount) < TENTH_OF_A_MILL:
         return "< $0.0001"
     places = CENT if abs(amount) >= 1 or amount == ZERO else TENTH_OF_A_MILL
-    return f"${amount.quantize(places):,}"
+    sign = "-" if amount < 0 else ""
+    return f"{sign}${abs(amount).quantize(places):,}"
 
 
 _SHOWN: Mapping[Kind, Callable[[Any], str]] = {

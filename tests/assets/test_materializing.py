@@ -1,13 +1,16 @@
 import asyncio
+import re
 import signal
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from phase3_assets.agents import Stop
+from phase3_assets.definitions import defs
 from phase3_core.policy import Policy, Thresholds
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus
 from tests.assets.office import KEY, Office, an_office, data_version, failure, metadata, people
@@ -31,6 +34,9 @@ OF_EMAILS = OF_ANY | {
 }
 OF_ENRICHMENT = OF_ANY | {"leads_enriched": int}
 OF_REPORT = OF_ANY | {
+    "find_rate": float,
+    "valid_rate": float,
+    "campaign_duration_s": float,
     "cost_per_ready_lead_usd": float,
     "total_ready": int,
     "tier_a_ready": int,
@@ -45,7 +51,7 @@ OF_REPORT = OF_ANY | {
     [
         ("verified_emails", OF_EMAILS, ["reoon", "tomba"]),
         ("enriched_leads", OF_ENRICHMENT, ["website"]),
-        ("tier_report", OF_REPORT, []),
+        ("tier_report", OF_REPORT, ["reoon", "tomba", "website"]),
     ],
 )
 def test_a_materialization_shows_plain_numbers(
@@ -64,9 +70,37 @@ def test_the_report_holds_the_result_and_the_workbook() -> None:
     assert told["phase3_result"]["result"]["total_ready"] == 3
     assert told["phase3_result"]["status"] == "pending_approval"
     assert [agent["status"] for agent in told["phase3_result"]["agents_run"]] == ["completed"] * 3
-    assert told["workbook"] in office.exporter.standing
+    assert Path(told["workbook"]).as_uri() in office.exporter.standing
     assert office.database.tables.approvals[0][2] is ApprovalStatus.PENDING
     assert office.campaign.status is CampaignStatus.VERIFICATION_COMPLETE
+
+
+def test_a_report_is_small_enough_to_be_fetched_with_every_list() -> None:
+    told = metadata(an_office(people(40)).materialize(), "tier_report")
+    assert told["report"].startswith("# spring")
+    pictures = re.findall(r"data:image/svg\+xml;base64,([^)]*)", told["report"])
+    assert len(pictures) == 3
+    assert all(0 < len(picture) < 30_000 for picture in pictures)
+    assert len(told["providers"].records) <= 50
+
+
+def test_a_rerun_of_a_finished_campaign_asks_nobody_and_has_the_same_hash() -> None:
+    office = an_office(people(3))
+    first = metadata(office.materialize(), "tier_report")
+    asked = list(office.source.asked)
+    again = metadata(office.materialize(), "tier_report")
+    assert office.source.asked == asked
+    assert again["report_hash"] == first["report_hash"] == first["report_json"]["report_hash"]
+
+
+@pytest.mark.parametrize("asset", ["verified_emails", "enriched_leads", "tier_report"])
+def test_an_asset_explains_itself(asset: str) -> None:
+    node = defs.resolve_asset_graph().get(dg.AssetKey(asset))
+    assert len(node.description or "") > 300
+    assert node.owners
+    assert node.kinds >= {"python", "postgres"}
+    columns = node.metadata["dagster/column_schema"].columns
+    assert all(column.name and column.type for column in columns)
 
 
 @pytest.mark.parametrize("asset", ["verified_emails", "enriched_leads", "tier_report"])

@@ -1,0 +1,42 @@
+"""What the UI says of an asset beside its description: whose it is, and which columns it writes."""
+
+import dagster as dg
+
+OWNERS = ["team:revenue-operations"]
+
+Described = tuple[str, str, str]
+
+OF_EMAILS: tuple[Described, ...] = (
+    ("email", "text", "the accepted address; phase 2's stays unless an accepted one replaces it"),
+    ("email_status", "text", "valid, risky, catchall, invalid, disposable, role_based, unknown, not_found"),
+    ("email_provider", "text", "who found it: a finder, delivered, pattern_guess"),
+    ("email_verifier", "text", "who verified it"),
+    ("email_confidence", "integer", "0 to 100, where the provider tells"),
+    ("email_verified_at", "timestamptz", "when the status was written"),
+    ("email_cost", "numeric(12,6)", "USD of all calls for this lead, unknown bills at their worst"),
+)
+OF_ENRICHMENT: tuple[Described, ...] = (
+    ("company_description", "text", "required for every tier"),
+    ("company_industry", "text", "phase 2's stays; required for tiers A and B"),
+    ("company_employee_count", "integer", "required for tier A"),
+    ("company_revenue_range", "text", "as the provider spells it"),
+    ("company_founded_year", "integer", ""),
+    ("company_tech_stack", "jsonb", "list of technologies"),
+    ("company_keywords", "jsonb", "list of words"),
+    ("enrichment_data", "jsonb", "everything that was told, by source"),
+    ("enrichment_status", "text", "enriched, partial (a required field is missing), failed"),
+    ("enrichment_cost", "numeric(12,6)", "USD of all calls for this lead, unknown bills at their worst"),
+    ("enrichment_completed_at", "timestamptz", "when the status was written"),
+)
+OF_REPORT: tuple[Described, ...] = (
+    ("total_leads_ready", "integer", "leads with an accepted address and every required field"),
+    ("verification_summary", "jsonb", "the report, with what each agent left"),
+    ("verified_lead_list_url", "text", "the workbook"),
+    ("verification_completed_at", "timestamptz", "when the report was made"),
+)
+
+
+def schema(columns: tuple[Described, ...]) -> dict[str, dg.TableSchema]:
+    """As the metadata of an asset's definition."""
+    described = [dg.TableColumn(name, of, description=what or None) for name, of, what in columns]
+    return {"dagster/column_schema": dg.TableSchema(described)}

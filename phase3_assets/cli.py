@@ -158,6 +158,33 @@ def _decide(campaign: str, decision: str, by: str, feedback: str, *, as_json: bo
 
 
 @app.command()
+def export(
+    campaign: CampaignArgument,
+    workbook: Annotated[bool, typer.Option("--workbook", help="summary and lists as a workbook")] = False,
+    html: Annotated[bool, typer.Option("--html", help="the report as one HTML file")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="the ready leads as CSV")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="directory; default $PHASE3_EXPORTS_DIR, else ./exports")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write lists and report again, from the database; prints where they are. Default: workbook, HTML."""
+    from phase3_assets.exporting import export_campaign, places
+    from phase3_core.ports import ExportKind
+
+    wanted = {ExportKind.WORKBOOK: workbook, ExportKind.PAGE: html, ExportKind.CSV: csv}
+    with workplace.database(tell) as url:
+        kinds = [kind for kind, wish in wanted.items() if wish]
+        published = export_campaign(url, campaign, kinds, out)
+    if as_json:
+        print(json.dumps([export.as_json() for export in published.exports], indent=2))
+    else:
+        print(*places(published), sep="\n")
+    for note in published.notes:
+        tell(note)
+
+
+@app.command()
 def demo(
     scale: Annotated[float, typer.Option(help="1.0 is the full reference campaign of 42,100 leads")] = 0.01,
 ) -> None:

@@ -13,19 +13,16 @@ from pydantic import Field
 from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy
-from phase3_core.ports import Books, Database, Exporter, ProviderSource, Run
+from phase3_core.ports import Books, Database, Exporter, ExportKind, ProviderSource, Run
 from resources.clock import SystemClock
-from resources.exports.campaign_exports import CampaignExporter
-from resources.exports.files import Folder
-from resources.exports.report_file import PageWriter
-from resources.exports.workbook import WorkbookWriter
+from resources.exports.campaign_exports import exporter_of
+from resources.exports.files import EXPORTS_DIR, exports_folder
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.source import LedgerOpener, VendorSource
 from resources.settings import Settings, read_settings, settings_path
 
 DATABASE_URL = "DATABASE_URL"
-EXPORTS_DIR = "PHASE3_EXPORTS_DIR"
 OVERRIDES = "this run's own settings, in the shape of the file: {providers: {tomba: {price_usd: '0.002'}}}"
 SETTINGS_DEFAULT = "empty: $PHASE3_SETTINGS, else ./phase3.toml where there is one"
 
@@ -83,9 +80,7 @@ class ExportsResource(dg.ConfigurableResource["Exporter"]):
     directory: str = Field(default="", description=f"empty: ${EXPORTS_DIR}, else ./exports")
 
     def create_resource(self, context: dg.InitResourceContext) -> Exporter:  # noqa: ARG002 - see above
-        directory = self.directory or os.environ.get(EXPORTS_DIR) or "exports"
-        folder = Folder(Path(directory).resolve())
-        return CampaignExporter([WorkbookWriter(folder), PageWriter(folder)])
+        return exporter_of([ExportKind.WORKBOOK, ExportKind.PAGE], exports_folder(self.directory))
 
 
 def postgres_ledger(ttl_s: float) -> LedgerOpener:

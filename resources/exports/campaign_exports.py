@@ -1,13 +1,28 @@
 """All that is written for people of one campaign, and taken back if it must be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from phase3_core.errors import OutsideFailure
 from phase3_core.leads import Campaign
 from phase3_core.ports import Export, ExportKind, LeadRepository, Published
+from resources.exports.files import Folder
 from resources.exports.lead_list import ReadyLeads
+from resources.exports.ready_csv import CsvWriter
+from resources.exports.report_file import PageWriter
+from resources.exports.workbook import WorkbookWriter
 from resources.exports.writer import Writer
+
+_FILES: Mapping[ExportKind, Callable[[Folder], Writer]] = {
+    ExportKind.WORKBOOK: WorkbookWriter,
+    ExportKind.CSV: CsvWriter,
+    ExportKind.PAGE: PageWriter,
+}
+
+
+def exporter_of(kinds: Sequence[ExportKind], folder: Folder) -> "CampaignExporter":
+    """In an order of our own: the page comes last and tells of the others."""
+    return CampaignExporter([writer(folder) for kind, writer in _FILES.items() if kind in kinds])
 
 
 class CampaignExporter:

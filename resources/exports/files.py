@@ -24,6 +24,14 @@ _R = TypeVar("_R")
 _MAX_SLUG = 60
 
 
+EXPORTS_DIR = "PHASE3_EXPORTS_DIR"
+
+
+def exports_folder(named: str = "", environment: Mapping[str, str] = os.environ) -> "Folder":
+    """The directory that was named, else `PHASE3_EXPORTS_DIR`, else ./exports."""
+    return Folder(Path(named or environment.get(EXPORTS_DIR) or "exports").resolve())
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A directory that is made when it is needed."""

@@ -28,6 +28,7 @@ COMMANDS = [
     "run",
     "result",
     "status",
+    "export",
     "approve",
     "reject",
     "request-more",

@@ -72,10 +72,21 @@ def test_a_campaign_needs_a_name(own: Shell) -> None:
 
 
 def test_an_unknown_campaign_is_bad_input(own: Shell) -> None:
-    for command in ("run", "result", "status"):
+    for command in ("run", "result", "status", "export"):
         refused = own(command, "nowhere")
         assert (refused.code, refused.out) == (2, "")
         assert refused.line.startswith("There is no campaign 'nowhere'.")
+
+
+def test_a_campaign_is_exported_at_any_time(own: Shell, campaign: str, tmp_path: Path) -> None:
+    done = own("export", campaign, "--csv", "--html", "--workbook", "--out", str(tmp_path))
+    assert (done.code, done.err) == (0, "")
+    files = [Path(line) for line in done.out.splitlines()]
+    assert [file.suffix for file in files] == [".xlsx", ".csv", ".html"]
+    assert all(file.parent == tmp_path and file.stat().st_size for file in files)
+    assert "Small" in files[2].read_text(encoding="utf-8")
+    again = own("export", campaign, "--out", str(tmp_path), "--json").document
+    assert [export["url"] for export in again] == [files[0].as_uri(), files[2].as_uri()]
 
 
 def test_an_unknown_preset_and_a_bad_settings_file_are_bad_input(

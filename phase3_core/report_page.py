@@ -299,6 +299,21 @@ def _skipped(report: Mapping[str, Any]) -> Section:
     )
 
 
+def _waiting(report: Mapping[str, Any]) -> Section:
+    columns = (
+        Column("leads", "Leads", Kind.COUNT),
+        Column("provider", "Wait for"),
+        Column("why", "Why"),
+        Column("until", "Until (UTC)"),
+    )
+    return Section(
+        "Left for later",
+        Table(columns, report["waiting_for"]),
+        "The sensor waiting_leads starts the campaign again then; without a time somebody has to act.",
+        nothing="No lead waits for a provider.",
+    )
+
+
 def _rest(report: Mapping[str, Any]) -> Section:
     columns = (
         Column("leads", "Leads", Kind.COUNT),
@@ -320,6 +335,7 @@ _SECTIONS = (
     _budget,
     _statuses,
     _skipped,
+    _waiting,
     _rest,
 )
 

@@ -20,11 +20,12 @@ from phase3_core.enrich import enrich_campaign
 from phase3_core.errors import Phase3Error
 from phase3_core.finalize import report_campaign
 from phase3_core.policy import Policy, Thresholds
-from phase3_core.ports import Run
+from phase3_core.ports import ExportKind, Run
 from phase3_core.statuses import Agent
 from phase3_core.verify import verify_campaign
 from resources.configurable import postgres_ledger
-from resources.exports.workbook import WorkbookExporter
+from resources.exports.campaign_exports import exporter_of
+from resources.exports.files import Folder
 from resources.http_client import HttpClient, Received, Sending, http_client
 from resources.postgres import tables
 from resources.postgres.database import PostgresDatabase, driver_url
@@ -125,7 +126,8 @@ class Stage:
                 summary = await use_case(replace(run, agent=agent), database, source, around)
                 skipped |= {one.provider: one.why for one in summary.skipped}
             finalizer = replace(run, agent=Agent.FINALIZER)
-            await report_campaign(finalizer, database, source, WorkbookExporter(self.folder), around)
+            exporter = exporter_of([ExportKind.WORKBOOK], Folder(self.folder))
+            await report_campaign(finalizer, database, source, exporter, around)
         except Phase3Error as failure:
             return Ended(str(failure), skipped)
         return Ended("", skipped)

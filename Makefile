@@ -1,5 +1,6 @@
 # The only verbs. Everything runs in .venv, made from requirements.lock.
-# WORKERS: how many processes test at once; "logical" is one per core.
+# WORKERS: how many processes test at once; "logical" is one per core. A file is one's alone, in the order
+# of the tree: servers and campaigns that its tests share are made once, and the longest do not come last.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +26,7 @@ check: setup
 
 test: check
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadgroup
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='phase3_core/*,phase3_assets/*,resources/*' --fail-under=90
 

@@ -11,8 +11,6 @@ from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import NewBooks
 from tests.end_to_end.shell import WAIT_S, Shell, Vendors, kill_group, said, vendors
 
-pytestmark = pytest.mark.xdist_group("command line")
-
 SECRET = "hunter2"
 HEADER = "first_name,last_name,company_name,company_domain,lead_score,lead_tier\n"
 GOOD = HEADER + "Ada,Lovelace,Acme,acme.example,80,A\n"

@@ -20,7 +20,7 @@ from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import NewBooks
 from tests.end_to_end.shell import PROGRAMS, WAIT_S, Shell, Vendors, kill_group, until, vendors
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dagster")]
+pytestmark = pytest.mark.slow
 
 ASSETS = ("verified_emails", "enriched_leads", "tier_report")
 LEFT_BY_DAGSTER = {"logs", ".logs_queue", ".telemetry", "history", "storage", "schedules"}

@@ -12,7 +12,7 @@ from resources.providers.catalogue import row as catalogue_row
 from tests.end_to_end.conftest import Site
 from tests.end_to_end.shell import WAIT_S, Said, kill_group, said, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("uninterrupted run")]
+pytestmark = pytest.mark.slow
 
 Progress = Callable[[Site], bool]
 

@@ -23,8 +23,6 @@ from resources.postgres import embedded
 from resources.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError, running, start
 from tests.caretaker import cared_for
 
-pytestmark = pytest.mark.xdist_group("embedded servers")
-
 ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="needs to be root, to run the server as somebody else")
 

@@ -1,13 +1,14 @@
 """What the three agents have in common: hold the campaign, tell of progress, leave a true status."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from phase3_core.errors import Phase3Error, StoppedAtThreshold, WrongCampaignState
+from phase3_core.compensation import Compensation, in_a_line, reason
+from phase3_core.errors import StoppedAtThreshold, Superseded
 from phase3_core.flow import in_window
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import Money
@@ -18,13 +19,15 @@ from phase3_core.ports import (
     CampaignCounts,
     Clock,
     Database,
+    Exporter,
     LeadPosition,
     Observer,
     Providers,
     Run,
     Skipped,
 )
-from phase3_core.statuses import CampaignStatus
+from phase3_core.saga import StepKind
+from phase3_core.statuses import CANCELLED, CampaignStatus
 from phase3_core.summary import AgentSummary, cost_of
 from phase3_core.waiting import Wait, WaitingRoom, until
 
@@ -74,24 +77,41 @@ class Shift:
             waiting=await self.books.checkpoints.waiting(self.run.campaign_id),
         )
 
-    async def move(self, to: CampaignStatus, why: str = "") -> None:
-        await self.books.campaigns.move(self.run.campaign_id, to, why)
+    async def begin(self, status: CampaignStatus) -> None:
+        """On to `status`, for as long as the agent works."""
+        await self.note_steps(status)
+        await self.books.campaigns.move(self.run.campaign_id, status)
+
+    async def note_steps(self, status: CampaignStatus) -> None:
+        """What every agent does: it works on the campaign in `status`, and it asks vendors."""
+        moved = {"before": self.campaign.status, "moved_to": status}
+        undo: dict[StepKind, Mapping[str, Any]] = {StepKind.STATUS: moved}
+        await self.books.saga.note(self.run, undo | {StepKind.RESERVATIONS: {}, StepKind.JOBS: {}})
 
     async def conclude(self, status: CampaignStatus, summary: AgentSummary) -> None:
-        """On to `status`, or stopped where the summary falls short of a threshold."""
-        if summary.shortfall:
-            await self.move(CampaignStatus.STOPPED, summary.shortfall)
-        else:
-            await self.move(status)
+        """On to `status`, or stopped where the summary falls short of a threshold; it stays done."""
+        to = CampaignStatus.STOPPED if summary.shortfall else status
+        await self.books.campaigns.move(self.run.campaign_id, to, summary.shortfall, ends=self.run)
 
 
 @asynccontextmanager
-async def on_shift(run: Run, database: Database, around: Surroundings) -> AsyncIterator[Shift]:
+async def on_shift(
+    run: Run, database: Database, around: Surroundings, exporter: Exporter | None = None
+) -> AsyncIterator[Shift]:
+    """What the agent has begun when the body breaks is taken back before the campaign is let go."""
     began = around.clock.monotonic()
     async with database.open(run) as books:
         campaign = await books.campaigns.campaign(run.campaign_id)
         resumed_from = await books.checkpoints.earlier_runs(run)
-        yield Shift(run, books, campaign, around, began, resumed_from)
+        try:
+            yield Shift(run, books, campaign, around, began, resumed_from)
+        except Superseded:
+            raise
+        except BaseException as failure:
+            undoing = Compensation(books, exporter, why_failed(failure)).of(run.id)
+            with suppress(Exception):  # the failure itself is to be told; whoever looks later tries again
+                await asyncio.shield(undoing)
+            raise
 
 
 async def refuse_below(shift: Shift, shortfall_of: Callable[[CampaignCounts, Thresholds], str]) -> None:
@@ -102,25 +122,12 @@ async def refuse_below(shift: Shift, shortfall_of: Callable[[CampaignCounts, Thr
         raise StoppedAtThreshold(why)
 
 
-@asynccontextmanager
-async def blamed_on_failure(shift: Shift) -> AsyncIterator[None]:
-    """The campaign becomes `phase3_failed`, with the reason, if the body breaks."""
-    try:
-        yield
-    except (StoppedAtThreshold, WrongCampaignState):
-        raise
-    except BaseException as failure:
-        await asyncio.shield(shift.move(CampaignStatus.FAILED, why_failed(failure)))
-        raise
-
-
 def why_failed(failure: BaseException) -> str:
-    """One line for `status_reason`; only our own errors are quoted, a foreign message may hold a secret."""
-    if isinstance(failure, Phase3Error):
-        return str(failure)
-    if isinstance(failure, asyncio.CancelledError | KeyboardInterrupt):
-        return "cancelled; run again to resume"
-    return f"{type(failure).__name__}; run again to resume"
+    """One line for `status_reason`."""
+    if isinstance(failure, Exception):
+        return reason(in_a_line(failure))
+    cancelled = isinstance(failure, asyncio.CancelledError | KeyboardInterrupt)
+    return reason(CANCELLED if cancelled else type(failure).__name__)
 
 
 class Worked(Protocol):

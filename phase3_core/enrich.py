@@ -9,7 +9,6 @@ from phase3_core.agent import (
     ResultsBehind,
     Shift,
     Surroundings,
-    blamed_on_failure,
     on_shift,
     position,
     refuse_below,
@@ -46,14 +45,13 @@ async def enrich_campaign(
     """
     async with on_shift(run, database, around) as shift, source.open(run, shift.books) as providers:
         await refuse_below(shift, email_shortfall)
-        await shift.move(CampaignStatus.ENRICHING)
-        async with blamed_on_failure(shift):
-            worked_on = await _enrich_leads(shift, providers)
-            summary = await shift.summary(providers.skipped, worked_on, enrichment_shortfall)
-            result = AgentResult(summary.counts, summary.cost, around.clock.now(), summary.as_json())
-            await shift.books.campaigns.update_enrichment_results(run.campaign_id, result)
-            await shift.conclude(CampaignStatus.ENRICHED, summary)
-            return summary
+        await shift.begin(CampaignStatus.ENRICHING)
+        worked_on = await _enrich_leads(shift, providers)
+        summary = await shift.summary(providers.skipped, worked_on, enrichment_shortfall)
+        result = AgentResult(summary.counts, summary.cost, around.clock.now(), summary.as_json())
+        await shift.books.campaigns.update_enrichment_results(run.campaign_id, result)
+        await shift.conclude(CampaignStatus.ENRICHED, summary)
+        return summary
 
 
 async def _enrich_leads(shift: Shift, providers: Providers) -> int:

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from phase3_core.agent import Shift, Surroundings, blamed_on_failure, on_shift, refuse_below
+from phase3_core.agent import Shift, Surroundings, on_shift, refuse_below
 from phase3_core.approval import Asked, Channel, Choice, Decided, NeverAsked, Stale, TooLate
+from phase3_core.compensation import new_exports
 from phase3_core.errors import WrongCampaignState
 from phase3_core.leads import Campaign
 from phase3_core.policy import email_shortfall, enrichment_shortfall, ready_shortfall
 from phase3_core.ports import Advance, AgentResult, Database, Exporter, ProviderSource, Published, Run
 from phase3_core.report import read_report
+from phase3_core.saga import StepKind
 from phase3_core.statuses import ApprovalStatus, CampaignStatus, may_become
 from phase3_core.summary import AgentSummary
 
@@ -33,18 +35,30 @@ async def report_campaign(
     run: Run, database: Database, source: ProviderSource, exporter: Exporter, around: Surroundings
 ) -> FinalReport:
     """Raises StoppedAtThreshold when too little was enriched, CampaignBusy, WrongCampaignState."""
-    async with on_shift(run, database, around) as shift, source.open(run, shift.books) as providers:
+    async with (
+        on_shift(run, database, around, exporter) as shift,
+        source.open(run, shift.books) as providers,
+    ):
         await refuse_below(shift, email_shortfall)
         await refuse_below(shift, enrichment_shortfall)
         _refuse_unless_enriched(shift.campaign)
-        async with blamed_on_failure(shift):
-            summary = await shift.summary(providers.skipped, 0, ready_shortfall)
-            tier_report = await read_report(shift.books, run.campaign_id, summary.skipped)
-            published = await exporter.write(shift.campaign, tier_report, shift.books.leads)
-            tier_report |= as_json(published)
-            approval = await _hand_over(shift, summary, tier_report, published)
-            campaign = await shift.books.campaigns.campaign(run.campaign_id)
-            return FinalReport(campaign, summary, tier_report, published, approval)
+        await shift.note_steps(shift.campaign.status)
+        summary = await shift.summary(providers.skipped, 0, ready_shortfall)
+        tier_report = await read_report(shift.books, run.campaign_id, summary.skipped)
+        published = await _publish(shift, exporter, tier_report)
+        tier_report |= as_json(published)
+        approval = await _hand_over(shift, summary, tier_report, published)
+        campaign = await shift.books.campaigns.campaign(run.campaign_id)
+        return FinalReport(campaign, summary, tier_report, published, approval)
+
+
+async def _publish(shift: Shift, exporter: Exporter, tier_report: Mapping[str, Any]) -> Published:
+    books, campaign = shift.books, shift.campaign
+    planned = exporter.planned(campaign, tier_report)
+    exports = new_exports(planned, await books.campaigns.summary(campaign.id))
+    undo = {"exports": exports, "before": await books.campaigns.workbook(campaign.id)}
+    await books.saga.note(shift.run, {StepKind.EXPORTS: undo})
+    return await exporter.write(campaign, tier_report, books.leads)
 
 
 def as_json(published: Published) -> dict[str, Any]:
@@ -69,9 +83,14 @@ async def _hand_over(
     advance = Advance(run.agent, workbook.rows, workbook.rows, summary.cost)
     await books.checkpoints.save(run, "report", "completed", advance, {"workbook": workbook.url})
     around.observe(advance)
-    asked = None if summary.shortfall else await books.approvals.request(run, tier_report)
+    asked = None if summary.shortfall else await _ask(shift, tier_report)
     await shift.conclude(CampaignStatus.VERIFICATION_COMPLETE, summary)
     return await _approval(shift, asked) if asked else None
+
+
+async def _ask(shift: Shift, tier_report: Mapping[str, Any]) -> Asked:
+    await shift.books.saga.note(shift.run, {StepKind.APPROVAL: {}})
+    return await shift.books.approvals.request(shift.run, tier_report)
 
 
 async def _approval(shift: Shift, asked: Asked) -> ApprovalStatus:

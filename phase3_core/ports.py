@@ -13,6 +13,7 @@ from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import ZERO, Money
+from phase3_core.saga import Step, StepKind, StepState, Successor
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier, Topic
 from phase3_core.waiting import Waiting
@@ -237,8 +238,25 @@ class CampaignRepository(Protocol):
         """Raises UnknownCampaign."""
         ...
 
-    async def move(self, campaign_id: UUID, to: CampaignStatus, why: str = "") -> None:
-        """One conditional update, with a line in the audit log; raises WrongCampaignState."""
+    async def move(
+        self, campaign_id: UUID, to: CampaignStatus, why: str = "", *, ends: Run | None = None
+    ) -> None:
+        """One conditional update, with a line in the audit log; raises WrongCampaignState.
+
+        `ends`: the agent that has completed with it; its saga steps are kept from then on.
+        """
+        ...
+
+    async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
+        """From the state that `step` had moved it to; False where it is elsewhere, or another run's."""
+        ...
+
+    async def unpublish(self, campaign_id: UUID, url: str, before: str) -> None:
+        """`before` is the list's URL again, if it is `url` now."""
+        ...
+
+    async def workbook(self, campaign_id: UUID) -> str:
+        """The URL of the newest export, empty where there is none."""
         ...
 
     async def counts(self, campaign_id: UUID) -> CampaignCounts: ...
@@ -326,6 +344,48 @@ class Approvals(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Calls of a run that nobody waits for any more: `lost` booked so now, `in_time` not overdue yet."""
+
+    lost: int
+    in_time: int
+
+
+class Saga(Protocol):
+    async def note(self, run: Run, undo: Mapping[StepKind, Mapping[str, Any]]) -> None:
+        """Before the steps themselves, so that nothing is done whose undo is not known."""
+        ...
+
+    async def steps(self, run_id: str) -> list[Step]:
+        """All steps of a run, those of agents that completed too."""
+        ...
+
+    async def open_steps(self) -> list[Step]:
+        """Of every run: those that are neither kept nor compensated, oldest first."""
+        ...
+
+    async def outlived(self, run_id: str, campaign_id: UUID) -> bool:
+        """Whether the run is dead; a zombie of it writes nothing from then on."""
+        ...
+
+    async def successor(self, step: Step) -> Successor: ...
+
+    async def trying(self, step: Step) -> None: ...
+
+    async def ended(self, step: Step, state: StepState, told: Mapping[str, Any]) -> None:
+        """How a try ended, with a line in the audit log when it is over or fails for the first time."""
+        ...
+
+    async def release(self, step: Step) -> Released:
+        """The run's calls in flight whose deadline has passed are lost from now on."""
+        ...
+
+    async def jobs(self, step: Step) -> Mapping[str, int]:
+        """How many of the run's jobs each vendor may still be working on."""
+        ...
+
+
 class Books(Protocol):
     """Everything that is written down: one database, opened for one run."""
 
@@ -340,6 +400,9 @@ class Books(Protocol):
 
     @property
     def approvals(self) -> Approvals: ...
+
+    @property
+    def saga(self) -> Saga: ...
 
 
 class Database(Protocol):

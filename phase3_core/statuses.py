@@ -78,6 +78,9 @@ class LeadStatus(StrEnum):
 NOT_OURS = tuple(LeadStatus)
 
 
+CANCELLED = "cancelled"  # begins the reason of a campaign whose run somebody stopped
+
+
 class CampaignStatus(StrEnum):
     """The column `campaigns.status` as far as phase 3 moves it (design: campaign status)."""
 
@@ -113,6 +116,12 @@ _BEFORE: dict[CampaignStatus, frozenset[CampaignStatus]] = {
 def may_become(status: CampaignStatus) -> frozenset[CampaignStatus]:
     """The states from which a campaign may move to `status`; any run may start over what it left."""
     return _BEFORE.get(status, frozenset())
+
+
+def shown(status: str, reason: str) -> str:
+    """What people read: a cancelled campaign is `phase3_failed` to programs and `cancelled` to them."""
+    cancelled = status == CampaignStatus.FAILED and reason.startswith(CANCELLED)
+    return CANCELLED if cancelled else status
 
 
 class ApprovalStatus(StrEnum):

@@ -9,7 +9,6 @@ from phase3_core.agent import (
     ResultsBehind,
     Shift,
     Surroundings,
-    blamed_on_failure,
     on_shift,
     position,
     results_behind,
@@ -62,14 +61,13 @@ async def verify_campaign(
     """Raises NothingUsable before anything is spent, CampaignBusy, UnknownCampaign, WrongCampaignState."""
     async with on_shift(run, database, around) as shift, source.open(run, shift.books) as providers:
         plan = plan_for(providers, around.policy)
-        await shift.move(CampaignStatus.VERIFYING_EMAILS)
-        async with blamed_on_failure(shift):
-            worked_on = await _verify_leads(shift, providers, plan)
-            summary = await shift.summary(providers.skipped, worked_on, email_shortfall)
-            result = AgentResult(summary.counts, summary.cost, around.clock.now(), summary.as_json())
-            await shift.books.campaigns.update_email_verification_results(run.campaign_id, result)
-            await shift.conclude(CampaignStatus.EMAILS_VERIFIED, summary)
-            return summary
+        await shift.begin(CampaignStatus.VERIFYING_EMAILS)
+        worked_on = await _verify_leads(shift, providers, plan)
+        summary = await shift.summary(providers.skipped, worked_on, email_shortfall)
+        result = AgentResult(summary.counts, summary.cost, around.clock.now(), summary.as_json())
+        await shift.books.campaigns.update_email_verification_results(run.campaign_id, result)
+        await shift.conclude(CampaignStatus.EMAILS_VERIFIED, summary)
+        return summary
 
 
 def plan_for(providers: Providers, policy: Policy) -> Plan:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection as DriverConnection
 from psycopg import DataError, IntegrityError, sql
 from sqlalchemy import (
+    ColumnElement,
     Insert,
     Row,
     Select,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Update,
     case,
     cast,
+    exists,
     func,
     insert,
     literal,
@@ -35,7 +37,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from phase3_core.errors import BadInput, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign
 from phase3_core.money import ZERO, Money, ratio
-from phase3_core.ports import AgentResult, CampaignCounts, DueAgain, ProviderSpend, TierCounts
+from phase3_core.ports import AgentResult, CampaignCounts, DueAgain, ProviderSpend, Run, TierCounts
+from phase3_core.saga import Step, StepState
 from phase3_core.statuses import (
     ACCEPTED,
     Agent,
@@ -50,11 +53,13 @@ from resources.postgres.lease import Begin
 from resources.postgres.tables import (
     TIME,
     campaign_audit_log,
+    campaign_leases,
     campaigns,
     lead_rank,
     lead_tier,
     leads,
     provider_calls,
+    saga_steps,
     workflow_checkpoints,
 )
 
@@ -100,6 +105,15 @@ class Actor:
 
     name: str
     type: Literal["agent", "human", "system"]
+
+    def line(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> Insert:
+        return insert(campaign_audit_log).values(
+            campaign_id=campaign_id,
+            action=action,
+            actor=self.name,
+            actor_type=self.type,
+            details=dict(details),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +194,9 @@ class PostgresCampaigns:
         async with self._engine.connect() as connection:
             return [DueAgain(_campaign(row), row.since) for row in await connection.execute(due)]
 
-    async def move(self, campaign_id: UUID, to: CampaignStatus, why: str = "") -> None:
+    async def move(
+        self, campaign_id: UUID, to: CampaignStatus, why: str = "", *, ends: Run | None = None
+    ) -> None:
         move = (
             update(campaigns)
             .where(campaigns.c.id == campaign_id, among(campaigns.c.status, may_become(to)))
@@ -190,7 +206,33 @@ class PostgresCampaigns:
             if not (await connection.execute(move)).rowcount:
                 row = await _campaign_row(connection, campaign_id)
                 raise WrongCampaignState(str(campaign_id), str(row.status), to)
-            await connection.execute(self._line(campaign_id, "status_changed", {"to": to, "why": why}))
+            if ends is not None:
+                await connection.execute(_keep_steps(ends))
+            await connection.execute(self._actor.line(campaign_id, "status_changed", {"to": to, "why": why}))
+
+    async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
+        """The lease is locked with it, so that no run begins in between."""
+        back = (
+            update(campaigns)
+            .where(campaigns.c.id == step.campaign_id, among(campaigns.c.status, [step.undo["moved_to"]]))
+            .where(_last_taken_by(step))
+            .values(status=to, status_reason=why, updated_at=func.now())
+        )
+        line = self._actor.line(step.campaign_id, "status_changed", {"to": to, "why": why})
+        async with self._begin() as connection:
+            moved = (await connection.execute(back)).rowcount > 0
+            if moved:
+                await connection.execute(line)
+        return moved
+
+    async def unpublish(self, campaign_id: UUID, url: str, before: str) -> None:
+        back = (
+            update(campaigns)
+            .where(campaigns.c.id == campaign_id, campaigns.c.verified_lead_list_url == url)
+            .values(verified_lead_list_url=before or None, updated_at=func.now())
+        )
+        async with self._begin() as connection:
+            await connection.execute(back)
 
     async def counts(self, campaign_id: UUID) -> CampaignCounts:
         async with self._engine.connect() as connection:
@@ -258,20 +300,13 @@ class PostgresCampaigns:
         async with self._begin() as connection:
             if not (await connection.execute(finish)).rowcount:
                 raise UnknownCampaign(str(campaign_id))
-            await connection.execute(self._line(campaign_id, f"{agent}_finished", {"cost_usd": result.cost}))
+            await connection.execute(
+                self._actor.line(campaign_id, f"{agent}_finished", {"cost_usd": result.cost})
+            )
 
     async def audit(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> None:
         async with self._begin() as connection:
-            await connection.execute(self._line(campaign_id, action, details))
-
-    def _line(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> Insert:
-        return insert(campaign_audit_log).values(
-            campaign_id=campaign_id,
-            action=action,
-            actor=self._actor.name,
-            actor_type=self._actor.type,
-            details=dict(details),
-        )
+            await connection.execute(self._actor.line(campaign_id, action, details))
 
     async def campaign_named(self, name: str) -> UUID:
         """By id, its beginning, or name; raises UnknownCampaign, BadInput where several fit."""
@@ -332,6 +367,18 @@ def _campaign(row: Row[Any]) -> Campaign:
         leads=row.leads,
         import_completed_at=row.import_completed_at,
     )
+
+
+def _keep_steps(run: Run) -> Update:
+    steps = saga_steps.c
+    mine = (steps.run_id == run.id, steps.agent == run.agent, steps.state == StepState.DONE)
+    return update(saga_steps).where(*mine).values(state=StepState.KEPT, updated_at=func.now())
+
+
+def _last_taken_by(step: Step) -> ColumnElement[bool]:
+    lease = campaign_leases.c
+    mine = (lease.campaign_id == step.campaign_id, lease.run_id == step.run_id)
+    return exists(select(lease.run_id).where(*mine).with_for_update(read=True))
 
 
 def _groups(campaign_id: UUID) -> Select[Any]:

@@ -27,6 +27,7 @@ from resources.postgres.checkpoints import PostgresCheckpoints
 from resources.postgres.leads import PostgresLeads
 from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, lock_key, standing
 from resources.postgres.outbox import PostgresOutbox
+from resources.postgres.saga import PostgresSaga
 
 VERSION_TABLE = "phase3_alembic_version"
 COMMAND_LINE = Actor("phase3", "system")
@@ -64,6 +65,7 @@ class PostgresBooks:
     checkpoints: PostgresCheckpoints
     approvals: PostgresApprovals
     outbox: PostgresOutbox
+    saga: PostgresSaga
     engine: AsyncEngine
     begin: Begin
     fence: int | None
@@ -131,6 +133,7 @@ def _books(engine: AsyncEngine, begin: Begin, actor: Actor, fence: int | None = 
         checkpoints=PostgresCheckpoints(engine, begin),
         approvals=PostgresApprovals(engine, begin),
         outbox=PostgresOutbox(engine),
+        saga=PostgresSaga(engine, begin, actor),
         engine=engine,
         begin=begin,
         fence=fence,

@@ -249,7 +249,7 @@ async def test_a_failure_is_said_and_keeps_what_was_decided() -> None:
         await office.enrich()
     assert (office.campaign.status, office.campaign.reason) == (
         CampaignStatus.FAILED,
-        "The ledger cannot be reached.",
+        "The ledger cannot be reached; everything bought is kept, run again to resume",
     )
     assert 0 < sum(row.enrichment_status is not None for row in office.rows) < 19
 

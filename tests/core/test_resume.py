@@ -121,7 +121,7 @@ async def test_what_was_decided_before_a_cancel_is_saved_and_said() -> None:
     saved = [row for row in office.rows if row.email_status]
     assert 0 < len(saved) < len(office.rows)
     assert office.campaign.status is CampaignStatus.FAILED
-    assert office.campaign.reason == "cancelled; run again to resume"
+    assert office.campaign.reason == "cancelled; everything bought is kept, run again to resume"
 
 
 async def test_a_finished_campaign_that_is_run_again_asks_nothing() -> None:

@@ -174,6 +174,12 @@ SHORTFALLS = (email_shortfall, enrichment_shortfall, ready_shortfall)
 
 
 def test_why_a_run_failed_is_one_line_without_foreign_words() -> None:
-    assert why_failed(OutsideFailure("The disk is full.")) == "The disk is full."
-    assert why_failed(KeyboardInterrupt()) == "cancelled; run again to resume"
-    assert why_failed(RuntimeError("password=x")) == "RuntimeError; run again to resume"
+    assert (
+        why_failed(OutsideFailure("Disk full."))
+        == "Disk full; everything bought is kept, run again to resume"
+    )
+    assert why_failed(KeyboardInterrupt()) == "cancelled; everything bought is kept, run again to resume"
+    assert (
+        why_failed(RuntimeError("password=x"))
+        == "RuntimeError; everything bought is kept, run again to resume"
+    )

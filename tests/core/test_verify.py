@@ -252,7 +252,10 @@ async def test_a_failure_in_a_provider_fails_the_campaign_and_keeps_what_was_dec
     with pytest.raises(OutsideFailure, match="ledger"):
         await office.verify()
     assert office.campaign.status is CampaignStatus.FAILED
-    assert office.campaign.reason == "The ledger cannot be reached."
+    assert (
+        office.campaign.reason
+        == "The ledger cannot be reached; everything bought is kept, run again to resume"
+    )
     assert sum(row.email_status is EmailStatus.VALID for row in office.rows) >= 13
 
 
@@ -265,7 +268,7 @@ async def test_a_foreign_failure_is_named_but_not_quoted() -> None:
     office.source.verifiers = [verifier("reoon", judge)]
     with pytest.raises(ValueError, match="s3cret"):
         await office.verify()
-    assert office.campaign.reason == "ValueError; run again to resume"
+    assert office.campaign.reason == "ValueError; everything bought is kept, run again to resume"
 
 
 async def test_a_campaign_moved_by_somebody_else_meanwhile_is_not_called_failed() -> None:

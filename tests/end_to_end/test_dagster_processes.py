@@ -170,4 +170,7 @@ def test_terminating_a_run_settles_what_is_in_flight(dagster: Dagster) -> None:
     assert until(lambda: dagster.ended(campaign_id), every_s=0.1) == ["CANCELED"]
     assert dagster.books.number("provider_calls WHERE state = 'intent'") == 0
     (row,) = dagster.books.query("SELECT status, status_reason FROM campaigns WHERE id = %s", campaign_id)
-    assert row == {"status": "phase3_failed", "status_reason": "cancelled; run again to resume"}
+    assert row == {
+        "status": "phase3_failed",
+        "status_reason": "cancelled; everything bought is kept, run again to resume",
+    }

@@ -107,7 +107,7 @@ def assert_stopped_cleanly(site: Site, ended: Said, recorded: str) -> None:
     assert ended.code == 1
     assert ended.line == "Cancelled; what was in flight is recorded. Run again to go on where it stopped."
     assert site.books.runs() == [recorded]
-    reason = "cancelled; run again to resume"
+    reason = "cancelled; everything bought is kept, run again to resume"
     assert site.books.campaign() == {"status": "phase3_failed", "status_reason": reason}
     assert site.books.number("provider_calls WHERE state <> 'settled'") == 0
     assert site.books.settled == bill(site)

@@ -37,6 +37,7 @@ from phase3_core.ports import (
     TierCounts,
 )
 from phase3_core.report import lead_set_digest, report_hash
+from phase3_core.saga import Step
 from phase3_core.statuses import (
     ACCEPTED,
     NOT_OURS,
@@ -52,6 +53,7 @@ from phase3_core.waiting import Waiting, from_json
 from phase3_core.waterfall import DELIVERED, EmailResult
 from tests.fakes.bills import Bills
 from tests.fakes.clock import NOON, at_once
+from tests.fakes.saga import FakeSaga, Steps
 
 Word = TypeVar("Word")
 
@@ -123,6 +125,7 @@ class Tables:
     held: set[UUID] = field(default_factory=set)
     waiting: dict[tuple[UUID, Agent], list[Waiting]] = field(default_factory=dict)
     waiting_long: list[Nudge] = field(default_factory=list)
+    saga: Steps = field(default_factory=Steps)
     gone: bool = False
     writing: Callable[[], Awaitable[None]] = at_once
 
@@ -242,13 +245,35 @@ class FakeCampaigns:
     def _campaign(self, row: CampaignRow) -> Campaign:
         return Campaign(row.id, row.name, row.status, len(self.tables.of(row.id)), None)
 
-    async def move(self, campaign_id: UUID, to: CampaignStatus, why: str = "") -> None:
+    async def move(
+        self, campaign_id: UUID, to: CampaignStatus, why: str = "", *, ends: Run | None = None
+    ) -> None:
         await self.tables.reached()
         row = self.tables.campaign(campaign_id)
         if row.status not in may_become(to):
             raise WrongCampaignState(str(campaign_id), row.status, to)
+        if ends is not None:
+            self.tables.saga.keep(ends)
         row.status, row.reason = to, why
         self.tables.audit.append((campaign_id, "status_changed", {"to": to, "why": why}))
+
+    async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
+        await self.tables.reached()
+        row = self.tables.campaign(step.campaign_id)
+        mine = self.tables.saga.taken_by.get(row.id) == step.run_id
+        if not mine or row.status != step.undo["moved_to"]:
+            return False
+        row.status, row.reason = to, why
+        self.tables.audit.append((row.id, "status_changed", {"to": to, "why": why}))
+        return True
+
+    async def unpublish(self, campaign_id: UUID, url: str, before: str) -> None:
+        await self.tables.reached()
+        row = self.tables.campaign(campaign_id)
+        row.list_url = before if row.list_url == url else row.list_url
+
+    async def workbook(self, campaign_id: UUID) -> str:
+        return self.tables.campaign(campaign_id).list_url
 
     async def counts(self, campaign_id: UUID) -> CampaignCounts:
         await self.tables.reached()
@@ -475,6 +500,7 @@ class FakeBooks:
     campaigns: FakeCampaigns
     checkpoints: FakeCheckpoints
     approvals: FakeApprovals
+    saga: FakeSaga
 
 
 class FakeDatabase:
@@ -499,6 +525,7 @@ class FakeDatabase:
         if run.campaign_id in self.held:
             raise CampaignBusy(str(run.campaign_id))
         self.held.add(run.campaign_id)
+        self.tables.saga.taken_by[run.campaign_id] = run.id
         try:
             yield self._books()
         finally:
@@ -515,4 +542,5 @@ class FakeDatabase:
             FakeCampaigns(self.tables),
             FakeCheckpoints(self.tables),
             FakeApprovals(self.tables),
+            FakeSaga(self.tables.saga, self.tables.audit, self.tables.held),
         )

@@ -1,0 +1,125 @@
+"""Taking back what a run left half done: in the process that failed, or after it by someone else.
+
+Every undo is idempotent and asks first whether another run has moved on, so both may happen, in any order.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from phase3_core.errors import OutsideFailure, Phase3Error, UnknownCampaign
+from phase3_core.ports import Books, Database, Export, Exporter
+from phase3_core.saga import Later, Step, StepKind, StepState, Successor, Undone, status_afterwards, to_undo
+
+KEPT = "everything bought is kept, run again to resume"
+UNKNOWN_END = "the process ended before it could say why"
+
+
+def reason(why: str) -> str:
+    """The campaign's `status_reason` after a failure."""
+    return f"{why.rstrip('.')}; {KEPT}"
+
+
+async def compensate_dead(database: Database, exporter: Exporter, run_id: str, why: str) -> None:
+    """For a run whose end is recorded; one that is alive all the same is left to itself."""
+    async with database.reading() as books:
+        steps = await books.saga.steps(run_id)
+        if to_undo(steps) and await books.saga.outlived(run_id, steps[0].campaign_id):
+            await Compensation(books, exporter, reason(why)).of(run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Compensation:
+    """`exporter` may be missing where nothing was exported; `why` becomes the campaign's reason."""
+
+    books: Books
+    exporter: Exporter | None
+    why: str
+
+    async def of(self, run_id: str) -> None:
+        """One step that cannot be taken back does not keep the others."""
+        steps = await self.books.saga.steps(run_id)
+        undo = self._undo(steps)
+        for step in to_undo(steps):
+            await self._try(step, undo[step.kind])
+
+    def _undo(self, steps: list[Step]) -> Mapping[StepKind, "Undo"]:
+        afterwards = status_afterwards(steps)
+
+        async def put_back(step: Step) -> Undone:
+            moved = await self.books.campaigns.put_back(step, afterwards, self.why)
+            return Undone({"status": afterwards if moved else "moved on"})
+
+        return {
+            StepKind.STATUS: put_back,
+            StepKind.RESERVATIONS: self._release,
+            StepKind.JOBS: self._leave_jobs,
+            StepKind.EXPORTS: self._withdraw_exports,
+            StepKind.APPROVAL: self._withdraw_request,
+        }
+
+    async def _try(self, step: Step, undo: "Undo") -> None:
+        saga = self.books.saga
+        await saga.trying(step)
+        try:
+            match await undo(step):
+                case Undone(told):
+                    await saga.ended(step, StepState.COMPENSATED, told)
+                case Later(why):
+                    await saga.ended(step, StepState.COMPENSATING, {"error": why})
+        except UnknownCampaign:
+            await saga.ended(step, StepState.COMPENSATED, {"campaign": "deleted"})
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it is told and tried again
+            await saga.ended(step, StepState.FAILED, {"error": in_a_line(failure)})
+
+    async def _release(self, step: Step) -> Undone | Later:
+        released = await self.books.saga.release(step)
+        if released.in_time:
+            return Later(f"{released.in_time} calls may still be answered")
+        return Undone({"lost": released.lost})
+
+    async def _leave_jobs(self, step: Step) -> Undone:
+        return Undone({"left_running": dict(await self.books.saga.jobs(step))})
+
+    async def _withdraw_exports(self, step: Step) -> Undone | Later:
+        exports = [Export.from_json(told) for told in step.undo["exports"]]
+        match await self.books.saga.successor(step):
+            case Successor.AT_WORK:
+                return Later("another run works on the campaign and may be writing the same files")
+            case Successor.ENDED:
+                standing = _urls(await self.books.campaigns.summary(step.campaign_id))
+                exports = [export for export in exports if export.url not in standing]
+            case Successor.NONE:
+                pass
+        for export in exports:
+            await self._withdraw(step, export)
+        return Undone({"withdrawn": [export.url for export in exports]})
+
+    async def _withdraw(self, step: Step, export: Export) -> None:
+        """Off the campaign's row first: nobody is sent to a file that is gone."""
+        if self.exporter is None:
+            raise OutsideFailure("There is no exporter to withdraw the exports with.")
+        await self.books.campaigns.unpublish(step.campaign_id, export.url, step.undo["before"])
+        await self.exporter.withdraw(export)
+
+    async def _withdraw_request(self, step: Step) -> Undone:
+        withdrawn = await self.books.approvals.withdraw(step.campaign_id, step.run_id, self.why)
+        return Undone({"withdrawn": withdrawn})
+
+
+Undo = Callable[[Step], Awaitable[Undone | Later]]
+
+
+def new_exports(planned: Sequence[Export], summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those that are not a standing report's already: the same report has the same files."""
+    standing = _urls(summary)
+    return [export.as_json() for export in planned if export.url not in standing]
+
+
+def _urls(summary: Mapping[str, Any]) -> set[str]:
+    return {export["url"] for export in summary.get("exports", ())}
+
+
+def in_a_line(failure: Exception) -> str:
+    """Only our own errors are quoted: a foreign message may hold a secret."""
+    return str(failure) if isinstance(failure, Phase3Error) else type(failure).__name__

@@ -1,0 +1,153 @@
+"""The steps of runs and their undo. Rows move
+
+done -> kept                                the agent has completed
+done -> compensating -> compensated         taken back
+                     -> failed -> compensating -> ...    tried again, until it is
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from phase3_core.ports import Released, Run
+from phase3_core.saga import OPEN, Step, StepKind, StepState, Successor
+from phase3_core.statuses import Agent
+from resources.postgres.campaigns import Actor
+from resources.postgres.lease import Begin, standing
+from resources.postgres.tables import saga_steps
+
+_OUTLIVE = text("""
+UPDATE campaign_leases SET fence = fence + 1 WHERE campaign_id = :campaign_id AND run_id = :run_id
+""")
+# As the ledger books a lost call: what it may have cost stays booked until somebody knows.
+_RELEASE = text("""
+WITH mine AS MATERIALIZED (
+    SELECT key, coalesce(lost_after < now(), true) AS overdue FROM provider_calls
+    WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id AND state = 'intent'
+    ORDER BY key FOR UPDATE
+), lost AS (
+    UPDATE provider_calls AS c
+    SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd
+    FROM mine WHERE c.key = mine.key AND mine.overdue
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM lost) AS lost, (SELECT count(*) FROM mine WHERE NOT overdue) AS in_time
+""")
+_JOBS = text("""
+SELECT provider, count(DISTINCT job_id) AS jobs FROM provider_calls
+WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id
+    AND job_id IS NOT NULL AND state <> 'settled'
+GROUP BY provider
+""")
+
+
+class PostgresSaga:
+    def __init__(self, engine: AsyncEngine, begin: Begin, actor: Actor) -> None:
+        self._engine = engine
+        self._begin = begin
+        self._actor = actor
+
+    async def note(self, run: Run, undo: Mapping[StepKind, Mapping[str, Any]]) -> None:
+        of = {"run_id": run.id, "campaign_id": run.campaign_id, "agent": run.agent}
+        rows = [{**of, "step": kind, "state": StepState.DONE, "undo": dict(undo[kind])} for kind in undo]
+        async with self._begin() as connection:
+            await connection.execute(insert(saga_steps).values(rows))
+
+    async def steps(self, run_id: str) -> list[Step]:
+        return await self._read(_steps(saga_steps.c.run_id == run_id))
+
+    async def open_steps(self) -> list[Step]:
+        return await self._read(_steps(saga_steps.c.state.in_(OPEN)))
+
+    async def _read(self, query: Select[Any]) -> list[Step]:
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(query)).mappings()
+            return [_step(dict(row)) for row in rows]
+
+    async def outlived(self, run_id: str, campaign_id: UUID) -> bool:
+        """Needs no lock: whoever takes the campaign meanwhile is another run, whose lease is left alone."""
+        async with self._begin() as connection:
+            found = await standing(connection, campaign_id)
+            if found is not None and found.run_id == run_id and found.held:
+                return False
+            await connection.execute(_OUTLIVE, {"campaign_id": campaign_id, "run_id": run_id})
+        return True
+
+    async def successor(self, step: Step) -> Successor:
+        async with self._engine.connect() as connection:
+            found = await standing(connection, step.campaign_id)
+        if found is None or found.run_id == step.run_id:
+            return Successor.NONE
+        return Successor.AT_WORK if found.held else Successor.ENDED
+
+    async def trying(self, step: Step) -> None:
+        attempt = {"state": StepState.COMPENSATING, "attempts": saga_steps.c.attempts + 1}
+        async with self._begin() as connection:
+            await connection.execute(_change(step).values(**attempt))
+
+    async def ended(self, step: Step, state: StepState, told: Mapping[str, Any]) -> None:
+        change = _change(step).values(state=state, error=told.get("error"))
+        async with self._begin() as connection:
+            attempts = await connection.scalar(change.returning(saga_steps.c.attempts))
+            worth_a_line = state is StepState.COMPENSATED or (state is StepState.FAILED and attempts == 1)
+            if attempts and worth_a_line:
+                details = {"step": step.kind, "run": step.run_id, "agent": step.agent, **told}
+                line = self._actor.line(step.campaign_id, f"compensation_{state}", details)
+                await connection.execute(line)
+
+    async def release(self, step: Step) -> Released:
+        async with self._begin() as connection:
+            row = (await connection.execute(_RELEASE, _run(step))).one()
+        return Released(row.lost, row.in_time)
+
+    async def jobs(self, step: Step) -> Mapping[str, int]:
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(_JOBS, _run(step))
+            return {row.provider: row.jobs for row in rows}
+
+
+def _steps(wanted: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(
+            saga_steps,
+            _seconds_since(saga_steps.c.created_at).label("age_s"),
+            _seconds_since(saga_steps.c.updated_at).label("idle_s"),
+        )
+        .where(wanted)
+        .order_by(saga_steps.c.place)
+    )
+
+
+def _seconds_since(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.extract("epoch", func.now() - moment)
+
+
+def _step(row: Mapping[str, Any]) -> Step:
+    return Step(
+        place=row["place"],
+        run_id=row["run_id"],
+        campaign_id=row["campaign_id"],
+        agent=Agent(row["agent"]),
+        kind=StepKind(row["step"]),
+        state=StepState(row["state"]),
+        undo=row["undo"],
+        attempts=row["attempts"],
+        age_s=float(row["age_s"]),
+        idle_s=float(row["idle_s"]),
+        error=row["error"] or "",
+    )
+
+
+def _change(step: Step) -> Any:
+    """What is compensated stays so, whoever comes late."""
+    still_open = saga_steps.c.state.in_(OPEN)
+    return (
+        update(saga_steps).where(saga_steps.c.place == step.place, still_open).values(updated_at=func.now())
+    )
+
+
+def _run(step: Step) -> dict[str, Any]:
+    return {"campaign_id": step.campaign_id, "agent": step.agent, "run_id": step.run_id}

@@ -5,15 +5,19 @@ import dagster as dg
 from phase3_assets.approval import approval
 from phase3_assets.campaign_leads import campaign_leads
 from phase3_assets.checks import CHECKS
+from phase3_assets.compensating import cancelled_runs, failed_runs, open_compensations
 from phase3_assets.gate_sensors import approval_reminders, re_enrichment
 from phase3_assets.jobs import ASSETS, phase2_completion, phase3, waiting_leads
 from resources.configurable import ExportsResource, PolicyResource, PostgresResource, VendorsResource
+
+STARTING = (phase2_completion, waiting_leads, re_enrichment)
+TAKING_BACK = (failed_runs, cancelled_runs, open_compensations)
 
 defs = dg.Definitions(
     assets=[campaign_leads, *ASSETS, approval],
     asset_checks=CHECKS,
     jobs=[phase3],
-    sensors=[phase2_completion, waiting_leads, re_enrichment, approval_reminders],
+    sensors=[*STARTING, approval_reminders, *TAKING_BACK],
     resources={
         "database": PostgresResource(),
         "providers": VendorsResource(),

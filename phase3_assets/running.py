@@ -9,6 +9,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 from rich.console import Console
 
+from phase3_assets.compensating import take_back_what_is_over
 from phase3_assets.definitions import defs
 from phase3_assets.failures import EXIT_CODE
 from phase3_assets.instance import end_dead_runs, opened
@@ -18,6 +19,9 @@ from phase3_assets.partitions import campaigns
 from phase3_assets.progress import shown_progress
 from phase3_assets.result import read_result
 from phase3_core.errors import BadInput, StoppedAtThreshold
+from phase3_core.ports import Exporter
+from resources.configurable import ExportsResource
+from resources.postgres.database import PostgresDatabase
 from resources.settings import read_settings, settings_path
 
 STOPPED = StoppedAtThreshold.exit_code
@@ -61,6 +65,7 @@ def run_campaign(url: str, name: str, options: Options, words: Console) -> Ended
     with opened() as instance:
         instance.add_dynamic_partitions(str(campaigns.name), [str(campaign_id)])
         end_dead_runs(url, instance, campaign_id)
+        take_back_what_is_over(instance, PostgresDatabase(url), _exporter(), campaign_id)
         with shown_progress(url, campaign_id, words):
             done = defs.resolve_job_def("phase3").execute_in_process(
                 instance=instance,
@@ -70,6 +75,10 @@ def run_campaign(url: str, name: str, options: Options, words: Console) -> Ended
                 raise_on_error=False,
             )
         return _ended(url, instance, campaign_id, done)
+
+
+def _exporter() -> Exporter:
+    return ExportsResource().create_resource(dg.build_init_resource_context())
 
 
 def campaign_result(url: str, name: str) -> dict[str, Any]:

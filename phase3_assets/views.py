@@ -1,10 +1,13 @@
 """What the command line shows people; the same data as JSON for everyone else."""
 
+from datetime import timedelta
 from typing import Any
 
 from rich.table import Table
 
 from phase3_assets.looking import look
+from phase3_core.saga import Step
+from phase3_core.statuses import shown
 from phase3_core.waiting import from_json
 
 
@@ -13,12 +16,14 @@ def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
     wanted = look(url, lambda books: books.campaigns.campaign_named(name)) if name else None
     rows = look(url, lambda books: books.campaigns.overview())
     waiting = look(url, lambda books: books.checkpoints.all_waiting())
+    tried = [step for step in look(url, lambda books: books.saga.open_steps()) if step.attempts]
     return [
         {
             "id": str(row.id),
             "name": row.name,
-            "status": row.status,
+            "status": shown(row.status, row.reason),
             "reason": row.reason,
+            "compensating": [_compensation(step) for step in tried if step.campaign_id == row.id],
             "leads": row.leads,
             "verified": row.accepted,
             "enriched": row.enriched,
@@ -32,6 +37,27 @@ def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
     ]
 
 
+def _compensation(step: Step) -> dict[str, Any]:
+    """One that is not done yet; `age_s` in seconds since the run took the step."""
+    return {
+        "step": step.kind.value,
+        "run": step.run_id,
+        "state": step.state.value,
+        "age_s": round(step.age_s),
+        "attempts": step.attempts,
+        "error": step.error,
+    }
+
+
+def _why(row: dict[str, Any]) -> str:
+    stuck = (
+        f"{one['step']} not taken back for {timedelta(seconds=one['age_s'])}: {one['error']}"
+        for one in row["compensating"]
+    )
+    waiting = (str(from_json(one)) for one in row["waiting"])
+    return "; ".join(filter(None, (row["reason"], *waiting, *stuck)))
+
+
 def campaign_table(rows: list[dict[str, Any]]) -> Table:
     table = Table("campaign", "name", "status", "leads", "verified", "enriched", "ready", "spent USD", "why")
     for row in rows:
@@ -41,7 +67,7 @@ def campaign_table(rows: list[dict[str, Any]]) -> Table:
             row["status"],
             *(f"{row[count]:,}" for count in ("leads", "verified", "enriched", "ready")),
             row["spent_usd"],
-            "; ".join(filter(None, (row["reason"], *(str(from_json(one)) for one in row["waiting"])))),
+            _why(row),
         )
     return table
 

@@ -11,6 +11,7 @@ from phase3_core.statuses import Agent, CampaignStatus
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from tests.conftest import Made, MakeCampaign
 from tests.fakes.exporter import FakeExporter
+from tests.fakes.people import A_REPORT
 
 Query = Callable[..., list[dict[str, Any]]]
 BookCall = Callable[..., None]
@@ -184,7 +185,7 @@ async def test_a_request_for_approval_is_withdrawn_with_its_run(
     run = a_run(campaign.id)
     async with database.open(run) as books:
         await books.saga.note(run, {StepKind.APPROVAL: {}})
-        await books.approvals.request(run, {})
+        await books.approvals.request(run, A_REPORT)
     await take_back(database)
     async with database.reading() as books:
         assert await books.approvals.newest(campaign.id) == "withdrawn"

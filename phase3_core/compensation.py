@@ -3,9 +3,9 @@
 Every undo is idempotent and asks first whether another run has moved on, so both may happen, in any order.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from uuid import UUID
 
 from phase3_core.errors import OutsideFailure, Phase3Error, UnknownCampaign
 from phase3_core.ports import Books, Database, Export, Exporter
@@ -87,7 +87,7 @@ class Compensation:
             case Successor.AT_WORK:
                 return Later("another run works on the campaign and may be writing the same files")
             case Successor.ENDED:
-                standing = _urls(await self.books.campaigns.summary(step.campaign_id))
+                standing = await standing_exports(self.books, step.campaign_id)
                 exports = [export for export in exports if export.url not in standing]
             case Successor.NONE:
                 pass
@@ -110,14 +110,11 @@ class Compensation:
 Undo = Callable[[Step], Awaitable[Undone | Later]]
 
 
-def new_exports(planned: Sequence[Export], summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Those that are not a standing report's already: the same report has the same files."""
-    standing = _urls(summary)
-    return [export.as_json() for export in planned if export.url not in standing]
-
-
-def _urls(summary: Mapping[str, Any]) -> set[str]:
-    return {export["url"] for export in summary.get("exports", ())}
+async def standing_exports(books: Books, campaign_id: UUID) -> set[str]:
+    """URLs of the report that the campaign points to: the same report made again has the same files."""
+    summary = await books.campaigns.summary(campaign_id)
+    urls = {export["url"] for export in summary.get("exports", ())}
+    return urls if await books.campaigns.workbook(campaign_id) in urls else set()
 
 
 def in_a_line(failure: Exception) -> str:

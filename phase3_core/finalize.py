@@ -6,7 +6,7 @@ from typing import Any
 
 from phase3_core.agent import Shift, Surroundings, on_shift, refuse_below
 from phase3_core.approval import Asked, Channel, Choice, Decided, NeverAsked, Stale, TooLate
-from phase3_core.compensation import new_exports
+from phase3_core.compensation import standing_exports
 from phase3_core.errors import WrongCampaignState
 from phase3_core.leads import Campaign
 from phase3_core.policy import email_shortfall, enrichment_shortfall, ready_shortfall
@@ -54,9 +54,10 @@ async def report_campaign(
 
 async def _publish(shift: Shift, exporter: Exporter, tier_report: Mapping[str, Any]) -> Published:
     books, campaign = shift.books, shift.campaign
+    standing = await standing_exports(books, campaign.id)
     planned = exporter.planned(campaign, tier_report)
-    exports = new_exports(planned, await books.campaigns.summary(campaign.id))
-    undo = {"exports": exports, "before": await books.campaigns.workbook(campaign.id)}
+    new = [export.as_json() for export in planned if export.url not in standing]
+    undo = {"exports": new, "before": await books.campaigns.workbook(campaign.id)}
     await books.saga.note(shift.run, {StepKind.EXPORTS: undo})
     return await exporter.write(campaign, tier_report, books.leads)
 

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from phase3_core.calls import ReplayClass
-from phase3_core.money import Money
+from phase3_core.money import ZERO, Money
+from phase3_core.tiers import Tier
 
 DIGEST_BYTES = 20
 EPOCH_BYTES = 4
@@ -36,7 +37,10 @@ def key(question: bytes, epoch: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A call about to be made. `reserved` USD at worst; `deadline_s` after which silence means lost."""
+    """A call about to be made. `reserved` USD at worst; `deadline_s` after which silence means lost.
+
+    `keeps` USD must stay free beside it: what it would take to verify the address that it may find.
+    """
 
     question: bytes
     provider: str
@@ -47,15 +51,18 @@ class Intent:
     deadline_s: float
     replay: ReplayClass
     replay_window: timedelta | None = None
+    tier: Tier | None = None
+    keeps: Money = ZERO
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The answer was bought before and is fresh."""
+    """The answer was bought before and is fresh. `booked` USD that the lead who asks has paid for it."""
 
     http_status: int
     response: Any
     settled_at: datetime
+    booked: Money = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,12 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """An earlier attempt was lost and may have been billed; its replay class forbids another."""
+    """An earlier attempt was lost and may have been billed; its replay class forbids another.
+
+    `booked` USD at worst, where it was the lead's who asks.
+    """
+
+    booked: Money = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,18 @@ class Elsewhere:
     """Another campaign's run is asking this very question now; its answer will serve both."""
 
 
-Opened = Stored | Granted | Withheld | Elsewhere
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    """The budget `scope` has no room for the call's worst price.
+
+    Not `for_good`: reservations in flight fill it, and many of them come back; ask again a little later.
+    """
+
+    scope: str
+    for_good: bool
+
+
+Opened = Stored | Granted | Withheld | Elsewhere | OverBudget
 
 
 class End(StrEnum):
@@ -115,6 +138,14 @@ class CallLedger(Protocol):
 
     async def open(self, intent: Intent) -> Opened:
         """Commits the intent. Nobody else is granted the same question until this call has ended."""
+        ...
+
+    def spent_up(self, intent: Intent) -> OverBudget | None:
+        """Whether this run was told before that such a call is over budget for good."""
+        ...
+
+    def done_with(self, lead_id: UUID) -> None:
+        """Nothing is kept free any more for verifying what was found for this lead."""
         ...
 
     async def note_job(self, call: bytes, job_id: str) -> None:

@@ -14,7 +14,7 @@ vendor has taken is one attempt, however often its result is read. Who asks last
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,6 +28,7 @@ from psycopg.rows import class_row, tuple_row
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from phase3_core.budget import Caps
 from phase3_core.calls import AfterLoss, LostCall, ReplayClass, after_loss
 from phase3_core.errors import Superseded
 from phase3_core.ledger import (
@@ -37,12 +38,22 @@ from phase3_core.ledger import (
     Intent,
     Opened,
     Outcome,
+    OverBudget,
     Stored,
     Withheld,
     key,
 )
-from phase3_core.money import Money
+from phase3_core.money import ZERO, Money
 from phase3_core.ports import Run
+from resources.postgres.admission import (
+    ADMITTED,
+    TODAY,
+    WEIGHED,
+    WEIGHED_IF_NEW,
+    Admissions,
+    Refusal,
+)
+from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.database import json_text
 from resources.postgres.group_commit import GroupCommit
 from resources.postgres.outage import Outage, is_away
@@ -58,23 +69,52 @@ HELD = """
 ))
 """
 
-INTEND = f"""
-INSERT INTO provider_calls (key, provider, operation, request, state, reserved_usd, lead_id,
+_INSERT = """
+INSERT INTO provider_calls (key, provider, operation, request, state, reserved_usd, lead_id, tier, day,
                             campaign_id, agent, run_id, grant_id, created_at, asked_at, lost_after)
-SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id,
+SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id, q.tier, {today},
        %(campaign_id)s, %(agent)s, %(run_id)s, %(grant_id)b,
        now(), now(), now() + make_interval(secs => q.deadline_s)
-FROM unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
-            %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[])
-     AS q(key, provider, operation, request, reserved, lead_id, deadline_s)
-WHERE {HELD}
+FROM {asked}
+WHERE {admitted} AND {held}
 ORDER BY q.key  -- two processes with the same questions wait for one another in one order
 ON CONFLICT (key) DO NOTHING
 RETURNING key
+"""
+
+INTEND = _INSERT.format(
+    today=TODAY,
+    asked="""
+     unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
+            %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[])
+     AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier)""",
+    admitted="true",
+    held=HELD,
+)
+
+# What was asked before is no intent, whatever it would cost.
+INTEND_WITHIN_CAPS = f"""
+WITH asked AS MATERIALIZED (
+    SELECT q.*, {TODAY} AS day, q.reserved AS holds_usd, 0 AS held_usd,
+           NULL::uuid AS old_campaign_id, NULL AS old_agent, NULL AS old_tier, NULL::date AS old_day
+    FROM unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
+                %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[],
+                %(keeps)b::numeric[], %(beside_usd)b::numeric[], %(covered)b::bool[])
+         WITH ORDINALITY AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier,
+                              keeps, beside_usd, covered, place)
+), {WEIGHED_IF_NEW}, intended AS (
+    {
+    _INSERT.format(
+        today="q.day", asked="asked AS q", admitted="q.key NOT IN (SELECT key FROM refused)", held=HELD
+    )
+}
+)
+{ADMITTED.format(written="intended")}
 """  # noqa: S608 - made of constants
 
 NEWEST = """
 SELECT q.place, c.key, c.state, c.outcome, c.attempt, c.losses, c.job_id, c.run_id, c.campaign_id,
+       c.lead_id, c.cost_usd + c.unknown_usd AS booked,
        c.http_status, c.response, c.asked_at, c.settled_at, now() AS now,
        coalesce(c.expires_at > now(), false) AS fresh, coalesce(c.lost_after < now(), true) AS overdue
 FROM unnest(%(first)b::bytea[], %(last)b::bytea[]) WITH ORDINALITY AS q(first, last, place)
@@ -86,20 +126,38 @@ CROSS JOIN LATERAL (
 # Only the caller that saw the row as it still is gets it: attempt and state are the fencing token.
 # `booked` is 1 where an intent turns out lost, -1 where a job in doubt is in flight again. The free
 # window runs from the first attempt in doubt, so that one keeps its time.
+# A job that was submitted is read whatever the budgets say: it is on the bill already.
 CLAIM = f"""
-UPDATE provider_calls AS c
-SET state = 'intent', attempt = c.attempt + 1, lead_id = q.lead_id,
-    campaign_id = %(campaign_id)s, agent = %(agent)s, run_id = %(run_id)s, grant_id = %(grant_id)b,
-    asked_at = CASE WHEN c.losses + q.booked > 0 THEN c.asked_at ELSE now() END,
-    lost_after = now() + make_interval(secs => q.deadline_s),
-    losses = greatest(c.losses + q.booked, 0),
-    unknown_usd = greatest(c.unknown_usd + q.booked * c.reserved_usd, 0),
-    reserved_usd = CASE WHEN c.job_id IS NULL THEN q.reserved ELSE c.reserved_usd END
-FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(state)b::text[], %(booked)b::int[],
-            %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[])
-     AS q(key, attempt, state, booked, reserved, lead_id, deadline_s)
-WHERE c.key = q.key AND c.attempt = q.attempt AND c.state = q.state AND {HELD}
-RETURNING c.key
+WITH asked AS MATERIALIZED (
+    SELECT q.*, c.provider, CASE WHEN c.job_id IS NULL THEN {TODAY} ELSE c.day END AS day,
+           greatest(c.unknown_usd + q.booked * c.reserved_usd, 0) AS unknown_usd,
+           CASE WHEN c.job_id IS NULL THEN q.reserved ELSE c.reserved_usd END AS reserved_usd,
+           c.cost_usd + greatest(c.unknown_usd + q.booked * c.reserved_usd, 0)
+           + CASE WHEN c.job_id IS NULL THEN q.reserved ELSE c.reserved_usd END AS holds_usd,
+           c.cost_usd + c.unknown_usd
+           + CASE WHEN c.state = 'intent' THEN c.reserved_usd ELSE 0 END AS held_usd,
+           CASE WHEN c.job_id IS NULL THEN q.keeps_usd ELSE 0 END AS keeps,
+           CASE WHEN c.job_id IS NULL THEN q.change_usd ELSE 0 END AS beside_usd,
+           c.campaign_id AS old_campaign_id, c.agent AS old_agent, c.tier AS old_tier, c.day AS old_day
+    FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(state)b::text[], %(booked)b::int[],
+                %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[],
+                %(keeps)b::numeric[], %(beside_usd)b::numeric[], %(covered)b::bool[])
+         WITH ORDINALITY AS q(key, attempt, state, booked, reserved, lead_id, deadline_s, tier,
+                              keeps_usd, change_usd, covered, place)
+    JOIN provider_calls AS c ON c.key = q.key AND c.attempt = q.attempt AND c.state = q.state
+), {WEIGHED}, claimed AS (
+    UPDATE provider_calls AS c
+    SET state = 'intent', attempt = c.attempt + 1, lead_id = q.lead_id, tier = q.tier, day = q.day,
+        campaign_id = %(campaign_id)s, agent = %(agent)s, run_id = %(run_id)s, grant_id = %(grant_id)b,
+        asked_at = CASE WHEN c.losses + q.booked > 0 THEN c.asked_at ELSE now() END,
+        lost_after = now() + make_interval(secs => q.deadline_s),
+        losses = greatest(c.losses + q.booked, 0), unknown_usd = q.unknown_usd, reserved_usd = q.reserved_usd
+    FROM asked AS q
+    WHERE c.key = q.key AND c.attempt = q.attempt AND c.state = q.state
+        AND c.key NOT IN (SELECT key FROM refused) AND {HELD}
+    RETURNING c.key
+)
+{ADMITTED.format(written="claimed")}
 """  # noqa: S608 - made of constants
 
 # What was granted by any try of a statement that was repeated. Nothing was sent, so its time begins now.
@@ -113,7 +171,8 @@ RETURNING c.key
 BOOK_AS_LOST = f"""
 UPDATE provider_calls
 SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd
-WHERE key = %(key)s AND attempt = %(attempt)s AND state = 'intent' AND {HELD}
+WHERE (SELECT phase3_hold_budgets(ARRAY[%(key)s::bytea])) >= 0
+    AND key = %(key)s AND attempt = %(attempt)s AND state = 'intent' AND {HELD}
 """  # noqa: S608 - made of constants
 
 STILL_HELD = f"SELECT {HELD}"
@@ -140,7 +199,7 @@ FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(reserved)b::numeric[], %(los
             %(http_status)b::int[], %(response)b::text[], %(error)b::text[], %(took_ms)b::int[])
      WITH ORDINALITY AS q(key, attempt, reserved, lost, answered, ends_doubt, told, cost,
                           http_status, response, error, took_ms, place)
-WHERE c.key = q.key
+WHERE (SELECT phase3_hold_budgets(%(key)b::bytea[])) >= 0 AND c.key = q.key
 """
 
 # A job whose reading was refused is still the vendor's to bill: to be read again.
@@ -204,6 +263,8 @@ class Row:
     job_id: str | None
     run_id: str | None
     campaign_id: UUID | None
+    lead_id: UUID | None
+    booked: Money
     http_status: int | None
     response: Any
     asked_at: datetime
@@ -330,8 +391,14 @@ class PostgresLedger:
         engine: AsyncEngine,
         fence: int | None = None,
         outage: Outage | None = None,
+        caps: Caps | None = None,
     ) -> None:
         self._run = run
+        self._budgets = PostgresBudgets(engine)
+        self._caps = caps or Caps()
+        self._admissions = Admissions(self._caps)
+        self._grants = self._reserving = 0
+        self._told: set[str] = set()
         self._lease = {"campaign_id": run.campaign_id, "fence": fence}
         self._ttl_s = ttl_s
         away = outage or Outage()
@@ -347,29 +414,68 @@ class PostgresLedger:
 
     async def find(self, intent: Intent) -> Stored | None:
         row = await self._newest(intent.question)
-        return _stored(row) if row is not None and row.answered and row.fresh else None
+        return self._stored(intent, row) if row is not None and row.answered and row.fresh else None
+
+    def _stored(self, intent: Intent, row: Row) -> Stored:
+        if row.outcome == End.HIT:
+            self._admissions.found(intent)
+        return Stored(row.http_status or 200, row.response, row.settled_at, _paid(intent, row))
+
+    def spent_up(self, intent: Intent) -> OverBudget | None:
+        return self._admissions.spent_up(intent)
+
+    def done_with(self, lead_id: UUID) -> None:
+        self._admissions.promises.drop(lead_id)
 
     async def open(self, intent: Intent) -> Opened:
         """A fresh question costs one statement; only one asked before is looked at closer.
 
         Raises Superseded where another run has taken the campaign.
         """
+        self._admissions.asks(intent)
         first = Asking(intent, key(intent.question, FIRST_EPOCH))
-        if await self._intend(first):
+        admitted = await self._admitted(self._intend, first)
+        if admitted is True:
             return Granted(first.key)
+        if isinstance(admitted, OverBudget):
+            return admitted
         row = await self._newest(intent.question)
         if row is None:
             return await self._elsewhere()
         if row.answered:
-            return _stored(row) if row.fresh else await self._ask_anew(intent, row)
+            return self._stored(intent, row) if row.fresh else await self._ask_anew(intent, row)
         if row.state == "settled":
             return await self._ask_again(intent, row, booked=0)  # refused: the same call, at no cost so far
         return await self._after_silence(intent, row)
 
+    async def _admitted(
+        self, write: "GroupCommit[Asking, bool | Refusal]", asking: Asking
+    ) -> bool | OverBudget:
+        """What filled the budget may have come back since: only what no grant preceded is for good."""
+        while True:
+            grants, in_flight = self._grants, bool(self._granted or self._reserving)
+            result = await write(asking)
+            if isinstance(result, bool):
+                return result
+            if result.scope is not None:
+                in_flight = in_flight or bool(self._granted or self._reserving) or grants != self._grants
+                return await self._over(asking.intent, result, in_flight=in_flight)
+            await self._budgets.open(self._run.campaign_id, self._caps)
+
+    async def _over(self, intent: Intent, refusal: Refusal, *, in_flight: bool) -> OverBudget:
+        over = self._admissions.over(intent, refusal, in_flight=in_flight)
+        if over.for_good and over.scope not in self._told:
+            self._told.add(over.scope)
+            await self._budgets.refused(over.scope)
+        return over
+
     async def _ask_anew(self, intent: Intent, row: Row) -> Opened:
         epoch = int.from_bytes(row.key[len(intent.question) :], "big") + 1
         asking = Asking(intent, key(intent.question, epoch))
-        return Granted(asking.key) if await self._intend(asking) else await self._elsewhere()
+        admitted = await self._admitted(self._intend, asking)
+        if isinstance(admitted, OverBudget):
+            return admitted
+        return Granted(asking.key) if admitted else await self._elsewhere()
 
     async def _elsewhere(self) -> Elsewhere:
         """Another was quicker, unless this run may ask for nothing any more."""
@@ -388,7 +494,7 @@ class PostgresLedger:
                 if in_flight:
                     lost_row = {"key": row.key, "attempt": row.attempt}
                     await self._rest.rows(BOOK_AS_LOST, lost_row | self._lease)
-                return Withheld()
+                return Withheld(_paid(intent, row, lost=in_flight))
             case AfterLoss.ASK_AGAIN:
                 return await self._ask_again(intent, row, booked=int(in_flight))
             case AfterLoss.READ_JOB:
@@ -399,7 +505,10 @@ class PostgresLedger:
         return row.campaign_id == self._run.campaign_id and row.run_id != self._run.id
 
     async def _ask_again(self, intent: Intent, row: Row, *, booked: int) -> Opened:
-        claimed = await self._claim(Asking(intent, row.key, row.attempt + 1, row.state, booked))
+        asking = Asking(intent, row.key, row.attempt + 1, row.state, booked)
+        claimed = await self._admitted(self._claim, asking)
+        if isinstance(claimed, OverBudget):
+            return claimed
         return Granted(row.key, row.job_id) if claimed else await self._elsewhere()
 
     async def note_job(self, call: bytes, job_id: str) -> None:
@@ -425,12 +534,14 @@ class PostgresLedger:
         self._forget(ending)
 
     def _forget(self, ending: Ending) -> None:
+        if ending.asking:
+            self._admissions.ended(ending.asking.intent, ending.outcome.end)
         if self._granted.get(ending.outcome.key) is ending.asking:
             self._granted.pop(ending.outcome.key, None)
 
-    def _give_back(self, asking: Asking, granted: bool) -> None:  # noqa: FBT001 - a result, not an option
+    def _give_back(self, asking: Asking, granted: bool | Refusal) -> None:  # noqa: FBT001 - a result
         """Whoever was to make this call was cancelled, so it is never sent."""
-        if granted:
+        if granted is True:
             never = Outcome(asking.key, End.NOT_SENT, Money(0), error="cancelled before it left")
             self._settle.hand_in(Ending(never, self._granted.pop(asking.key, asking)))
 
@@ -442,42 +553,62 @@ class PostgresLedger:
             with suppress(OperationalError):
                 await line.close()
 
-    async def _write_intents(self, askings: Sequence[Asking]) -> list[bool]:
+    async def _write_intents(self, askings: Sequence[Asking]) -> list[bool | Refusal]:
         values = self._asked(askings) | {
-            "provider": [asking.intent.provider for asking in askings],
             "operation": [asking.intent.operation for asking in askings],
             "request": [json_text(asking.intent.request) for asking in askings],
         }
-        return self._grant(askings, await self._intending.rows(INTEND, values, told_by=GRANTED))
+        if not self._admissions.needed:
+            return self._grant(askings, await self._intending.rows(INTEND, values, told_by=GRANTED))
+        values |= self._weighed(askings)
+        return await self._reserve(self._intending, INTEND_WITHIN_CAPS, askings, values)
 
-    async def _write_claims(self, askings: Sequence[Asking]) -> list[bool]:
+    async def _write_claims(self, askings: Sequence[Asking]) -> list[bool | Refusal]:
         values = self._asked(askings) | {
             "attempt": [asking.attempt - 1 for asking in askings],
             "state": [asking.state for asking in askings],
             "booked": [asking.booked for asking in askings],
         }
-        return self._grant(askings, await self._rest.rows(CLAIM, values, told_by=GRANTED))
+        values |= self._weighed(askings)
+        return await self._reserve(self._rest, CLAIM, askings, values)
 
     def _asked(self, askings: Sequence[Asking]) -> dict[str, Any]:
         return self._lease | {
             "agent": self._run.agent.value,
             "run_id": self._run.id,
             "grant_id": randbits(63),
+            "provider": [asking.intent.provider for asking in askings],
+            "tier": [asking.intent.tier for asking in askings],
             "key": [asking.key for asking in askings],
             "reserved": [asking.intent.reserved for asking in askings],
             "lead_id": [asking.intent.lead_id for asking in askings],
             "deadline_s": [asking.intent.deadline_s for asking in askings],
         }
 
-    def _grant(self, askings: Sequence[Asking], returned: Iterable[tuple[bytes]]) -> list[bool]:
+    def _weighed(self, askings: Sequence[Asking]) -> dict[str, Any]:
+        return self._admissions.columns([asking.intent for asking in askings])
+
+    async def _reserve(
+        self, line: Line, statement: str, askings: Sequence[Asking], values: Mapping[str, Any]
+    ) -> list[bool | Refusal]:
+        self._reserving += 1
+        try:
+            return self._grant(askings, await line.rows(statement, values, told_by=GRANTED))
+        finally:
+            self._reserving -= 1
+
+    def _grant(self, askings: Sequence[Asking], returned: Sequence[tuple[Any, ...]]) -> list[bool | Refusal]:
         """One row is one grant, also where two callers in a batch asked the same."""
-        won = {call for (call,) in returned}
-        granted = []
+        won = {call for call, *refusal in returned if not any(refusal)}
+        refused = {call: Refusal(*refusal[1:]) for call, *refusal in returned if any(refusal)}
+        granted: list[bool | Refusal] = []
         for asking in askings:
-            granted.append(asking.key in won)
+            granted.append(refused.get(asking.key) or asking.key in won)
             if asking.key in won:
                 won.remove(asking.key)
                 self._granted[asking.key] = asking
+                self._admissions.found(asking.intent)
+        self._grants += sum(one is True for one in granted)
         return granted
 
     async def _read_newest(self, questions: Sequence[bytes]) -> list[Row | None]:
@@ -523,8 +654,11 @@ class PostgresLedger:
         }
 
 
-def _stored(row: Row) -> Stored:
-    return Stored(row.http_status or 200, row.response, row.settled_at)
+def _paid(intent: Intent, row: Row, *, lost: bool = False) -> Money:
+    """USD that this call has cost the lead who asks; nothing where it was another lead's."""
+    if row.lead_id is None or row.lead_id != intent.lead_id:
+        return ZERO
+    return row.booked + intent.reserved if lost else row.booked
 
 
 def _without_response(ending: Ending) -> Ending:
@@ -534,10 +668,20 @@ def _without_response(ending: Ending) -> Ending:
 
 @asynccontextmanager
 async def ledger(
-    engine: AsyncEngine, run: Run, ttl_s: float, fence: int | None = None, outage: Outage | None = None
+    engine: AsyncEngine,
+    run: Run,
+    ttl_s: float,
+    fence: int | None = None,
+    outage: Outage | None = None,
+    caps: Caps | None = None,
 ) -> AsyncIterator[PostgresLedger]:
-    """What was handed in is committed before the way out, also for one who is cancelled meanwhile."""
-    book = PostgresLedger(run, ttl_s, engine, fence, outage)
+    """What was handed in is committed before the way out, also for one who is cancelled meanwhile.
+
+    `caps` hold from now on for the campaign, and for providers today; without any nothing changes.
+    """
+    if caps is not None:
+        await PostgresBudgets(engine).open(run.campaign_id, caps)
+    book = PostgresLedger(run, ttl_s, engine, fence, outage, caps)
     try:
         yield book
     finally:

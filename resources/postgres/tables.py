@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -34,6 +35,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import UserDefinedType
 
 from phase3_core.statuses import ApprovalStatus, EmailStatus, EnrichmentStatus, OutboxKind
+from phase3_core.tiers import Tier
 
 USD = Numeric(12, 6)
 TIME = DateTime(timezone=True)
@@ -140,6 +142,7 @@ campaigns = Table(
     Column("approved_at", TIME),
     Column("approved_by", Text),
     Column("status_reason", Text),
+    Column("budgets", JSONB),  # its own caps, where they differ from the settings
     _never_negative("emails_found"),
     _never_negative("emails_verified"),
     _never_negative("email_verification_cost"),
@@ -237,7 +240,10 @@ provider_calls = Table(
     Column("lost_after", TIME),
     Column("settled_at", TIME),
     Column("expires_at", TIME),
+    Column("tier", Text),
+    Column("day", Date),  # in UTC, of the newest submission: whose budget of its provider it counts in
     _one_of("state", ("intent", "settled", "unknown")),
+    _one_of("tier", Tier),
     _never_negative("cost_usd"),
     _never_negative("reserved_usd"),
     _never_negative("unknown_usd"),
@@ -246,6 +252,31 @@ provider_calls = Table(
     _never_negative("response_time_ms"),
     Index("provider_calls_campaign_id_agent_idx", "campaign_id", "agent"),
     Index("provider_calls_lead_id_idx", "lead_id"),
+    Index("provider_calls_provider_day_idx", "provider", "day"),
+)
+
+# What a budget caps is named by the columns that are not null; triggers of `provider_calls` keep its sums.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("campaign_id", Uuid),
+    Column("agent", Text),
+    Column("tier", Text),
+    Column("provider", Text),
+    Column("day", Date),
+    Column("cap_usd", USD, nullable=False),
+    Column("spent_usd", USD, nullable=False, server_default=text("0")),
+    Column("reserved_usd", USD, nullable=False, server_default=text("0")),
+    Column("alerted_at", TIME),
+    Column("refused_at", TIME),  # a call was refused for good under this cap
+    _moment("created_at"),
+    _moment("updated_at"),
+    _one_of("tier", Tier),
+    _never_negative("cap_usd"),
+    CheckConstraint("(campaign_id IS NULL) = (provider IS NOT NULL AND day IS NOT NULL)", name="of"),
+    Index("budgets_campaign_id_idx", "campaign_id"),
+    Index("budgets_provider_day_idx", "provider", "day"),
 )
 
 workflow_checkpoints = Table(

@@ -7,7 +7,17 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
 from phase3_core.calls import Facts, Gap, Miss, NoAnswer, Reply
-from phase3_core.ledger import CallLedger, Elsewhere, End, Granted, Intent, Stored, Withheld, digest
+from phase3_core.ledger import (
+    CallLedger,
+    Elsewhere,
+    End,
+    Granted,
+    Intent,
+    OverBudget,
+    Stored,
+    Withheld,
+    digest,
+)
 from phase3_core.ports import Clock
 from resources.http_client import Lost, NotSent
 from resources.providers.bulk import BulkDesk, Refused
@@ -42,7 +52,8 @@ SETTLING_S = 30.0  # how long after its timeout a call counts as lost for others
 ELSEWHERE_EVERY_S = 0.25
 SAID_KEPT = 300  # characters of a vendor's own words
 
-Reached = Reply | NoAnswer | Elsewhere
+Waiting = Elsewhere | OverBudget
+Reached = Reply | NoAnswer | Waiting
 
 
 @dataclass
@@ -170,7 +181,7 @@ class ProviderClient:
         )
 
     async def _call(self, intent: Intent, operation: Operation, request: Request) -> Reply | NoAnswer:
-        while isinstance(reply := await self._reached(intent, operation, request), Elsewhere):
+        while isinstance(reply := await self._reached(intent, operation, request), Waiting):
             await self._naps(ELSEWHERE_EVERY_S)
         return reply
 
@@ -229,15 +240,17 @@ class ProviderClient:
         return await self._granted(opened, operation, request)
 
     def _ungranted(
-        self, opened: Stored | Withheld | Elsewhere, operation: Operation, request: Request
+        self, opened: Stored | Withheld | Elsewhere | OverBudget, operation: Operation, request: Request
     ) -> Reached:
         match opened:
             case Stored() as stored:
                 return self._again(stored, operation, request)
             case Withheld():
                 return NoAnswer(Gap.LOST, "an earlier answer was lost and may have been billed")
-            case Elsewhere() as elsewhere:
-                return elsewhere
+            case OverBudget(words, for_good=True):
+                return NoAnswer(Gap.LATER, words)
+            case Elsewhere() | OverBudget() as waiting:
+                return waiting
 
     def _again(self, stored: Stored, operation: Operation, request: Request) -> Reply | NoAnswer:
         """A stored answer is read anew, so that a better reader serves old answers too."""

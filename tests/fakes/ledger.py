@@ -7,9 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from phase3_core.calls import AfterLoss, LostCall, ReplayClass, after_loss
-from phase3_core.ledger import Elsewhere, End, Granted, Intent, Opened, Outcome, Stored, Withheld, key
+from phase3_core.ledger import (
+    Elsewhere,
+    End,
+    Granted,
+    Intent,
+    Opened,
+    Outcome,
+    OverBudget,
+    Stored,
+    Withheld,
+    key,
+)
 from phase3_core.money import ZERO, Money, total
 from phase3_core.ports import Run
 from tests.fakes.clock import FakeClock
@@ -57,12 +69,17 @@ class Call:
 
 @dataclass
 class FakeLedger:
-    """Implements `CallLedger` for one run. `calls` may be shared with the ledgers of other runs."""
+    """Implements `CallLedger` for one run. `calls` may be shared with the ledgers of other runs.
+
+    `over` tells for which calls a budget has no room.
+    """
 
     clock: FakeClock
     run: Run = field(default_factory=a_run)
     calls: list[Call] = field(default_factory=list)
     breaks: Exception | None = None
+    over: Callable[[Intent], OverBudget | None] = lambda _: None
+    done: list[UUID] = field(default_factory=list)
 
     def of(self, run: Run) -> "FakeLedger":
         """The same rows as another run sees them."""
@@ -84,7 +101,7 @@ class FakeLedger:
             raise self.breaks
         newest = self._newest(intent)
         if newest is None:
-            return self._insert(intent, 0)
+            return self.over(intent) or self._insert(intent, 0)
         if newest.answered:
             epoch = int.from_bytes(newest.key[len(intent.question) :], "big")
             return newest.stored() if self._fresh(newest) else self._insert(intent, epoch + 1)
@@ -93,6 +110,13 @@ class FakeLedger:
             if newest.state != "settled"
             else self._claim(newest, intent, 0)
         )
+
+    def spent_up(self, intent: Intent) -> OverBudget | None:
+        over = self.over(intent)
+        return over if over and over.for_good else None
+
+    def done_with(self, lead_id: UUID) -> None:
+        self.done.append(lead_id)
 
     def _newest(self, intent: Intent) -> Call | None:
         same = [call for call in self.calls if call.intent.question == intent.question]

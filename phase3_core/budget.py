@@ -1,0 +1,115 @@
+"""Caps on money: what a budget caps, how full it is, and what must stay free so that finds are verified."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from phase3_core.money import ZERO, Money
+from phase3_core.statuses import Agent
+from phase3_core.tiers import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One cap, USD: of an agent or a tier of a campaign, or of a provider's UTC day.
+
+    `spent` counts bills that are not known at their worst, `reserved` calls in flight. `refused_at`: since
+    when a call found no room under it.
+    """
+
+    scope: str
+    cap: Money
+    spent: Money = ZERO
+    reserved: Money = ZERO
+    agent: Agent | None = None
+    tier: Tier | None = None
+    provider: str = ""
+    day: date | None = None
+    alerted_at: datetime | None = None
+    refused_at: datetime | None = None
+
+    @property
+    def words(self) -> str:
+        """What it caps, for people."""
+        if self.provider:
+            return f"{self.provider} on {self.day}"
+        if self.tier:
+            return f"tier {self.tier}"
+        return (self.agent or "the campaign").replace("_", " ")
+
+    @property
+    def told(self) -> str:
+        return f"{self.words}: {self.spent} of {self.cap} USD spent"
+
+    def as_json(self) -> dict[str, str | bool]:
+        return {
+            "of": self.words,
+            "cap_usd": str(self.cap),
+            "spent_usd": str(self.spent),
+            "reserved_usd": str(self.reserved),
+            "alerted": self.alerted_at is not None,
+            "reached": self.refused_at is not None,
+        }
+
+
+@dataclass(slots=True)
+class _Promise:
+    tier: Tier | None
+    amount: Money
+
+
+class Promises:
+    """What this run keeps free for verifying addresses that are found or being looked for, by lead.
+
+    A finder that waits for room holds no promise, so none waits for another that waits.
+    """
+
+    def __init__(self) -> None:
+        self._by_lead: dict[UUID, _Promise] = {}
+        self._by_tier: defaultdict[Tier | None, Money] = defaultdict(lambda: ZERO)
+
+    def __bool__(self) -> bool:
+        return bool(self._by_lead)
+
+    @property
+    def by_tier(self) -> dict[Tier | None, Money]:
+        return dict(self._by_tier)
+
+    def of(self, lead_id: UUID | None) -> Money:
+        promise = self._by_lead.get(lead_id) if lead_id else None
+        return promise.amount if promise else ZERO
+
+    def keep(self, lead_id: UUID | None, tier: Tier | None, amount: Money) -> None:
+        self.drop(lead_id)
+        if lead_id and amount:
+            self._by_lead[lead_id] = _Promise(tier, amount)
+            self._by_tier[tier] += amount
+
+    def use(self, lead_id: UUID | None, amount: Money) -> None:
+        """A verification of the lead has been paid from it."""
+        if lead_id and (promise := self._by_lead.get(lead_id)):
+            self.keep(lead_id, promise.tier, max(promise.amount - amount, ZERO))
+
+    def drop(self, lead_id: UUID | None) -> None:
+        if lead_id and (promise := self._by_lead.pop(lead_id, None)):
+            self._by_tier[promise.tier] -= promise.amount
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What is capped, USD: agents and tiers of a campaign, a provider's UTC day; what is left out is not.
+
+    `alert_at`: the share of a cap from which on its owner is told.
+    """
+
+    agents: Mapping[Agent, Money] = field(default_factory=dict)
+    tiers: Mapping[Tier, Money] = field(default_factory=dict)
+    daily: Mapping[str, Money] = field(default_factory=dict)
+    alert_at: Decimal = Decimal("0.8")
+
+    def under(self, own: "Caps") -> "Caps":
+        """Those of a campaign's own, or a run's own, before these."""
+        return Caps({**self.agents, **own.agents}, {**self.tiers, **own.tiers}, self.daily, self.alert_at)

@@ -1,0 +1,168 @@
+"""The budgets that hold for a campaign: opened from the caps, counted anew from the ledger, looked at.
+
+A budget is made while nobody writes calls, and counted while it is locked; since every other write of a
+call books itself on the budgets concerned (a trigger), none is missed and none counts twice.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from phase3_core.budget import Budget, Caps
+from phase3_core.money import Money
+from phase3_core.statuses import Agent
+from phase3_core.tiers import Tier
+from resources.postgres.admission import TODAY
+from resources.postgres.database import json_text
+from resources.postgres.tables import campaigns
+
+_ROWS = """
+jsonb_to_recordset(CAST(:rows AS jsonb)) AS wanted (
+    scope text, campaign_id uuid, agent text, tier text, provider text, day date, cap_usd numeric)
+"""
+
+_ALL_THERE = text(f"""
+    SELECT NOT EXISTS (SELECT FROM {_ROWS} WHERE scope NOT IN (SELECT scope FROM budgets))
+""")  # noqa: S608 - a constant
+
+# Before any lock on a budget, as with everybody who writes calls.
+_NOBODY_WRITES = text("LOCK TABLE provider_calls IN SHARE MODE")
+
+_HOLD = text(f"""
+    SELECT FROM budgets WHERE campaign_id = :campaign_id OR day = {TODAY} ORDER BY scope FOR UPDATE
+""")
+
+# A cap that changed has not been reached yet; one that is as it was has told so already.
+_OPEN = text(f"""
+    INSERT INTO budgets AS b (scope, campaign_id, agent, tier, provider, day, cap_usd)
+    SELECT scope, campaign_id, agent, tier, provider, day, cap_usd FROM {_ROWS} ORDER BY scope
+    ON CONFLICT (scope) DO UPDATE SET
+        cap_usd = excluded.cap_usd,
+        alerted_at = CASE WHEN b.cap_usd = excluded.cap_usd THEN b.alerted_at END,
+        refused_at = CASE WHEN b.cap_usd = excluded.cap_usd THEN b.refused_at END
+""")  # noqa: S608 - a constant
+
+_CLOSE = text(f"""
+    DELETE FROM budgets
+    WHERE (campaign_id = :campaign_id OR day = {TODAY}) AND NOT scope = ANY (:scopes)
+""")  # noqa: S608 - a constant
+
+_SUMS = """
+    coalesce(sum(cost_usd + unknown_usd), 0) AS spent,
+    coalesce(sum(reserved_usd) FILTER (WHERE state = 'intent'), 0) AS reserved
+"""
+
+_COUNT = text(f"""
+    UPDATE budgets AS b SET spent_usd = counted.spent, reserved_usd = counted.reserved, updated_at = now()
+    FROM (
+        SELECT o.scope, own.spent + daily.spent AS spent, own.reserved + daily.reserved AS reserved
+        FROM budgets AS o
+        CROSS JOIN LATERAL (
+            SELECT {_SUMS} FROM provider_calls AS c
+            WHERE c.campaign_id = o.campaign_id AND coalesce(c.agent = o.agent, o.agent IS NULL)
+                AND coalesce(c.tier = o.tier, o.tier IS NULL)
+        ) AS own
+        CROSS JOIN LATERAL (
+            SELECT {_SUMS} FROM provider_calls AS c WHERE c.provider = o.provider AND c.day = o.day
+        ) AS daily
+        WHERE o.scope = ANY (:scopes)
+    ) AS counted
+    WHERE b.scope = counted.scope AND (b.spent_usd, b.reserved_usd) <> (counted.spent, counted.reserved)
+""")  # noqa: S608 - a constant
+
+_OF = text(f"""
+    SELECT scope, cap_usd, spent_usd, reserved_usd, agent, tier, provider, day, alerted_at, refused_at
+    FROM budgets WHERE campaign_id = :campaign_id OR day = {TODAY}
+    ORDER BY campaign_id IS NULL, tier IS NOT NULL, scope
+""")  # noqa: S608 - a constant
+
+_NEAR = text(f"""
+    UPDATE budgets SET alerted_at = now()
+    WHERE alerted_at IS NULL AND spent_usd > 0 AND spent_usd >= cap_usd * :alert_at
+        AND (campaign_id = :campaign_id OR day = {TODAY})
+    RETURNING scope, cap_usd, spent_usd, reserved_usd, agent, tier, provider, day, alerted_at, refused_at
+""")  # noqa: S608 - a constant
+
+_REFUSED = text("UPDATE budgets SET refused_at = now() WHERE scope = :scope AND refused_at IS NULL")
+
+
+class PostgresBudgets:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def of(self, campaign_id: UUID) -> list[Budget]:
+        """The campaign's, then those of providers today."""
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_OF, {"campaign_id": campaign_id})).mappings()
+            return [_budget(row) for row in rows]
+
+    async def newly_near(self, campaign_id: UUID, alert_at: Decimal) -> list[Budget]:
+        values = {"campaign_id": campaign_id, "alert_at": alert_at}
+        async with self._engine.begin() as connection:
+            rows = (await connection.execute(_NEAR, values)).mappings()
+            return [_budget(row) for row in rows]
+
+    async def open(self, campaign_id: UUID, caps: Caps) -> None:
+        """Budgets as the caps say, counted from the ledger; those of caps that are gone are removed.
+
+        Also when a day has begun.
+        """
+        async with self._engine.begin() as connection:
+            rows = [*_of_campaign(campaign_id, caps), *_of_days(caps.daily, await _today(connection))]
+            scopes = [row["scope"] for row in rows]
+            values = {"rows": json_text(rows), "scopes": scopes, "campaign_id": campaign_id}
+            if not await connection.scalar(_ALL_THERE, values):
+                await connection.execute(_NOBODY_WRITES)
+            for step in (_HOLD, _CLOSE, _OPEN, _COUNT):
+                await connection.execute(step, values)
+
+    async def refused(self, scope: str) -> None:
+        async with self._engine.begin() as connection:
+            await connection.execute(_REFUSED, {"scope": scope})
+
+    async def own(self, campaign_id: UUID) -> dict[str, Any]:
+        """The campaign's own caps as JSON, empty where it has none."""
+        query = select(campaigns.c.budgets).where(campaigns.c.id == campaign_id)
+        async with self._engine.connect() as connection:
+            return dict(await connection.scalar(query) or {})
+
+
+async def _today(connection: AsyncConnection) -> date:
+    today = await connection.scalar(text(f"SELECT {TODAY}"))
+    if not isinstance(today, date):
+        raise TypeError("the database told no date")
+    return today
+
+
+def _of_campaign(campaign_id: UUID, caps: Caps) -> Iterator[dict[str, Any]]:
+    owner = {"campaign_id": str(campaign_id)}
+    for agent, cap in caps.agents.items():
+        yield {"scope": f"{campaign_id} {agent}", **owner, "agent": agent, "cap_usd": str(cap)}
+    for tier, cap in caps.tiers.items():
+        yield {"scope": f"{campaign_id} tier {tier}", **owner, "tier": tier, "cap_usd": str(cap)}
+
+
+def _of_days(daily: Mapping[str, Money], today: date) -> Iterator[dict[str, Any]]:
+    for provider, cap in daily.items():
+        scope = f"{provider} {today}"
+        yield {"scope": scope, "provider": provider, "day": today.isoformat(), "cap_usd": str(cap)}
+
+
+def _budget(row: RowMapping) -> Budget:
+    return Budget(
+        scope=row["scope"],
+        cap=row["cap_usd"],
+        spent=row["spent_usd"],
+        reserved=row["reserved_usd"],
+        agent=Agent(row["agent"]) if row["agent"] else None,
+        tier=Tier(row["tier"]) if row["tier"] else None,
+        provider=row["provider"] or "",
+        day=row["day"],
+        alerted_at=row["alerted_at"],
+        refused_at=row["refused_at"],
+    )

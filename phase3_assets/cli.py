@@ -163,16 +163,24 @@ def export(
     workbook: Annotated[bool, typer.Option("--workbook", help="summary and lists as a workbook")] = False,
     html: Annotated[bool, typer.Option("--html", help="the report as one HTML file")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="the ready leads as CSV")] = False,
+    sheets: Annotated[
+        bool, typer.Option("--sheets", help="the lists as tabs of the Google spreadsheet")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="directory; default $PHASE3_EXPORTS_DIR, else ./exports")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write lists and report again, from the database; prints where they are. Default: workbook, HTML."""
+    """Write lists and report again, from the database; prints where they are. Default: as a run does."""
     from phase3_assets.exporting import export_campaign, places
     from phase3_core.ports import ExportKind
 
-    wanted = {ExportKind.WORKBOOK: workbook, ExportKind.PAGE: html, ExportKind.CSV: csv}
+    wanted = {
+        ExportKind.WORKBOOK: workbook,
+        ExportKind.PAGE: html,
+        ExportKind.CSV: csv,
+        ExportKind.SHEETS: sheets,
+    }
     with workplace.database(tell) as url:
         kinds = [kind for kind, wish in wanted.items() if wish]
         published = export_campaign(url, campaign, kinds, out)

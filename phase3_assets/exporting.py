@@ -5,24 +5,31 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from phase3_assets.looking import look
+from phase3_core.errors import BadInput
 from phase3_core.ports import ExportKind, Published
 from phase3_core.report import read_report
-from resources.exports.campaign_exports import exporter_of
+from resources.exports.campaign_exports import KEY_FILE, USUAL, exporter_of, spreadsheet_of
 from resources.exports.files import exports_folder
 from resources.postgres.database import PostgresBooks
-
-USUAL = (ExportKind.WORKBOOK, ExportKind.PAGE)
+from resources.settings import read_settings, settings_path
 
 
 def export_campaign(url: str, name: str, kinds: Sequence[ExportKind], out: Path | None) -> Published:
-    """At any time, also while a run works; raises UnknownCampaign, WrongCampaignState, OutsideFailure."""
+    """At any time, also while a run works; raises BadInput, OutsideFailure."""
+    sheets = spreadsheet_of(read_settings(settings_path()))
+    if ExportKind.SHEETS in kinds and sheets is None:
+        raise BadInput(
+            "No spreadsheet is set up: write its id as `spreadsheet` into [exports] of phase3.toml, share it "
+            f"with a service account, and let {KEY_FILE} name that account's key file."
+        )
 
     async def exporting(books: PostgresBooks) -> Published:
         campaign_id = await books.campaigns.campaign_named(name)
         campaign = await books.campaigns.campaign(campaign_id)
         report = await read_report(books, campaign_id)
         folder = exports_folder(str(out or ""))
-        return await exporter_of(kinds or USUAL, folder).write(campaign, report, books.leads)
+        exporter = exporter_of(kinds or USUAL, folder, sheets)
+        return await exporter.write(campaign, report, books.leads)
 
     return look(url, exporting)
 

@@ -13,9 +13,9 @@ from pydantic import Field
 from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy
-from phase3_core.ports import Books, Database, Exporter, ExportKind, ProviderSource, Run
+from phase3_core.ports import Books, Database, Exporter, ProviderSource, Run
 from resources.clock import SystemClock
-from resources.exports.campaign_exports import exporter_of
+from resources.exports.campaign_exports import USUAL, exporter_of, spreadsheet_of
 from resources.exports.files import EXPORTS_DIR, exports_folder
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
@@ -75,12 +75,14 @@ class PolicyResource(dg.ConfigurableResource["Policy"]):
 
 
 class ExportsResource(dg.ConfigurableResource["Exporter"]):
-    """Where workbook and report page are written."""
+    """Where workbook and report page are written, and the spreadsheet where one is set up."""
 
+    settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
     directory: str = Field(default="", description=f"empty: ${EXPORTS_DIR}, else ./exports")
 
     def create_resource(self, context: dg.InitResourceContext) -> Exporter:  # noqa: ARG002 - see above
-        return exporter_of([ExportKind.WORKBOOK, ExportKind.PAGE], exports_folder(self.directory))
+        sheets = spreadsheet_of(_settings(self.settings_file, {}))
+        return exporter_of(USUAL, exports_folder(self.directory), sheets)
 
 
 def postgres_ledger(ttl_s: float) -> LedgerOpener:

@@ -105,6 +105,17 @@ class ApprovalSettings(Strict):
         )
 
 
+class ExportSettings(Strict):
+    """`spreadsheet`: id of a Google spreadsheet that the service account may edit; empty: none is written.
+
+    Nobody else is let in unless `spreadsheet_readers` (addresses) or `spreadsheet_public` says so.
+    """
+
+    spreadsheet: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")] = ""
+    spreadsheet_readers: tuple[str, ...] = ()
+    spreadsheet_public: bool = False
+
+
 class WebSettings(Strict):
     """`contact`: a URL or address where the owner of a website that we read finds us."""
 
@@ -151,6 +162,7 @@ class Settings(Strict):
     thresholds: ThresholdSettings = ThresholdSettings()
     ledger: LedgerSettings = LedgerSettings()
     web: WebSettings = WebSettings()
+    exports: ExportSettings = ExportSettings()
     approval: ApprovalSettings = ApprovalSettings()
     _origin: Origin = PrivateAttr(default_factory=Origin)
 

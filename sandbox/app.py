@@ -10,6 +10,7 @@ from sandbox.billing import Bill, open_accounts
 from sandbox.control import Control
 from sandbox.desk import Desk, Sites, Switchboard
 from sandbox.faults import Faults
+from sandbox.google import Google
 from sandbox.options import Options
 from sandbox.registry import VENDORS
 from sandbox.strangers import opened
@@ -37,6 +38,7 @@ class Parts:
     faults: Faults
     vendors: dict[str, Vendor]
     application: web.Application
+    google: Google
 
 
 def assemble(options: Options) -> Parts:
@@ -52,8 +54,10 @@ def assemble(options: Options) -> Parts:
     switchboard = Switchboard(desks, Sites(world, faults, latency_s))
     control = Control(world, bill, faults, switchboard.desks, switchboard.sites)
     application = web.Application(client_max_size=BODY_LIMIT)
-    application.add_routes([*control.routes(), web.route("*", "/{anything:.*}", switchboard.serve)])
-    return Parts(world, bill, faults, vendors, application)
+    google = Google()
+    application.add_routes([*control.routes(), *google.routes()])
+    application.add_routes([web.route("*", "/{anything:.*}", switchboard.serve)])
+    return Parts(world, bill, faults, vendors, application, google)
 
 
 def build(options: Options) -> web.Application:

@@ -1,6 +1,8 @@
 """All that is written for people of one campaign, and taken back if it must be."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from phase3_core.errors import OutsideFailure
@@ -10,8 +12,15 @@ from resources.exports.files import Folder
 from resources.exports.lead_list import ReadyLeads
 from resources.exports.ready_csv import CsvWriter
 from resources.exports.report_file import PageWriter
+from resources.exports.sheets import SheetsWriter
+from resources.exports.spreadsheet import SheetsAccount
 from resources.exports.workbook import WorkbookWriter
 from resources.exports.writer import Writer
+from resources.settings import Settings
+
+KEY_FILE = "GOOGLE_SERVICE_ACCOUNT_FILE"
+SHEETS_URL = "GOOGLE_SHEETS_BASE_URL"
+USUAL = (ExportKind.SHEETS, ExportKind.WORKBOOK, ExportKind.PAGE)
 
 _FILES: Mapping[ExportKind, Callable[[Folder], Writer]] = {
     ExportKind.WORKBOOK: WorkbookWriter,
@@ -20,9 +29,27 @@ _FILES: Mapping[ExportKind, Callable[[Folder], Writer]] = {
 }
 
 
-def exporter_of(kinds: Sequence[ExportKind], folder: Folder) -> "CampaignExporter":
+def exporter_of(
+    kinds: Sequence[ExportKind], folder: Folder, sheets: SheetsAccount | None = None
+) -> "CampaignExporter":
     """In an order of our own: the page comes last and tells of the others."""
-    return CampaignExporter([writer(folder) for kind, writer in _FILES.items() if kind in kinds])
+    files = [writer(folder) for kind, writer in _FILES.items() if kind in kinds]
+    spreadsheet = [SheetsWriter(sheets)] if sheets and ExportKind.SHEETS in kinds else []
+    return CampaignExporter([*spreadsheet, *files])
+
+
+def spreadsheet_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> SheetsAccount | None:
+    """The spreadsheet that is set up, if one is."""
+    wanted = settings.exports
+    if not wanted.spreadsheet:
+        return None
+    return SheetsAccount(
+        spreadsheet=wanted.spreadsheet,
+        key_file=Path(environment.get(KEY_FILE, "")),
+        readers=wanted.spreadsheet_readers,
+        public=wanted.spreadsheet_public,
+        base_url=environment.get(SHEETS_URL, ""),
+    )
 
 
 class CampaignExporter:
@@ -45,7 +72,7 @@ class CampaignExporter:
             try:
                 rows = await self._writers[export.kind].write(campaign, told, leads)
             except OutsideFailure as failure:
-                if export.kind is not ExportKind.SHEETS:
+                if export.kind is not ExportKind.SHEETS or ExportKind.WORKBOOK not in self._writers:
                     raise
                 notes.append(f"{failure} The workbook holds the same lists.")
             else:

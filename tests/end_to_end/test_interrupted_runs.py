@@ -10,7 +10,7 @@ import pytest
 from phase3_core.calls import ReplayClass
 from resources.providers.catalogue import row as catalogue_row
 from tests.end_to_end.conftest import Site
-from tests.end_to_end.shell import WAIT_S, Said, kill_group, said, until
+from tests.end_to_end.shell import WAIT_S, Said, Vendors, kill_group, said, until
 
 pytestmark = pytest.mark.slow
 
@@ -29,8 +29,8 @@ def replay(provider: str) -> ReplayClass:
     return catalogue_row(provider).terms.replay
 
 
-def times_billed(site: Site) -> Counter[tuple[str, str, str]]:
-    rows = site.vendors.read("billing")["rows"]
+def times_billed(vendors: Vendors) -> Counter[tuple[str, str, str]]:
+    rows = vendors.read("billing")["rows"]
     return Counter((row["vendor"], row["operation"], row["question"]) for row in rows)
 
 
@@ -57,8 +57,8 @@ def beyond_asking(site: Site) -> set[str]:
     return {call["company_domain"] for call in lost}
 
 
-def assert_nobody_is_paid_twice(site: Site) -> None:
-    for (vendor, operation, question), times in times_billed(site).items():
+def assert_nobody_is_paid_twice(vendors: Vendors) -> None:
+    for (vendor, operation, question), times in times_billed(vendors).items():
         once_more = replay(vendor) is ReplayClass.ON_HIT
         assert times <= 1 + once_more, f"{vendor} {operation} {question} was billed {times} times"
 
@@ -89,7 +89,7 @@ def test_a_killed_run_is_finished_by_the_next(site: Site, uninterrupted: Site, r
     assert ended.document["status"] == "pending_approval"
     assert site.books.runs() == ["FAILURE", "SUCCESS"]
     assert site.books.number("provider_calls WHERE state = 'intent'") == 0
-    assert_nobody_is_paid_twice(site)
+    assert_nobody_is_paid_twice(site.vendors)
     assert_ledger_covers_bill(site)
     assert_same_leads(site, uninterrupted, apart_from=beyond_asking(site))
 
@@ -118,7 +118,7 @@ def test_a_cancelled_run_settles_what_is_in_flight_and_is_resumed(site: Site, un
     assert_stopped_cleanly(site, ended, "CANCELED")
     again = site.shell(*site.run)
     assert again.code == 0, again.err
-    assert max(times_billed(site).values()) == 1
+    assert max(times_billed(site.vendors).values()) == 1
     assert site.books.settled == bill(site)
     assert_same_leads(site, uninterrupted, apart_from=set())
 

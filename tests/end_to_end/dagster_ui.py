@@ -1,0 +1,137 @@
+"""Web server, daemon and code as `phase3 dev` starts them; asked over GraphQL, as the UI asks."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from tests.caretaker import not_outliving_us
+from tests.end_to_end.campaign import Books
+from tests.end_to_end.shell import PROGRAMS, WAIT_S, Shell, Vendors, kill_group, until, vendors
+
+ASSETS = ("verified_emails", "enriched_leads", "tier_report")
+PLACE = {"repositoryName": "__repository__", "repositoryLocationName": "phase3"}
+LAUNCH = """
+mutation ($params: ExecutionParams!) {
+  launchRun(executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } } }
+}"""
+BACKFILL = """
+mutation ($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) { __typename }
+}"""
+ADD = """
+mutation ($place: RepositorySelector!, $key: String!) {
+  addDynamicPartition(repositorySelector: $place, partitionsDefName: "campaigns", partitionKey: $key) {
+    __typename
+  }
+}"""
+TERMINATE = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
+RUNS = """
+SELECT r.run_id, r.status FROM dagster.runs AS r JOIN dagster.run_tags AS t USING (run_id)
+WHERE t.key = 'dagster/partition' AND t.value = %s ORDER BY r.id
+"""
+LOADED = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
+
+
+@dataclass(frozen=True)
+class Dagster:
+    """Its processes, the campaigns' database, and the vendors they ask."""
+
+    port: int
+    books: Books
+    vendors: Vendors
+    shell: Shell
+    leads: Path
+    directory: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @contextmanager
+    def served(self) -> Iterator[subprocess.Popen[str]]:
+        """In a process group of its own, which does not outlive the block."""
+        with (self.directory / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [PROGRAMS / "phase3", "dev", "--port", str(self.port)],
+                env=self.shell.environment,
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        with process, not_outliving_us(process):
+            try:
+                until(self.loaded, every_s=0.25)
+                yield process
+            finally:
+                kill_group(process)
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=WAIT_S) as answer:
+            return json.loads(answer.read())["data"]
+
+    def loaded(self) -> bool:
+        try:
+            return bool(self.ask(LOADED)["repositoriesOrError"]["nodes"])
+        except (URLError, ConnectionError, KeyError, TypeError):
+            return False
+
+    def campaign(self, name: str, status: str = "phase3_failed") -> str:
+        """Imported in a state that the sensor leaves alone, unless told otherwise."""
+        imported = self.shell("import", str(self.leads), "--name", name)
+        assert imported.code == 0, imported.err
+        campaign_id = imported.out.strip()
+        change = "UPDATE campaigns SET status = %s WHERE id = %s RETURNING id"
+        self.books.query(change, status, campaign_id)
+        return campaign_id
+
+    def launch(self, campaign_id: str) -> str:
+        self.ask(ADD, place=PLACE, key=campaign_id)
+        tags = [{"key": "dagster/partition", "value": campaign_id}]
+        params = {"selector": {**PLACE, "jobName": "phase3"}, "executionMetadata": {"tags": tags}}
+        told = self.ask(LAUNCH, params=params)["launchRun"]
+        assert told["__typename"] == "LaunchRunSuccess", told
+        return str(told["run"]["runId"])
+
+    def backfill(self, campaign_ids: Sequence[str]) -> None:
+        for campaign_id in campaign_ids:
+            self.ask(ADD, place=PLACE, key=campaign_id)
+        selection = [{"path": [asset]} for asset in ASSETS]
+        told = self.ask(BACKFILL, params={"assetSelection": selection, "partitionNames": list(campaign_ids)})
+        assert told["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", told
+
+    def runs(self, campaign_id: str) -> list[str]:
+        return [row["status"] for row in self.books.query(RUNS, campaign_id)]
+
+    def ended(self, campaign_id: str) -> list[str]:
+        """The campaign's runs, once none of them goes on."""
+        runs = self.runs(campaign_id)
+        return runs if runs and set(runs) <= {"SUCCESS", "FAILURE", "CANCELED"} else []
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def prepared(books: Books, shell: Shell, directory: Path) -> Iterator[Dagster]:
+    """Everything but its processes."""
+    with vendors(0.001) as sandbox:
+        own = shell.set(DATABASE_URL=books.url, **sandbox.variables(directory))
+        with Path(own.variables["PHASE3_SETTINGS"]).open("a") as settings:
+            settings.write("\n[thresholds]\nforce_continue = true\n")
+        leads = directory / "leads.csv"
+        leads.write_text(sandbox.text("leads.csv"), encoding="utf-8")
+        yield Dagster(free_port(), books, sandbox, own, leads, directory)

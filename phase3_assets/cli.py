@@ -193,6 +193,22 @@ def export(
 
 
 @app.command()
+def slack(
+    port: Annotated[
+        int | None,
+        typer.Option(help="listen over HTTP on 127.0.0.1; default: Socket Mode, no address needed"),
+    ] = None,
+) -> None:
+    """Take decisions from buttons in Slack until Ctrl-C, and keep the messages up to date."""
+    import asyncio
+
+    from phase3_assets.listening import serve_slack
+
+    with workplace.database(tell) as url, suppress(KeyboardInterrupt):
+        asyncio.run(serve_slack(url, port, tell))
+
+
+@app.command()
 def demo(
     scale: Annotated[float, typer.Option(help="1.0 is the full reference campaign of 42,100 leads")] = 0.01,
 ) -> None:

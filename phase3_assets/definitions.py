@@ -6,9 +6,15 @@ from phase3_assets.approval import approval
 from phase3_assets.campaign_leads import campaign_leads
 from phase3_assets.checks import CHECKS
 from phase3_assets.compensating import cancelled_runs, failed_runs, open_compensations
-from phase3_assets.gate_sensors import approval_reminders, re_enrichment
+from phase3_assets.gate_sensors import approval_reminders, outbox, re_enrichment
 from phase3_assets.jobs import ASSETS, phase2_completion, phase3, waiting_leads
-from resources.configurable import ExportsResource, PolicyResource, PostgresResource, VendorsResource
+from resources.configurable import (
+    ExportsResource,
+    PolicyResource,
+    PostgresResource,
+    RelayResource,
+    VendorsResource,
+)
 
 STARTING = (phase2_completion, waiting_leads, re_enrichment)
 TAKING_BACK = (failed_runs, cancelled_runs, open_compensations)
@@ -17,12 +23,13 @@ defs = dg.Definitions(
     assets=[campaign_leads, *ASSETS, approval],
     asset_checks=CHECKS,
     jobs=[phase3],
-    sensors=[*STARTING, approval_reminders, *TAKING_BACK],
+    sensors=[*STARTING, approval_reminders, outbox, *TAKING_BACK],
     resources={
         "database": PostgresResource(),
         "providers": VendorsResource(),
         "policy": PolicyResource(),
         "exporter": ExportsResource(),
+        "relay": RelayResource(),
     },
     # Also for materializations from the UI and for backfills: a killed multiprocess run leaves its step
     # running, and the lease of a campaign is held by the process that works.

@@ -9,7 +9,7 @@ from phase3_assets.jobs import CAMPAIGN_TAG, MOST_CAMPAIGNS_A_TICK, phase3
 from phase3_assets.partitions import campaigns
 from phase3_core.approval import MoreWanted, Nudge
 from phase3_core.policy import Policy
-from phase3_core.ports import Database
+from phase3_core.ports import Database, Relay
 
 REQUEST_TAG = "phase3/approval_request"
 
@@ -69,3 +69,10 @@ def approval_reminders(
 
     done = Counter(nudged.kind.removeprefix("slack_") for nudged in reading(nudge))
     return dg.SkipReason(", ".join(f"{kind}: {n}" for kind, n in sorted(done.items())) or "Nobody is late.")
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def outbox(relay: dg.ResourceParam[Relay]) -> dg.SkipReason:
+    """Sends what waits in the outbox: announcements and reminders to Slack, events to the webhook."""
+    sent = reading(relay.deliver)
+    return dg.SkipReason(f"{sent} sent." if sent else "Nothing was due.")

@@ -3,14 +3,14 @@
 import dagster as dg
 
 from phase3_assets import metadata
-from phase3_assets.agents import run_agent
+from phase3_assets.agents import reading, run_agent
 from phase3_assets.columns import OF_REPORT, OWNERS, schema
 from phase3_assets.enriched_leads import enriched_leads
 from phase3_assets.partitions import campaigns
 from phase3_assets.result import phase3_result, recorded_durations
-from phase3_core.finalize import report_campaign
+from phase3_core.finalize import FinalReport, report_campaign
 from phase3_core.policy import Policy
-from phase3_core.ports import Database, Exporter, ProviderSource
+from phase3_core.ports import Database, Exporter, ProviderSource, Relay
 from phase3_core.statuses import Agent
 
 
@@ -29,6 +29,7 @@ def tier_report(
     providers: dg.ResourceParam[ProviderSource],
     policy: dg.ResourceParam[Policy],
     exporter: dg.ResourceParam[Exporter],
+    relay: dg.ResourceParam[Relay],
 ) -> dg.MaterializeResult[None]:
     """What the campaign came to, on one page, and the question whether to go on.
 
@@ -54,6 +55,14 @@ def tier_report(
     result = phase3_result(final.campaign, summary.counts, summary.spend, durations, final.approval)
     facts = metadata.of_report(summary, final.report, durations)
     return dg.MaterializeResult(
-        metadata=facts | {"phase3_result": dg.MetadataValue.json(result)},
+        metadata=facts | _asked(final, relay) | {"phase3_result": dg.MetadataValue.json(result)},
         data_version=metadata.data_version(summary),
     )
+
+
+def _asked(final: FinalReport, relay: Relay) -> dict[str, str]:
+    """What became of the request for approval, and whether people were told of it."""
+    if final.approval is None:
+        return {}
+    told = reading(lambda: relay.announced(final.campaign.id))
+    return {"approval": final.approval.value.replace("_", " "), "announcement": told}

@@ -177,6 +177,25 @@ class MoreWanted:
     request_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A request as people are told of it; `channel` is where it was announced, if it was."""
+
+    request_id: UUID
+    campaign_id: UUID
+    campaign: str
+    status: ApprovalStatus
+    report: Mapping[str, Any]
+    feedback: str = ""
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    channel: Mapping[str, Any] | None = None
+
+    @property
+    def pending(self) -> bool:
+        return self.status is ApprovalStatus.PENDING
+
+
 Ruling = Decided | TooLate | Stale | NeverAsked
 
 
@@ -219,12 +238,16 @@ def person_choice(
     *,
     feedback: str = "",
     request_id: UUID | None = None,
+    known_as: str = "",
 ) -> Choice:
-    """Raises DecisionRefused for a person who may not decide, and for feedback that is missing."""
+    """`known_as`: the name among the approvers, where it is not `by`.
+
+    Raises DecisionRefused for a person who may not decide, and for feedback that is missing.
+    """
     who, why = by.strip(), feedback.strip()
     if not who:
         raise DecisionRefused("Say who decides: --by NAME.")
-    if not policy.allows(who):
+    if not policy.allows(known_as or who):
         raise DecisionRefused(
             f"{who} is not among the approvers. [approval] approvers in the settings names them."
         )

@@ -13,13 +13,14 @@ from pydantic import Field
 from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy
-from phase3_core.ports import Books, Database, Exporter, ProviderSource, Run
+from phase3_core.ports import Books, Database, Exporter, ProviderSource, Relay, Run
 from resources.clock import SystemClock
 from resources.exports.campaign_exports import USUAL, exporter_of, spreadsheet_of
 from resources.exports.files import EXPORTS_DIR, exports_folder
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.source import LedgerOpener, VendorSource
+from resources.relay import OutboxRelay, slack_terms
 from resources.settings import Settings, read_settings, settings_path
 
 DATABASE_URL = "DATABASE_URL"
@@ -74,6 +75,17 @@ class PolicyResource(dg.ConfigurableResource["Policy"]):
         return settings.policy(preset=preset, force_continue=self.force_continue)
 
 
+class RelayResource(dg.ConfigurableResource["Relay"]):
+    """Where messages go: Slack, where a bot's token is in the environment and a channel in the settings."""
+
+    url: str = Field(default="", description=f"postgresql://... ; empty: the environment's {DATABASE_URL}")
+    settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
+
+    def create_resource(self, context: dg.InitResourceContext) -> Relay:  # noqa: ARG002 - see above
+        settings = _settings(self.settings_file, {})
+        return outbox_relay(self.url or os.environ.get(DATABASE_URL, ""), settings)
+
+
 class ExportsResource(dg.ConfigurableResource["Exporter"]):
     """Where workbook and report page are written, and the spreadsheet where one is set up."""
 
@@ -83,6 +95,10 @@ class ExportsResource(dg.ConfigurableResource["Exporter"]):
     def create_resource(self, context: dg.InitResourceContext) -> Exporter:  # noqa: ARG002 - see above
         sheets = spreadsheet_of(_settings(self.settings_file, {}))
         return exporter_of(USUAL, exports_folder(self.directory), sheets)
+
+
+def outbox_relay(url: str, settings: Settings) -> OutboxRelay:
+    return OutboxRelay(PostgresDatabase(url), slack_terms(settings.approval, os.environ))
 
 
 def postgres_ledger(ttl_s: float) -> LedgerOpener:

@@ -13,6 +13,7 @@ from sandbox.faults import Faults
 from sandbox.google import Google
 from sandbox.options import Options
 from sandbox.registry import VENDORS
+from sandbox.slack import Workspace
 from sandbox.strangers import opened
 from sandbox.vendor import Setting, Vendor
 from sandbox.world import World, make_world
@@ -55,7 +56,7 @@ def assemble(options: Options) -> Parts:
     control = Control(world, bill, faults, switchboard.desks, switchboard.sites)
     application = web.Application(client_max_size=BODY_LIMIT)
     google = Google()
-    application.add_routes([*control.routes(), *google.routes()])
+    application.add_routes([*control.routes(), *google.routes(), *Workspace().routes()])
     application.add_routes([web.route("*", "/{anything:.*}", switchboard.serve)])
     return Parts(world, bill, faults, vendors, application, google)
 

@@ -13,6 +13,7 @@ from sandbox.billing import Bill
 from sandbox.desk import WEB, Desk, Sites
 from sandbox.faults import EVERYBODY, Fault, Faults, Kind
 from sandbox.limits import Quota
+from sandbox.slack import Workspace
 from sandbox.wire import TEXT, Reply, answer, text
 from sandbox.world import ENRICHERS, NEWS, Person, World
 
@@ -86,7 +87,7 @@ class Control:
         """Environment of a client; `?web_search=` chooses among the search vendors."""
         chosen = request.query.get("web_search", SEARCHERS[0])
         origin = f"http://{request.host}"
-        pairs = {"PHASE3_SANDBOX_WEB": request.host}
+        pairs = {"PHASE3_SANDBOX_WEB": request.host, **Workspace.env(origin)}
         for name, desk in self.desks.items():
             if name == chosen or name not in SEARCHERS:
                 pairs |= desk.vendor.env(f"{origin}/{name}{desk.vendor.base}")

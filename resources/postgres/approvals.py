@@ -25,10 +25,11 @@ from phase3_core.approval import (
     Nudge,
     Ruling,
     Stale,
+    Subject,
     TooLate,
     changes,
 )
-from phase3_core.errors import CampaignBusy, UnknownCampaign, WrongCampaignState
+from phase3_core.errors import CampaignBusy, DecisionRefused, UnknownCampaign, WrongCampaignState
 from phase3_core.ports import Run
 from phase3_core.report import report_hash
 from phase3_core.statuses import ApprovalStatus, CampaignStatus, EnrichmentStatus, OutboxKind, may_become
@@ -114,6 +115,26 @@ class PostgresApprovals:
             rows = await connection.execute(asked)
             return [MoreWanted(row.campaign_id, row.campaign, row.id) for row in rows]
 
+    async def subject(self, request_id: UUID) -> Subject:
+        """The request as people are told of it; raises DecisionRefused where there is none."""
+        query = select(approval_requests).where(approval_requests.c.id == request_id)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise DecisionRefused("That request is not known here; look at the campaign in the Dagster UI.")
+        return _subject(row)
+
+    async def subject_of(self, campaign_id: UUID) -> Subject | None:
+        """The campaign's newest request."""
+        async with self._engine.connect() as connection:
+            newest = await _request(connection, campaign_id)
+        return _subject(newest) if newest else None
+
+    async def announced(self, request_id: UUID, place: Mapping[str, str]) -> None:
+        """Where it was announced, so that the announcement can be brought up to date."""
+        async with self._begin() as connection:
+            await connection.execute(_changed(request_id, channel=dict(place)))
+
     async def nudge(self, remind_after: timedelta, escalate_after: timedelta) -> list[Nudge]:
         table = approval_requests.c
         unreminded = table.reminded_at.is_(None) & (table.requested_at <= func.now() - remind_after)
@@ -148,6 +169,20 @@ async def _request(
         .limit(1)
     )
     return (await connection.execute(newest)).one_or_none()
+
+
+def _subject(row: Row[Any]) -> Subject:
+    return Subject(
+        request_id=row.id,
+        campaign_id=row.campaign_id,
+        campaign=str(row.summary.get("campaign", "")),
+        status=ApprovalStatus(row.status),
+        report=row.summary,
+        feedback=row.feedback or "",
+        decided_by=row.decided_by or "",
+        decided_at=row.decided_at,
+        channel=row.channel,
+    )
 
 
 async def _binding(connection: AsyncConnection, campaign_id: UUID, summary: Mapping[str, Any]) -> Binding:

@@ -19,6 +19,7 @@ from tests.fakes.books import CampaignRow, FakeDatabase
 from tests.fakes.exporter import FakeExporter
 from tests.fakes.people import CAMPAIGN, a_lead
 from tests.fakes.providers import FakeProviderSource, enricher, finder, verifier
+from tests.fakes.relay import FakeRelay
 
 KEY = str(CAMPAIGN)
 ANY_NUMBER = Thresholds(0, 0, 0)
@@ -53,6 +54,7 @@ class Office:
     source: FakeProviderSource
     policy: Policy = EASY
     exporter: FakeExporter = field(default_factory=FakeExporter)
+    relay: FakeRelay = field(default_factory=FakeRelay)
     instance: dg.DagsterInstance = field(default_factory=dg.DagsterInstance.ephemeral)
 
     @property
@@ -66,6 +68,7 @@ class Office:
             "providers": self.source,
             "policy": self.policy,
             "exporter": self.exporter,
+            "relay": self.relay,
         }
 
     def materialize(

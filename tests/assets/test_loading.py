@@ -32,6 +32,7 @@ COMMANDS = [
     "approve",
     "reject",
     "request-more",
+    "slack",
     "demo",
     "dev",
     "sandbox",

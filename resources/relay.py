@@ -1,0 +1,162 @@
+"""Sends what waits in the outbox, at least once, each message under its own id.
+
+A message about a request is rendered when it leaves, from the request as it stands then, so that a late one
+is still true.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from phase3_core.approval import Subject
+from phase3_core.errors import Phase3Error
+from phase3_core.statuses import OutboxKind
+from resources.http_client import http_client
+from resources.postgres.database import PostgresBooks, PostgresDatabase
+from resources.postgres.outbox import Waiting
+from resources.sending import Later, NotNeeded, Refused
+from resources.settings import ApprovalSettings
+from resources.slack.api import API_URL, SlackApi
+from resources.slack.messages import announcement, escalation, outcome, reminder
+
+BOT_TOKEN, BASE_URL = "SLACK_BOT_TOKEN", "SLACK_BASE_URL"
+AFTER_REFUSAL_S = 300.0  # somebody has to change a setting first
+FIRST_WAIT_S = 5.0
+LONGEST_WAIT_S = 600.0
+GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+UNTOLD = "Nobody was told: set SLACK_BOT_TOKEN and [approval] slack_channel to have requests announced."
+
+Send = Callable[[Waiting], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class SlackTerms:
+    """As whom and where messages are posted. `escalate_to`: whom an escalation mentions."""
+
+    token: str
+    channel: str
+    url: str
+    escalate_to: str = ""
+
+
+def slack_terms(settings: ApprovalSettings, environment: Mapping[str, str]) -> SlackTerms | None:
+    """None where Slack is not set up."""
+    token, channel = environment.get(BOT_TOKEN, ""), settings.slack_channel
+    url = environment.get(BASE_URL) or API_URL
+    return SlackTerms(token, channel, url.rstrip("/"), settings.escalate_to) if token and channel else None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRelay:
+    """Implements `Relay`. Several may run at once: a message is leased to one of them at a time."""
+
+    database: PostgresDatabase
+    slack: SlackTerms | None = None
+
+    async def deliver(self) -> int:
+        sent = 0
+        async with self.database.reading() as books, self._senders(books) as senders:
+            while waiting := await books.outbox.take(senders.keys()):
+                for message in waiting:
+                    sent += await _sent(books, senders[message.kind], message)
+            await books.outbox.tidy()
+        return sent
+
+    async def announced(self, campaign_id: UUID) -> str:
+        if self.slack is None:
+            return UNTOLD
+        try:
+            await self.deliver()
+            async with self.database.reading() as books:
+                return await self._fate(books, campaign_id)
+        except Phase3Error as failure:
+            return str(failure)
+
+    async def _fate(self, books: PostgresBooks, campaign_id: UUID) -> str:
+        subject = await books.approvals.subject_of(campaign_id)
+        if subject is None:
+            return "Nobody was asked."
+        if subject.channel:
+            return f"Announced in Slack channel {subject.channel['channel']}."
+        why = await books.outbox.trouble(subject.request_id)
+        return f"Not announced yet ({why or 'it waits in the outbox'}); it is tried again."
+
+    @asynccontextmanager
+    async def _senders(self, books: PostgresBooks) -> AsyncIterator[Mapping[OutboxKind, Send]]:
+        """By kind of message; kinds without one stay in the outbox."""
+        async with http_client() as http:
+            senders: dict[OutboxKind, Send] = {}
+            if terms := self.slack:
+                post = SlackPost(SlackApi(http, terms.token, terms.url), terms, books)
+                senders |= dict.fromkeys(SlackPost.KINDS, post.send)
+            yield senders
+
+
+async def _sent(books: PostgresBooks, send: Send, message: Waiting) -> bool:
+    try:
+        await send(message)
+    except NotNeeded as reason:
+        await books.outbox.withdrawn(message.id, str(reason))
+    except Later as failure:
+        wait = failure.wait_s or min(FIRST_WAIT_S * 2**message.attempts, LONGEST_WAIT_S)
+        await books.outbox.failed(message.id, str(failure), wait)
+    except Refused as refusal:
+        await books.outbox.failed(message.id, f"refused: {refusal}", AFTER_REFUSAL_S)
+    else:
+        await books.outbox.sent(message.id)
+        return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class SlackPost:
+    """Announces a request, nudges under it, and says in its place what became of it."""
+
+    api: SlackApi
+    terms: SlackTerms
+    books: PostgresBooks
+
+    KINDS: ClassVar = (OutboxKind.ANNOUNCE, OutboxKind.UPDATE, OutboxKind.REMIND, OutboxKind.ESCALATE)
+
+    async def send(self, message: Waiting) -> None:
+        """Raises Later, Refused, NotNeeded."""
+        if message.request_id is None:
+            raise NotNeeded("it is about no request")
+        subject = await self.books.approvals.subject(message.request_id)
+        if message.kind is OutboxKind.UPDATE:
+            await self._update(subject)
+        elif not subject.pending:
+            raise NotNeeded("the request is over")
+        elif message.kind is OutboxKind.ANNOUNCE:
+            await self._announce(subject)
+        else:
+            await self._nudge(subject, message.kind)
+
+    async def _announce(self, subject: Subject) -> None:
+        told = await self.api.post({"channel": self.terms.channel, **announcement(subject)})
+        place = {"channel": str(told["channel"]), "ts": str(told["ts"])}
+        await self.books.approvals.announced(subject.request_id, place)
+
+    async def _update(self, subject: Subject) -> None:
+        if not subject.channel:
+            raise NotNeeded("it was never announced")
+        place = {"channel": subject.channel["channel"], "ts": subject.channel["ts"]}
+        try:
+            await self.api.call("chat.update", {**place, **outcome(subject)})
+        except Refused as refusal:
+            if str(refusal) in GONE:
+                raise NotNeeded(str(refusal)) from None
+            raise
+
+    async def _nudge(self, subject: Subject, kind: OutboxKind) -> None:
+        """Under the announcement; an escalation is shown in the channel as well."""
+        if not subject.channel:
+            raise Later("the announcement has not left yet")
+        under = {"channel": subject.channel["channel"], "thread_ts": subject.channel["ts"]}
+        if kind is OutboxKind.REMIND:
+            await self.api.post({**under, **reminder(subject)})
+        else:
+            words = escalation(subject, self.terms.escalate_to)
+            await self.api.post({**under, "reply_broadcast": True, **words})

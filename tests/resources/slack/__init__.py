@@ -1,0 +1,1 @@
+"""Slack: messages, clicks, the relay."""

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 WORKERS ?= logical
 
-.PHONY: setup check test demo bench lock clean
+.PHONY: setup check test soak demo bench lock clean
 
 setup: $(STAMP)
 
@@ -29,6 +29,9 @@ test: check
 	$(BIN)/coverage run -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='phase3_core/*,phase3_assets/*,resources/*' --fail-under=90
+
+soak: setup
+	$(BIN)/python -m pytest -m soak -n $(WORKERS) --maxprocesses 4 --dist load
 
 demo: setup
 	$(BIN)/phase3 demo

@@ -25,7 +25,7 @@ from sandbox.faults import Kind
 from sandbox.options import Options
 from sandbox.registry import VENDORS
 from tests.conftest import Server
-from tests.stage.stage import Ended, Stage, everyone_is_needed
+from tests.stage.stage import Ended, Stage, everyone_is_needed, staged
 
 Rows = Mapping[str, tuple[Any, ...]]
 Undisturbed = dict[str, Rows]
@@ -103,9 +103,8 @@ async def a_stage(server: Server, template: str, folder: Path, web_search: str) 
     url = server.make(name, template)
     try:
         async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
-            stage = Stage(sandbox, url, folder)
-            await stage.invite(everyone_is_needed(sandbox.parts.world.people), web_search)
-            yield stage
+            people = everyone_is_needed(sandbox.parts.world.people)
+            yield await staged(sandbox, url, folder, people, web_search=web_search)
     finally:
         server.drop(name)
 
@@ -129,7 +128,7 @@ class Trials:
     async def run(self, trial: Trial) -> Verdict:
         usual = await self.undisturbed(trial.web_search)
         async with a_stage(self.server, self.template, self.folder, trial.web_search) as stage:
-            await stage.told("faults", trial.rule)
+            await stage.break_something(trial.rule)
             ended = await stage.perform()
             rows, (_, doubt) = stage.rows(), stage.booked()
             stage.sandbox.parts.faults.rules.clear()

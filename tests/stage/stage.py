@@ -30,6 +30,7 @@ from resources.http_client import HttpClient, Received, Sending, http_client
 from resources.postgres import tables
 from resources.postgres.database import PostgresDatabase, driver_url
 from resources.providers.source import VendorSource
+from resources.providers.website import SANDBOX_WEB
 from resources.settings import ProviderSettings, Settings, WaterfallSettings
 from sandbox.app import Sandbox
 from sandbox.world import Person
@@ -40,6 +41,7 @@ WEEK_S = 7 * 86_400.0
 UNCONFIRMED = ("muraena", "nimbler")
 DESCRIBERS = ("clearbit", "apollo", "people_data_labs")
 NOTHING_IS_TOO_LITTLE = Thresholds(0, 0, 0)
+NO_GUESSES = WaterfallSettings(guessing=False)
 
 
 @dataclass
@@ -66,46 +68,15 @@ class Ended:
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class Stage:
-    """One campaign on one database before one sandbox; every `perform` is a run of its own."""
+@dataclass(frozen=True)
+class Play:
+    """A campaign on a database, with the keys and addresses of its vendors; every `perform` is a run."""
 
-    sandbox: Sandbox
     url: str
     folder: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-    waterfall: WaterfallSettings = field(default_factory=lambda: WaterfallSettings(guessing=False))
-    campaign_id: UUID = field(default_factory=uuid4)
-
-    async def invite(self, people: Iterable[Person], web_search: str = "brave") -> None:
-        """The campaign with these leads, and the keys of the sandbox's accounts."""
-        self.environment = await self.told(f"env?web_search={web_search}")
-        with create_engine(driver_url(self.url), poolclass=NullPool).begin() as connection:
-            campaign = {"id": self.campaign_id, "name": "Stage", "status": "import_complete"}
-            connection.execute(insert(tables.campaigns).values(campaign))
-            connection.execute(insert(tables.leads), [self._lead(person) for person in people])
-
-    def _lead(self, person: Person) -> dict[str, Any]:
-        return {
-            "id": uuid4(),
-            "campaign_id": self.campaign_id,
-            "first_name": person.first,
-            "last_name": person.last,
-            "linkedin_url": person.linkedin,
-            "title": person.title,
-            "company_name": person.company.name,
-            "company_domain": person.company.domain,
-            "lead_score": person.score,
-            "lead_tier": person.tier,
-        }
-
-    async def told(self, path: str, body: Any = None) -> Any:
-        method, url = "POST" if body else "GET", f"{self.sandbox.url}/_sandbox/{path}"
-        sending = Sending(method, url, {}, {}, body, None, 10.0)
-        async with http_client() as http:
-            received = await http.send(sending)
-        assert received.status == 200, received.text
-        return json.loads(received.text)
+    environment: Mapping[str, str]
+    campaign_id: UUID
+    waterfall: WaterfallSettings = NO_GUESSES
 
     def source(self) -> VendorSource:
         opted_in = {name: ProviderSettings(opt_in=True) for name in UNCONFIRMED}
@@ -132,10 +103,22 @@ class Stage:
             return Ended(str(failure), skipped)
         return Ended("", skipped)
 
-    # --- what is left behind
+
+@dataclass(frozen=True)
+class Stage:
+    """A play before one sandbox, and what an outsider sees of both."""
+
+    sandbox: Sandbox
+    play: Play
+
+    async def perform(self) -> Ended:
+        return await self.play.perform()
+
+    async def break_something(self, rule: Mapping[str, Any]) -> None:
+        await told(self.sandbox, "faults", rule)
 
     def query(self, statement: str) -> list[dict[str, Any]]:
-        with create_engine(driver_url(self.url), poolclass=NullPool).begin() as connection:
+        with create_engine(driver_url(self.play.url), poolclass=NullPool).begin() as connection:
             return [dict(row) for row in connection.execute(text(statement)).mappings()]
 
     def rows(self) -> dict[str, tuple[Any, ...]]:
@@ -158,6 +141,55 @@ class Stage:
         return Counter((charge.vendor, charge.operation, charge.question) for charge in charges)
 
 
+async def told(sandbox: Sandbox, path: str, body: Any = None) -> Any:
+    method, url = "POST" if body else "GET", f"{sandbox.url}/_sandbox/{path}"
+    sending = Sending(method, url, {}, {}, body, None, 10.0)
+    async with http_client() as http:
+        received = await http.send(sending)
+    assert received.status == 200, received.text
+    return json.loads(received.text)
+
+
+async def staged(
+    sandbox: Sandbox,
+    url: str,
+    folder: Path,
+    people: Iterable[Person],
+    *,
+    web_search: str = "brave",
+    web: bool = True,
+    waterfall: WaterfallSettings = NO_GUESSES,
+) -> Stage:
+    """A campaign with these leads, and the keys of the sandbox's accounts.
+
+    `web`: whether companies' sites are read, which takes a second each.
+    """
+    environment = await told(sandbox, f"env?web_search={web_search}")
+    if not web:
+        del environment[SANDBOX_WEB]
+    play = Play(url, folder, environment, uuid4(), waterfall)
+    with create_engine(driver_url(url), poolclass=NullPool).begin() as connection:
+        campaign = {"id": play.campaign_id, "name": "Stage", "status": "import_complete"}
+        connection.execute(insert(tables.campaigns).values(campaign))
+        connection.execute(insert(tables.leads), [_lead(person, play.campaign_id) for person in people])
+    return Stage(sandbox, play)
+
+
+def _lead(person: Person, campaign_id: UUID) -> dict[str, Any]:
+    return {
+        "id": UUID(int=person.number),
+        "campaign_id": campaign_id,
+        "first_name": person.first,
+        "last_name": person.last,
+        "linkedin_url": person.linkedin,
+        "title": person.title,
+        "company_name": person.company.name,
+        "company_domain": person.company.domain,
+        "lead_score": person.score,
+        "lead_tier": person.tier,
+    }
+
+
 def everyone_is_needed(people: Sequence[Person], each: int = 2) -> list[Person]:
     """Leads of distinct companies for whom, without guesses, every finder is the first to know somebody.
 
@@ -165,7 +197,7 @@ def everyone_is_needed(people: Sequence[Person], each: int = 2) -> list[Person]:
     one source or another knows nothing.
     """
     chosen: list[Person] = []
-    taken: Counter[Any] = Counter()
+    taken: Counter[object] = Counter()
     companies: set[str] = set()
     for person in sorted(people, key=lambda one: (one.tier, one.number)):
         first = person.finders[0] if person.finders else "nobody"

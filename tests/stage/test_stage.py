@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.app import serve
 from sandbox.options import Options
-from tests.stage.stage import Stage, everyone_is_needed
+from tests.stage.stage import Stage, everyone_is_needed, staged
 
 SEARCHERS = {"brave", "claude", "serper", "tavily"}
 
@@ -16,9 +16,7 @@ SEARCHERS = {"brave", "claude", "serper", "tavily"}
 @pytest.fixture
 async def stage(database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
     async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
-        stage = Stage(sandbox, database_url, tmp_path)
-        await stage.invite(everyone_is_needed(sandbox.parts.world.people))
-        yield stage
+        yield await staged(sandbox, database_url, tmp_path, everyone_is_needed(sandbox.parts.world.people))
 
 
 async def test_every_vendor_is_asked_and_the_bill_is_the_ledger(stage: Stage) -> None:

@@ -1,0 +1,100 @@
+"""One lead, and a process that dies at every statement and every request: the next run ends the same."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from phase3_core.calls import ReplayClass
+from resources.providers.catalogue import row
+from sandbox.app import serve
+from sandbox.options import Options
+from sandbox.world import Person
+from tests.conftest import Server
+from tests.stage.faults import may_be_billed
+from tests.stage.killing import Edge, perform
+from tests.stage.stage import Stage, everyone_is_needed, staged
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Theatre:
+    """Where the same lead begins anew as often as it is killed."""
+
+    server: Server
+    template: str
+    folder: Path
+    kind: str
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[Stage]:
+        name = f"phase3_crash_{uuid4().hex[:12]}"
+        url = self.server.make(name, self.template)
+        try:
+            async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
+                yield await staged(
+                    sandbox, url, self.folder, [self.lead(sandbox.parts.world.people)], web=False
+                )
+        finally:
+            self.server.drop(name)
+
+    def lead(self, people: list[Person]) -> Person:
+        return next(one for one in everyone_is_needed(people) if KINDS[self.kind](one))
+
+
+KINDS: dict[str, Callable[[Person], bool]] = {
+    "found late": lambda one: one.finders[:1] == ("anymailfinder",) and one.fate.accepted,
+    "catch-all": lambda one: one.company.catch_all and one.fate.accepted,
+    "unknown": lambda one: not one.finders,
+}
+
+
+def assert_right(stage: Stage, usual: Any, cost: Decimal, where: str) -> None:
+    """Same row and same cost, but for what was in flight at a vendor that must not be asked again."""
+    settled, unknown = stage.booked()
+    assert settled + unknown >= stage.billed(), where
+    if not unknown:
+        assert settled == stage.billed(), where
+    for (vendor, _, question), times in stage.times_billed().items():
+        assert times <= may_be_billed(vendor), f"{where}: {question} was billed {times} times"
+    lost = stage.query("SELECT provider, losses FROM provider_calls WHERE losses > 0")
+    assert len(lost) <= 1, where
+    if all(row(call["provider"]).terms.replay is not ReplayClass.PER_CALL for call in lost):
+        assert stage.rows() == usual, where
+    if not lost:
+        assert settled == cost, where
+    assert stage.query("SELECT 1 FROM provider_calls WHERE state = 'intent'") == [], where
+
+
+async def assert_survived(theatre: Theatre, edge: Edge) -> None:
+    """Killed at every such edge, and then run to its end."""
+    async with theatre.stage() as stage:
+        edges = (await perform(stage.play, edge)).edges
+        usual, (cost, unknown) = stage.rows(), stage.booked()
+        assert unknown == 0
+    for at in range(1, edges + 1):
+        async with theatre.stage() as stage:
+            await perform(stage.play, edge, at)
+            assert (await stage.perform()).why_not == ""
+            assert_right(stage, usual, cost, f"{theatre.kind}, killed at {edge} {at} of {edges}")
+
+
+async def test_killed_around_every_call_the_next_run_ends_the_same(
+    postgres: Server, template: str, tmp_path: Path
+) -> None:
+    await assert_survived(Theatre(postgres, template, tmp_path, "catch-all"), Edge.CALL)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("edge", Edge)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_killed_anywhere_the_next_run_ends_the_same(
+    kind: str, edge: Edge, postgres: Server, template: str, tmp_path: Path
+) -> None:
+    await assert_survived(Theatre(postgres, template, tmp_path, kind), edge)

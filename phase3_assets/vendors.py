@@ -18,7 +18,7 @@ from phase3_core.ports import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.clock import SystemClock
-from resources.configurable import postgres_ledger
+from resources.configurable import postgres_breakers, postgres_ledger
 from resources.http_client import http_client
 from resources.names import mailbox_names
 from resources.postgres.database import PostgresDatabase
@@ -62,7 +62,8 @@ class Probe:
 
 def vendor_source() -> VendorSource:
     settings = read_settings(settings_path())
-    return VendorSource(settings, os.environ, postgres_ledger(settings.ledger.ttl_s), SystemClock())
+    opened = postgres_ledger(settings.ledger.ttl_s)
+    return VendorSource(settings, os.environ, opened, SystemClock(), breakers=postgres_breakers)
 
 
 def provider_rows(url: str, probe: Probe | None) -> list[dict[str, Any]]:

@@ -154,6 +154,7 @@ class ResultsBehind(Generic[Result]):
     total: int
     earlier_cost: Money
     done: int = 0
+    unfinished: int = 0
     waiting: list[Result] = field(default_factory=list)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     room: WaitingRoom = field(default_factory=WaitingRoom)
@@ -161,11 +162,22 @@ class ResultsBehind(Generic[Result]):
     async def add(self, result: Result) -> None:
         """One batch after another: what is written is always what was decided first."""
         self.room.add(result.waits)
+        self.unfinished += bool(result.waits)
         self.waiting.append(result)
         if len(self.waiting) >= BATCH:
             async with self.writing:
                 if len(self.waiting) >= BATCH:
                     await self.write()
+
+    async def turns_again(self) -> bool:
+        """Whether the leads that wait are worth another turn; if so, they count as not done."""
+        awaited = {one.wait.provider for one in self.room.told()}
+        if not awaited - {wait.provider for wait in self.providers.away}:
+            return False
+        await self.write_rest()
+        self.done -= self.unfinished
+        self.unfinished, self.room = 0, WaitingRoom()
+        return True
 
     async def write_rest(self) -> None:
         while len(self.waiting) > BATCH:
@@ -211,11 +223,19 @@ async def results_behind(
 
 
 async def worked_through(
-    items: AsyncIterable[Item], work: Callable[[Item], Awaitable[None]], behind: ResultsBehind[Result]
+    items: Callable[[], AsyncIterable[Item]],
+    work: Callable[[Item], Awaitable[None]],
+    behind: ResultsBehind[Result],
 ) -> int:
-    """Leads done. What was decided before a failure or a cancel is written down on the way out."""
+    """Leads done. What was decided before a failure or a cancel is written down on the way out.
+
+    Leads that wait have one more turn where somebody whom they wait for may be asked by the end.
+    """
+    width = behind.shift.around.policy.leads_in_flight
     try:
-        await in_window(items, work, behind.shift.around.policy.leads_in_flight)
+        await in_window(items(), work, width)
+        if await behind.turns_again():
+            await in_window(items(), work, width)
     finally:
         await asyncio.shield(behind.write_rest())
     await behind.write("completed")

@@ -59,7 +59,7 @@ async def _enrich_leads(shift: Shift, providers: Providers) -> int:
     pending = (await books.campaigns.counts(shift.run.campaign_id)).pending_enrichment
     behind = await results_behind(shift, books.leads.save_enrichment_results, providers, pending)
     work = Enrichment(providers.enrichers, behind)
-    return await worked_through(_leads(shift.run, books), work.enrich_lead, behind)
+    return await worked_through(lambda: _leads(shift.run, books), work.enrich_lead, behind)
 
 
 async def _leads(run: Run, books: Books) -> AsyncIterator[Lead]:

@@ -16,7 +16,7 @@ from phase3_core.money import ZERO, Money
 from phase3_core.saga import Step, StepKind, StepState, Successor
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier, Topic
-from phase3_core.waiting import Waiting
+from phase3_core.waiting import Wait, Waiting
 from phase3_core.waterfall import EmailResult
 
 
@@ -109,6 +109,11 @@ class Providers(Protocol):
     def skipped(self) -> Sequence[Skipped]: ...
 
     @property
+    def away(self) -> Sequence[Wait]:
+        """Those of them that may not be asked at this moment, why, and until when."""
+        ...
+
+    @property
     def spent(self) -> Money:
         """USD that this run's calls have cost so far, unknown bills at their worst."""
         ...
@@ -146,7 +151,9 @@ class LeadRepository(Protocol):
         ...
 
     async def finished_leads(self, campaign_id: UUID, domains: Sequence[str], per_domain: int) -> list[Lead]:
-        """The first `per_domain` leads of each domain that agent 3.1 has finished, in page order.
+        """The `per_domain` leads of each domain that agent 3.1 finished first, in that order.
+
+        Those written together were finished in page order.
 
         They are returned as phase 2 delivered them (without the address that phase 3 found).
         """

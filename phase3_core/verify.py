@@ -1,7 +1,7 @@
 """Agent 3.1: each lead's best address, found and verified once and paid for once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from phase3_core.agent import (
@@ -31,6 +31,7 @@ from phase3_core.ports import (
 )
 from phase3_core.statuses import CampaignStatus
 from phase3_core.summary import AgentSummary
+from phase3_core.waiting import Wait
 from phase3_core.waterfall import (
     MOST_LEADERS,
     Domain,
@@ -71,11 +72,12 @@ async def verify_campaign(
 
 
 def plan_for(providers: Providers, policy: Policy) -> Plan:
-    """Fails before anything is spent when there is no finder or no verifier to work with."""
+    """Fails before anything is spent when there is no finder or no verifier that may be asked."""
+    away = {wait.provider: wait for wait in providers.away}
     why = "; ".join(f"{row.provider}: {row.why}" for row in providers.skipped)
-    if not providers.finders:
+    if all(finder.name in away for finder in providers.finders):
         raise NothingUsable(f"No usable finder, so nothing was spent. {why}")
-    if providers.verifier is None:
+    if providers.verifier is None or _nobody_verifies(providers, away):
         raise NothingUsable(f"No usable verifier, so nothing was spent. {why}")
     return Plan(
         finders=tuple(Quote(finder.name, finder.price) for finder in providers.finders),
@@ -86,12 +88,20 @@ def plan_for(providers: Providers, policy: Policy) -> Plan:
     )
 
 
+def _nobody_verifies(providers: Providers, away: Mapping[str, Wait]) -> bool:
+    """What the first verifier cannot look at waits for it: for minutes that is worth it, not for a person."""
+    verifiers = (providers.verifier, providers.second_verifier)
+    waits = [away.get(one.name) for one in verifiers if one]
+    first = waits[0]
+    return all(waits) or (first is not None and first.until is None)
+
+
 async def _verify_leads(shift: Shift, providers: Providers, plan: Plan) -> int:
     books = shift.books
     pending = (await books.campaigns.counts(shift.run.campaign_id)).pending_verification
     behind = await results_behind(shift, books.leads.save_email_results, providers, pending)
     work = Waterfall(providers, plan, behind)
-    return await worked_through(_turns(shift.run, books, work.domains), work.verify_lead, behind)
+    return await worked_through(lambda: _turns(shift.run, books, work.domains), work.verify_lead, behind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from phase3_core.breaker import BreakerBook
 from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy
@@ -17,6 +18,7 @@ from phase3_core.ports import Books, Database, Exporter, ProviderSource, Relay, 
 from resources.clock import SystemClock
 from resources.exports.campaign_exports import USUAL, exporter_of, spreadsheet_of
 from resources.exports.files import EXPORTS_DIR, exports_folder
+from resources.postgres.breakers import PostgresBreakers
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.source import LedgerOpener, VendorSource
@@ -51,7 +53,8 @@ class VendorsResource(dg.ConfigurableResource["ProviderSource"]):
 
     def create_resource(self, context: dg.InitResourceContext) -> ProviderSource:  # noqa: ARG002 - see above
         settings = _settings(self.settings_file, self.overrides)
-        return VendorSource(settings, os.environ, postgres_ledger(settings.ledger.ttl_s), SystemClock())
+        opened = postgres_ledger(settings.ledger.ttl_s)
+        return VendorSource(settings, os.environ, opened, SystemClock(), breakers=postgres_breakers)
 
 
 class Preset(Enum):
@@ -110,6 +113,13 @@ def postgres_ledger(ttl_s: float) -> LedgerOpener:
         return ledger(books.engine, run, ttl_s, books.fence)
 
     return opened
+
+
+def postgres_breakers(books: Books) -> BreakerBook:
+    """Breakers shared by all runs on the database of the books."""
+    if not isinstance(books, PostgresBooks):
+        raise TypeError("breakers are shared in the database of the books")
+    return PostgresBreakers(books.engine)
 
 
 def _settings(named: str, overrides: Mapping[str, Any]) -> Settings:

@@ -114,16 +114,18 @@ class PostgresLeads:
         return await self._read(page.order_by(*_IN_ORDER).limit(limit))
 
     async def finished_leads(self, campaign_id: UUID, domains: Sequence[str], per_domain: int) -> list[Lead]:
-        place = func.row_number().over(partition_by=lead_domain, order_by=_IN_ORDER)
+        finished_in_order = (leads.c.email_verified_at, *_IN_ORDER)
+        place = func.row_number().over(partition_by=lead_domain, order_by=finished_in_order)
         finished = (
             _leads(_BROUGHT, null())
-            .add_columns(lead_rank.label("rank"), place.label("place"))
+            .add_columns(lead_rank.label("rank"), place.label("place"), leads.c.email_verified_at)
             .where(leads.c.campaign_id == campaign_id, OURS, VERIFIED)
             .where(lead_domain == any_(literal(list(domains), ARRAY(Text))))
             .subquery()
         )
         first = select(finished).where(finished.c.place <= per_domain)
-        return await self._read(first.order_by(finished.c.tier, finished.c.rank, finished.c.id))
+        in_order = (finished.c.email_verified_at, finished.c.tier, finished.c.rank, finished.c.id)
+        return await self._read(first.order_by(*in_order))
 
     async def ready_leads(
         self, campaign_id: UUID, limit: int, after: LeadPosition | None

@@ -253,6 +253,7 @@ provider_calls = Table(
     Index("provider_calls_campaign_id_agent_idx", "campaign_id", "agent"),
     Index("provider_calls_lead_id_idx", "lead_id"),
     Index("provider_calls_provider_day_idx", "provider", "day"),
+    Index("provider_calls_created_at_idx", "created_at", postgresql_using="brin"),
 )
 
 # What a budget caps is named by the columns that are not null; triggers of `provider_calls` keep its sums.
@@ -277,6 +278,27 @@ budgets = Table(
     CheckConstraint("(campaign_id IS NULL) = (provider IS NOT NULL AND day IS NOT NULL)", name="of"),
     Index("budgets_campaign_id_idx", "campaign_id"),
     Index("budgets_provider_day_idx", "provider", "day"),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("state", Text, nullable=False, server_default="closed"),
+    Column("why", Text),
+    Column("open_until", TIME),
+    Column("in_a_row", Integer, nullable=False, server_default=text("0")),
+    Column("reopened", Integer, nullable=False, server_default=text("0")),
+    Column("answered", Integer, nullable=False, server_default=text("0")),
+    Column("calls", JSONB, nullable=False, server_default=text("'[]'")),  # [minute, calls, failures]
+    Column("probes", JSONB, nullable=False, server_default=text("'[]'")),  # [holder, until]
+    Column("out_of_credits_since", TIME),
+    _moment("updated_at"),
+    _one_of("state", ("closed", "open", "half_open")),
+    _never_negative("in_a_row"),
+    _never_negative("reopened"),
+    _never_negative("answered"),
+    CheckConstraint("state <> 'open' OR open_until IS NOT NULL", name="until"),
 )
 
 workflow_checkpoints = Table(

@@ -5,7 +5,10 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
 
+from phase3_core.breaker import OPEN_S, Open
 from phase3_core.calls import Facts, Gap, Miss, NoAnswer, Reply
 from phase3_core.ledger import (
     CallLedger,
@@ -23,6 +26,7 @@ from resources.http_client import Lost, NotSent
 from resources.providers.bulk import BulkDesk, Refused
 from resources.providers.catalogue import Terms
 from resources.providers.channel import Channel, Transport
+from resources.providers.exchange import Exchange
 from resources.providers.gate import Gate, Limits
 from resources.providers.gathering import Alone, Member
 from resources.providers.health import Health
@@ -50,6 +54,7 @@ from resources.providers.tokens import NoToken, TokenDesk
 
 SETTLING_S = 30.0  # how long after its timeout a call counts as lost for others
 ELSEWHERE_EVERY_S = 0.25
+NO_SERVICE = "its service fails"
 SAID_KEPT = 300  # characters of a vendor's own words
 
 Waiting = Elsewhere | OverBudget
@@ -83,6 +88,8 @@ class ProviderClient:
 
     def __post_init__(self) -> None:
         self._naps = self.naps or Naps(self.sleep)
+        if not self.health.name:  # its own, so it lives in the client's time
+            self.health.begin(self.spec.name, Exchange(self.clock.monotonic, self._naps))
         self._gate = self.gate or self._gate_of(self.terms.limits)
         self._flying: dict[bytes, asyncio.Future[Reply | NoAnswer]] = {}
         self._channel = Channel(self.spec, self.secrets, self.base_url, self.transport, self.tokens)
@@ -106,7 +113,7 @@ class ProviderClient:
             ledger=self.ledger,
             gate=self._gate_of(bulk.limits) if bulk.limits else self._gate,
             clock=self.clock,
-            parked=lambda: self.parked,
+            parked=lambda: self.left_alone,
             naps=self._naps,
             submit=lambda request: self._channel.send_signed(
                 request, bulk.sign(self.secrets), bulk.timeout_s
@@ -133,6 +140,11 @@ class ProviderClient:
         """Why it is left alone, if it is: the vendor as a whole, or this question of it."""
         return self.health.parked or self.barred
 
+    @property
+    def left_alone(self) -> str:
+        """Why it is not asked at this moment: parked, or its breaker is not closed."""
+        return self.parked or self.health.broken
+
     async def ask(self, question: Question) -> Reply | NoAnswer:
         """Never raises for a vendor's misbehaviour; only for the ledger's."""
         for operation in self.spec.operations:
@@ -146,7 +158,7 @@ class ProviderClient:
         What queues or waits to be asked again is given back at once. A bulk task is not waited for: it is
         noted, and the next run reads it.
         """
-        self.health.parked = self.health.parked or "the run is ending"
+        self.health.park("the run is ending")
         self._naps.end()
         self._gate.open_to_all()
         while self._flying:
@@ -187,14 +199,17 @@ class ProviderClient:
 
     async def _reached(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         try:
-            return await persistently(lambda: self._attempt(intent, operation, request), self._naps)
+            attempt = partial(self._attempt, intent, operation, request)
+            return await persistently(attempt, self._naps, self.health.budget)
         except AskAgain as last:
-            self.health.broke(str(last), last)
-            return NoAnswer(Gap.DOWN, str(last))
+            if last.counted:
+                return NoAnswer(Gap.DOWN, str(last))
+            self.health.failed(str(last), last.by)
+            return self._later(self.health.open)
 
     async def _attempt(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         desk = self._desks.get(operation.name) or self._packs.get(operation.name)
-        if desk and self.bulk and not self.parked:
+        if desk and self.bulk and not self.left_alone:
             with suppress(Alone):
                 return await self._together(desk, intent, operation, request)
         return await self._alone(intent, operation, request)
@@ -218,6 +233,8 @@ class ProviderClient:
                 return self._again(stored, operation, request)
             if self.parked:
                 return NoAnswer(Gap.PARKED, self.parked)
+            if broken := self.health.open:
+                return self._later(broken)
             await self._gate.enter()
         try:
             reached = await self._opened(intent, operation, request)
@@ -227,17 +244,29 @@ class ProviderClient:
 
     async def _opened(self, intent: Intent, operation: Operation, request: Request) -> Reached | Granted:
         """A grant comes back where a task is to be read: that takes long, and no place at the gate."""
-        if self.parked:
-            stored = await self.ledger.find(intent)
-            if stored:
+        if self.left_alone:
+            if stored := await self.ledger.find(intent):
                 return self._again(stored, operation, request)
-            return NoAnswer(Gap.PARKED, self.parked)
+            if self.barred or not await self.health.admits(_longest_s(operation)):
+                return self._not_now()
         opened = await self.ledger.open(intent)
         if not isinstance(opened, Granted):
+            self.health.not_asked()
             return self._ungranted(opened, operation, request)
         if in_task(operation, opened.job_id):
             return opened
         return await self._granted(opened, operation, request)
+
+    def _not_now(self) -> NoAnswer:
+        return NoAnswer(Gap.PARKED, self.parked) if self.parked else self._later(self.health.open)
+
+    def _later(self, broken: Open | None) -> NoAnswer:
+        """The lead waits; the reason is the same few words for all, so that they can be counted."""
+        return NoAnswer(Gap.LATER, NO_SERVICE, self.asked_again_at(broken))
+
+    def asked_again_at(self, broken: Open | None) -> datetime:
+        wait_s = broken.worth_a_run_at - self.health.exchange.now() if broken else OPEN_S
+        return self.clock.now() + timedelta(seconds=wait_s)
 
     def _ungranted(
         self, opened: Stored | Withheld | Elsewhere | OverBudget, operation: Operation, request: Request
@@ -273,11 +302,12 @@ class ProviderClient:
             response, answer = await self._exchanged(granted, operation, request, member)
         except NotSent as failure:
             await self._settlement.settle(granted, End.NOT_SENT, began, error=str(failure))
-            raise AskAgain(f"not sent: {failure}") from None
+            self.health.hindered(str(failure))
+            raise AskAgain(f"not sent: {failure}", failure) from None
         except Lost as failure:
             await self._settlement.settle(granted, End.LOST, began, error=str(failure))
-            self.health.broke(str(failure), failure)
-            raise AskAgain(f"no answer: {failure}") from None
+            self.health.failed(str(failure), failure)
+            raise AskAgain(f"no answer: {failure}", failure, counted=True) from None
         except Alone as other:
             end = End.REFUSED if other.refusal else End.NOT_SENT
             await self._settlement.settle(granted, end, began, other.refusal, error=str(other))
@@ -319,32 +349,42 @@ class ProviderClient:
         said = plain(self._channel.redacted(problem.detail))[:SAID_KEPT]
         match problem.remedy:
             case Remedy.BAD_INPUT:
+                self.health.answered()
                 await self._settlement.settle(granted, End.MISS, began, response, error=said)
                 return Miss(said)
             case Remedy.RATE_LIMITED:
                 await self._settlement.settle(granted, End.REFUSED, began, response, error=said)
                 wait_s = min(problem.wait_s or 0.0, LONGEST_WAIT_S)
                 self._gate.hold(wait_s)
-                raise AskAgain(f"rate limited: {said}", wait_s or None)
+                self.health.hindered(f"rate limited: {said}")
+                raise AskAgain(f"rate limited: {said}", problem, wait_s or None)
             case Remedy.BAD_KEY | Remedy.OUT_OF_CREDITS | Remedy.NOT_IN_PLAN:
                 await self._settlement.settle(granted, End.REFUSED, began, response, error=said)
                 self._park(problem.remedy, said)
                 return NoAnswer(Gap.PARKED, self.parked)
             case Remedy.DOWN | Remedy.NONSENSE:
                 await self._settlement.settle(granted, End.LOST, began, response, error=said)
-                self.health.broke(said, problem)
-                raise AskAgain(said)
+                self.health.failed(said, problem)
+                raise AskAgain(said, problem, counted=True)
             case Remedy.GONE:
                 await self._settlement.settle(granted, End.LOST, began, response, error=said)
-                self.health.broke(said, problem)
+                self.health.failed(said, problem)
                 return NoAnswer(Gap.LOST, said)
 
     def _park(self, remedy: Remedy, said: str) -> None:
         why = f"{remedy.value.replace('_', ' ')}: {said}"
-        if remedy is Remedy.NOT_IN_PLAN:
-            self.barred = why
-        else:
-            self.health.parked = why
+        match remedy:
+            case Remedy.NOT_IN_PLAN:
+                self.barred = why
+            case Remedy.OUT_OF_CREDITS:
+                self.health.empties(why)
+            case _:
+                self.health.park(why)
+
+
+def _longest_s(operation: Operation) -> float:
+    """Seconds that a single call may take."""
+    return operation.timeout_s + (operation.poll.give_up_s if operation.poll else 0.0) + SETTLING_S
 
 
 def _read_stored(operation: Operation, response: Response) -> Answer:

@@ -5,13 +5,13 @@ so they are not reported as skipped either.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any
 
+from phase3_core.breaker import BreakerBook
 from phase3_core.calls import (
     EnricherReply,
     Facts,
@@ -32,12 +32,15 @@ from phase3_core.money import Money, usd
 from phase3_core.ports import Books, Clock, Run, Skipped
 from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import Topic
+from phase3_core.waiting import Wait
 from resources.http_client import HttpClient, Lost, NotSent, Sending, http_client
+from resources.providers.accounts import Account, Accounts
 from resources.providers.balances import BALANCES, read_balance
 from resources.providers.catalogue import CATALOGUE, Row, Terms
 from resources.providers.channel import Transport
-from resources.providers.client import ProviderClient
+from resources.providers.client import NO_SERVICE, ProviderClient
 from resources.providers.enrichers import website
+from resources.providers.exchange import Exchange
 from resources.providers.gate import Gate, Limits
 from resources.providers.health import Health
 from resources.providers.naps import Naps
@@ -54,6 +57,7 @@ ANSWER_S = 3.0
 OWN_LIMITS = {field.name for field in fields(Limits)}
 Sleep = Callable[[float], Awaitable[None]]
 HttpOpener = Callable[[], AbstractAsyncContextManager[HttpClient]]
+BreakerOpener = Callable[[Books], BreakerBook]
 LedgerOpener = Callable[[Books, Run], AbstractAsyncContextManager[CallLedger]]
 
 
@@ -71,9 +75,23 @@ class OneProvider:
     def left_alone(self) -> Skipped | None:
         """Parked: the vendor as a whole, or only this question of it."""
         spec, health = self.client.spec, self.client.health
-        if health.parked:
-            return Skipped(spec.name, health.parked)
+        if health.parked or health.broken:
+            return Skipped(spec.name, health.parked or self._told_of_breaker())
         return Skipped(spec.label, self.client.barred) if self.client.barred else None
+
+    def _told_of_breaker(self) -> str:
+        told = f"{NO_SERVICE} ({self.client.health.broken})"
+        if wait := self.away:
+            return f"{told}; it is asked again after {wait.until:%H:%M} UTC"
+        return told
+
+    @property
+    def away(self) -> Wait | None:
+        """Why it may not be asked at this moment, if it may not."""
+        client, broken = self.client, self.client.health.open
+        if client.parked:
+            return Wait(self.name, client.parked)
+        return Wait(self.name, NO_SERVICE, client.asked_again_at(broken)) if broken else None
 
     @property
     def price(self) -> Price:
@@ -137,6 +155,10 @@ class OpenProviders:
         return [*self.finders, *self.verifiers, *self.enrichers]
 
     @property
+    def away(self) -> list[Wait]:
+        return [wait for one in self.all if (wait := one.away)]
+
+    @property
     def skipped(self) -> list[Skipped]:
         parked = dict.fromkeys(alone for one in self.all if (alone := one.left_alone))
         return [*self.left_out, *parked]
@@ -144,16 +166,27 @@ class OpenProviders:
 
 @dataclass
 class Shared:
-    """What the clients of one run have in common: tally and naps; of one vendor also its health and token.
+    """What the clients of one run have in common: tally and naps; of one vendor also health, account, token.
 
     Questions under the same terms pass one gate: terms are what a vendor counts by.
     """
 
     tally: Tally
-    naps: Naps
-    healths: dict[str, Health] = field(default_factory=lambda: defaultdict(Health))
+    exchange: Exchange
+    healths: dict[str, Health] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
     gates: dict[tuple[str, Terms], Gate] = field(default_factory=dict)
     desks: dict[str, TokenDesk] = field(default_factory=dict)
+
+    @property
+    def naps(self) -> Naps:
+        return self.exchange.naps
+
+    def health(self, provider: str) -> Health:
+        if provider not in self.healths:
+            self.healths[provider] = Health()
+            self.healths[provider].begin(provider, self.exchange)
+        return self.healths[provider]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +200,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class VendorSource:
-    """Implements `ProviderSource`. `environment` holds keys and base URLs; only this class reads it."""
+    """Implements `ProviderSource`. `environment` holds keys and base URLs; only this class reads it.
+
+    Without `breakers` nothing is shared with other runs.
+    """
 
     settings: Settings
     environment: Mapping[str, str]
@@ -175,17 +211,25 @@ class VendorSource:
     clock: Clock
     sleep: Sleep = asyncio.sleep
     open_http: HttpOpener = http_client
+    breakers: BreakerOpener | None = None
 
     @asynccontextmanager
     async def open(self, run: Run, books: Books) -> AsyncIterator[OpenProviders]:
         web = website_transport(self.settings.web.contact, self.environment.get(SANDBOX_WEB))
         async with self.open_ledger(books, run) as ledger, self.open_http() as http, web as pages:
             waiting = await self._waiting(run, books)
-            providers = self._providers(ledger, http, pages, waiting)
-            try:
-                yield providers
-            finally:
-                await asyncio.shield(_drained(providers))
+            shared = self._shared(books)
+            providers = self._providers(ledger, http, pages, waiting, shared)
+            accounts = Accounts(list(shared.accounts.values()), self.clock.monotonic, shared.naps)
+            async with shared.exchange.open(), accounts.watched():
+                try:
+                    yield providers
+                finally:
+                    await asyncio.shield(_drained(providers))
+
+    def _shared(self, books: Books) -> Shared:
+        book = self.breakers(books) if self.breakers else None
+        return Shared(Tally(), Exchange(self.clock.monotonic, Naps(self.sleep), book))
 
     async def _waiting(self, run: Run, books: Books) -> int:
         """Leads that wait for this agent, where that decides how a vendor is asked."""
@@ -231,9 +275,8 @@ class VendorSource:
         return read_balance(row.name, Response(received.status, received.text, received.headers))
 
     def _providers(
-        self, ledger: CallLedger, http: HttpClient, pages: Transport, waiting: int
+        self, ledger: CallLedger, http: HttpClient, pages: Transport, waiting: int, shared: Shared
     ) -> OpenProviders:
-        shared = Shared(Tally(), Naps(self.sleep))
         usable: dict[Role, list[OneProvider]] = {role: [] for role in Role}
         left_out: dict[Skipped, None] = {}
         for row in chosen(in_order(self.settings), self.environment):
@@ -242,11 +285,15 @@ class VendorSource:
                 continue
             transport = pages if row.spec is website.SPEC else http
             client = self._client(row, ledger, transport, shared)
+            shared.accounts.setdefault(row.name, self._account(row, client, http))
             client.bulk = in_bulk(own_settings(self.settings, row.spec), client, waiting)
             usable[row.spec.role].append(OneProvider(client))
         return OpenProviders(
             usable[Role.FINDER], usable[Role.VERIFIER], usable[Role.ENRICHER], list(left_out), shared.tally
         )
+
+    def _account(self, row: Row, client: ProviderClient, http: HttpClient) -> Account:
+        return Account(client.health, client.terms.price.worst_credits, lambda: self.balance(row, http))
 
     def _skipped(self, row: Row) -> Skipped | None:
         if why := self._why_not(row):
@@ -288,7 +335,7 @@ class VendorSource:
             tally=shared.tally,
             sleep=self.sleep,
             naps=shared.naps,
-            health=shared.healths[row.name],
+            health=shared.health(row.name),
             gate=self._gate(row, terms, shared),
             tokens=self._desk(row.spec, transport, shared),
             options=self._options(row.spec),

@@ -70,6 +70,7 @@ class Row:
     email_verifier: str = ""
     email_confidence: int | None = None
     email_cost: Money = ZERO
+    email_batch: int = field(default=0, compare=False)  # which writing finished it
     enrichment_status: EnrichmentStatus | None = None
     enrichment_fields: Mapping[str, Any] = field(default_factory=dict)
     enrichment_data: Mapping[str, Any] = field(default_factory=dict)
@@ -188,7 +189,7 @@ class FakeLeads:
         await self.tables.reached()
         seen: Counter[str] = Counter()
         first = []
-        for row in self.tables.of(campaign_id):
+        for row in sorted(self.tables.of(campaign_id), key=lambda row: row.email_batch):
             domain = row.lead.company_domain
             if row.email_status is not None and domain in domains and seen[domain] < per_domain:
                 seen[domain] += 1
@@ -203,9 +204,11 @@ class FakeLeads:
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
         await self.tables.reached()
         await self.tables.writing()
+        batch = 1 + max(row.email_batch for row in self.tables.leads.values())
         for result in results:
             row = self.tables.leads[result.lead_id]
             if result.status is not None and row.lead.campaign_id == campaign_id:
+                row.email_batch = batch
                 self._save_email(row, result, result.status)
 
     def _save_email(self, row: Row, result: EmailResult, status: EmailStatus) -> None:

@@ -22,6 +22,7 @@ from phase3_core.money import ZERO, Money, usd
 from phase3_core.ports import Books, Run, Skipped
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
+from phase3_core.waiting import Wait
 from tests.fakes.bills import AnyReply, Bills, Question
 from tests.fakes.clock import at_once
 
@@ -90,6 +91,7 @@ class Line:
     spent: Money = ZERO
     flying: dict[Question, asyncio.Future[AnyReply]] = field(default_factory=dict)
     parked: dict[str, str] = field(default_factory=dict)
+    away: dict[str, Wait] = field(default_factory=dict)
 
     async def ask(self, script: Script[R], operation: str, about: str, lead: Lead) -> R:
         question = Question(script.name, operation, about)
@@ -171,6 +173,10 @@ class FakeProviders:
         return [*self.left_out, *(Skipped(name, why) for name, why in self.line.parked.items())]
 
     @property
+    def away(self) -> Sequence[Wait]:
+        return [Wait(name, why) for name, why in self.line.parked.items()] + list(self.line.away.values())
+
+    @property
     def spent(self) -> Money:
         return self.line.spent
 
@@ -189,11 +195,12 @@ class FakeProviderSource:
     left_out: Sequence[Skipped] = ()
     pause: Callable[[], Awaitable[None]] = at_once
     asked: list[Question] = field(default_factory=list)
+    away: dict[str, Wait] = field(default_factory=dict)
 
     @asynccontextmanager
     async def open(self, run: Run, books: Books) -> AsyncIterator[FakeProviders]:
         del books
-        line = Line(run, self.bills, self.pause, self.asked)
+        line = Line(run, self.bills, self.pause, self.asked, away=self.away)
         try:
             yield self._providers(line)
         finally:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from phase3_core.breaker import Bucket, Closed
 from phase3_core.calls import Gap, Judgement, Miss, NoAnswer
 from phase3_core.ledger import CallLedger, End
 from phase3_core.money import ZERO, Money, usd
@@ -309,7 +310,7 @@ async def test_a_task_that_fails_is_booked_and_its_addresses_never_submitted_aga
     vendor, desk = a_vendor(says={LOOK: [said]})
     assert {reply.gap for reply in await ask(vendor)} == {Gap.LOST}
     assert rows(vendor) == [IN_DOUBT] * 12
-    assert vendor.client.health.breakdowns == 1
+    assert vendor.client.health.breaker == Closed(in_a_row=1, window=(Bucket(0, 1, 1),))
     following, other = next_run(vendor, desk)
     assert await ask(following) == [VALID] * 12
     assert other.times(CREATE) == []

@@ -17,7 +17,6 @@ from phase3_core.statuses import Verdict
 from resources.http_client import Received
 from resources.providers.client import ELSEWHERE_EVERY_S
 from resources.providers.gate import Limits
-from resources.providers.health import BREAKDOWNS_IN_A_ROW
 from tests.fakes.people import a_run
 from tests.resources.providers.sheet import (
     ANYMAILFINDER,
@@ -154,8 +153,8 @@ async def test_without_a_told_wait_the_waits_are_short_and_random() -> None:
 async def test_a_rate_limit_that_stays_is_given_up_for_nothing() -> None:
     vendor = a_vendor("findymail", answer({}, 429, retry_after="1"))
     reply = await vendor.ask()
-    assert reply.gap is Gap.DOWN
-    assert vendor.sends == 4
+    assert reply.gap is Gap.LATER
+    assert vendor.sends == 3
     assert (vendor.call.last.end, vendor.ledger.booked) == (End.REFUSED, ZERO)
 
 
@@ -169,8 +168,8 @@ async def test_what_never_left_is_sent_again_for_nothing() -> None:
 async def test_what_never_leaves_is_given_up_for_nothing() -> None:
     vendor = a_vendor("reoon", NOT_SENT)
     reply = await vendor.ask()
-    assert reply.gap is Gap.DOWN
-    assert (vendor.sends, vendor.ledger.booked) == (4, ZERO)
+    assert reply.gap is Gap.LATER
+    assert (vendor.sends, vendor.ledger.booked) == (3, ZERO)
 
 
 async def test_an_input_that_is_refused_is_a_miss_and_not_asked_again() -> None:
@@ -312,25 +311,6 @@ async def test_the_next_run_asks_again_what_was_refused() -> None:
     await vendor.ask()
     assert await vendor.next_run(FOUND).ask() == Hit(EMAIL)
     assert (vendor.call.attempt, vendor.ledger.booked) == (2, FINDYMAIL_PRICE)
-
-
-async def test_breakdowns_in_a_row_park_the_provider() -> None:
-    vendor = a_vendor("reoon", answer(HTML, 502))
-    for number in range(BREAKDOWNS_IN_A_ROW):
-        assert not vendor.client.health.parked
-        await vendor.ask(f"{number}@acme.example")
-    assert vendor.client.health.parked.startswith("5 breakdowns in a row")
-    assert (await vendor.ask("6@acme.example")).gap is Gap.PARKED
-    assert vendor.sends == BREAKDOWNS_IN_A_ROW
-
-
-async def test_an_answer_between_breakdowns_starts_the_count_again() -> None:
-    down = answer(HTML, 502)
-    vendor = a_vendor("reoon", *[down] * 4, answer(REOON), *[down] * 4, answer(REOON))
-    for number in range(10):
-        await vendor.ask(f"{number}@acme.example")
-    assert vendor.sends == 10
-    assert not vendor.client.health.parked
 
 
 # --- one call for all who ask ----------------------------------------------------------------------------

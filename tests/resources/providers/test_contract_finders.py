@@ -185,7 +185,7 @@ async def test_a_balance_that_is_gone_stops_the_vendor_and_one_that_comes_back_i
     account.balance = Decimal(0)
     reply = await market.ask(name, lead_of(person), person.email)
     assert isinstance(reply, NoAnswer)
-    assert reply.gap is (Gap.DOWN if name == "tomba" else Gap.PARKED)
+    assert reply.gap is (Gap.LATER if name == "tomba" else Gap.PARKED)
     assert (market.booked("cost_usd"), await market.bill()) == ({}, {})
     account.balance = Decimal(5)
     assert isinstance(await market.ask(name, lead_of(person), person.email), Hit | Judgement)

@@ -481,7 +481,7 @@ async def test_a_search_of_claudes_that_keeps_failing_is_an_outage_and_free(
     await market.switch("claude", code)
     reply = await market.ask(BY_LABEL["claude:news-claude"], market.who({NEWS}))
     assert isinstance(reply, NoAnswer)
-    assert reply.gap is Gap.DOWN
+    assert reply.gap is Gap.LATER
     await market.assert_books_agree()
 
 

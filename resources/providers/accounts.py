@@ -1,0 +1,84 @@
+"""Empty accounts, asked for their balance until they hold enough for a call again.
+
+After a minute, then ever more rarely, at most every ten minutes; at once when a run finds an account that
+was empty. A vendor that tells no balance is tried by a call instead (see `health.py`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from resources.providers.naps import Naps
+
+FIRST_AFTER_S = 60.0
+AT_MOST_EVERY_S = 600.0
+LOOK_EVERY_S = 1.0
+
+
+class Emptiable(Protocol):
+    @property
+    def out_of_credits(self) -> bool: ...
+
+    def refilled(self) -> None: ...
+
+
+@dataclass
+class Account:
+    """One vendor's. `enough`: credits for one call; `balance` tells credits left, None where it does not."""
+
+    health: Emptiable
+    enough: int
+    balance: Callable[[], Awaitable[Decimal | None]]
+    _asked: int = 0
+    _ask_at: float | None = None
+
+    async def look(self, now: float) -> None:
+        """The waits grow for the whole run: a vendor whose balance misleads is not asked for ever."""
+        if not self.health.out_of_credits:
+            self._ask_at = None
+        elif self._ask_at is None:
+            self._ask_at = now + self._wait_s
+        elif now >= self._ask_at:
+            await self.ask(now)
+
+    async def ask(self, now: float) -> None:
+        self._asked += 1
+        self._ask_at = now + self._wait_s
+        left = await self.balance()
+        if left is not None and left >= self.enough:
+            self.health.refilled()
+
+    @property
+    def _wait_s(self) -> float:
+        doubled: float = FIRST_AFTER_S * 2**self._asked
+        return min(doubled, AT_MOST_EVERY_S)
+
+
+@dataclass
+class Accounts:
+    """All of one run's."""
+
+    of: Sequence[Account]
+    monotonic: Callable[[], float]
+    naps: Naps
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Those that are known to be empty are asked before anything is bought."""
+        empty = [account for account in self.of if account.health.out_of_credits]
+        await asyncio.gather(*(account.ask(self.monotonic()) for account in empty))
+        watch = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+
+    async def _watch(self) -> None:
+        while not self.naps.over:
+            await self.naps(LOOK_EVERY_S)
+            await asyncio.gather(*(account.look(self.monotonic()) for account in self.of))

@@ -19,7 +19,7 @@ def decide_from_shell(url: str, name: str, decision: Decision, by: str, feedback
     policy = settings.approval.policy()
     choice = person_choice(policy, decision, by, Channel.COMMAND_LINE, feedback=feedback)
     campaign_id = look(url, lambda books: books.campaigns.campaign_named(name))
-    decided = asyncio.run(decide(PostgresDatabase(url), campaign_id, choice))
+    decided = asyncio.run(decide(PostgresDatabase(url, longest_outage_s=0), campaign_id, choice))
     with suppress(Phase3Error):  # the decision stands; the sensor brings Slack's message up to date
         asyncio.run(outbox_relay(url, settings).deliver())
     return {"campaign_id": str(campaign_id), **told(decided, feedback), "next": NEXT[decision]}

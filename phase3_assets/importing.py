@@ -20,7 +20,7 @@ def import_file(url: str, file: Path, name: str, tell: Callable[[str], None]) ->
     leads = read_leads(file)
 
     async def importing() -> UUID:
-        async with PostgresDatabase(url).reading() as books:
+        async with PostgresDatabase(url, longest_outage_s=0).reading() as books:
             return await CampaignImport(books.engine).create(name.strip(), leads.rows)
 
     campaign_id = asyncio.run(importing())

@@ -13,7 +13,7 @@ def look(url: str, work: Callable[[PostgresBooks], Awaitable[Result]]) -> Result
     """Opens and closes its own connections."""
 
     async def looking() -> Result:
-        async with PostgresDatabase(url).reading() as books:
+        async with PostgresDatabase(url, longest_outage_s=0).reading() as books:
             return await work(books)
 
     return asyncio.run(looking())

@@ -72,7 +72,7 @@ def provider_rows(url: str, probe: Probe | None) -> list[dict[str, Any]]:
 
 
 async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[dict[str, Any]]:
-    async with PostgresDatabase(url).reading() as books:
+    async with PostgresDatabase(url, longest_outage_s=0).reading() as books:
         record = await scores(books.engine, SCORED_DAYS)
     left = await _balances(source)
     asked = await asked_of_all(url, source, probe) if probe else {}
@@ -113,7 +113,10 @@ def _row(standing: Standing, record: dict[str, Score], left: dict[str, Decimal |
 async def asked_of_all(url: str, source: VendorSource, probe: Probe) -> dict[str, dict[str, Any]]:
     lead = probe.lead()
     run = Run(f"probe-{uuid4()}", NO_CAMPAIGN, Agent.EMAIL_VERIFICATION)
-    async with PostgresDatabase(url).open(run) as books, source.open(run, books) as providers:
+    async with (
+        PostgresDatabase(url, longest_outage_s=0).open(run) as books,
+        source.open(run, books) as providers,
+    ):
         return {one.name: await _asked(one, providers, lead, probe) for one in providers.all}
 
 

@@ -34,6 +34,8 @@ class PostgresResource(dg.ConfigurableResource["Database"]):
     """The campaigns' PostgreSQL; connections open later, in the event loop that uses them."""
 
     url: str = Field(default="", description=f"postgresql://... ; empty: the environment's {DATABASE_URL}")
+    settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
+    overrides: dict[str, Any] = Field(default={}, description=OVERRIDES)
 
     def create_resource(self, context: dg.InitResourceContext) -> Database:  # noqa: ARG002 - Dagster's signature
         url = self.url or os.environ.get(DATABASE_URL, "")
@@ -42,7 +44,8 @@ class PostgresResource(dg.ConfigurableResource["Database"]):
                 f"{DATABASE_URL} is not set. Set it to your PostgreSQL, or use `phase3 dev`: it brings one.",
                 allow_retries=False,
             )
-        return PostgresDatabase(url)
+        settings = _settings(self.settings_file, self.overrides)
+        return PostgresDatabase(url, longest_outage_s=settings.database.longest_outage_s)
 
 
 class VendorsResource(dg.ConfigurableResource["ProviderSource"]):
@@ -110,7 +113,7 @@ def postgres_ledger(ttl_s: float) -> LedgerOpener:
     def opened(books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:
         if not isinstance(books, PostgresBooks):
             raise TypeError("the ledger lives in the database of the books")
-        return ledger(books.engine, run, ttl_s, books.fence)
+        return ledger(books.engine, run, ttl_s, books.fence, books.outage)
 
     return opened
 

@@ -116,6 +116,10 @@ class ExportSettings(Strict):
     spreadsheet_public: bool = False
 
 
+class DatabaseSettings(Strict):
+    longest_outage_s: Annotated[float, Field(ge=0)] = 300.0  # a run waits so long for a database that is away
+
+
 class WebSettings(Strict):
     """`contact`: a URL or address where the owner of a website that we read finds us."""
 
@@ -161,6 +165,7 @@ class Settings(Strict):
     waterfall: WaterfallSettings = WaterfallSettings()
     thresholds: ThresholdSettings = ThresholdSettings()
     ledger: LedgerSettings = LedgerSettings()
+    database: DatabaseSettings = DatabaseSettings()
     web: WebSettings = WebSettings()
     exports: ExportSettings = ExportSettings()
     approval: ApprovalSettings = ApprovalSettings()

@@ -36,6 +36,7 @@ from phase3_core.statuses import ApprovalStatus, CampaignStatus, EnrichmentStatu
 from phase3_core.tiers import Tier
 from resources.postgres.leads import ACCEPTABLE, OURS, among, reopened
 from resources.postgres.lease import Begin, standing
+from resources.postgres.outage import Outage, repeatable
 from resources.postgres.outbox import message, withdraw_unsent
 from resources.postgres.tables import (
     approval_requests,
@@ -54,10 +55,12 @@ _DECIDED = {CampaignStatus.APPROVED, CampaignStatus.REJECTED}
 
 
 class PostgresApprovals:
-    def __init__(self, engine: AsyncEngine, begin: Begin) -> None:
+    def __init__(self, engine: AsyncEngine, begin: Begin, outage: Outage) -> None:
         self._engine = engine
         self._begin = begin
+        self.outage = outage
 
+    @repeatable
     async def request(self, run: Run, summary: Mapping[str, Any]) -> Asked:
         async with self._begin() as connection:
             campaign = await _locked(connection, run.campaign_id)
@@ -72,11 +75,13 @@ class PostgresApprovals:
                 await _withdraw(connection, pending, "asked anew: something changed")
             return Asked(await _ask(connection, run, summary, binding), binding)
 
+    @repeatable
     async def newest(self, campaign_id: UUID) -> ApprovalStatus | None:
         async with self._engine.connect() as connection:
             newest = await _request(connection, campaign_id)
         return ApprovalStatus(newest.status) if newest else None
 
+    @repeatable
     async def decide(self, campaign_id: UUID, choice: Choice, run: Run | None = None) -> Ruling:
         async with self._begin() as connection:
             status = await _locked(connection, campaign_id)
@@ -92,6 +97,7 @@ class PostgresApprovals:
                 raise WrongCampaignState(str(campaign_id), status, EFFECTS[choice.status].campaign)
             return await _decide(connection, request, choice)
 
+    @repeatable
     async def withdraw(self, campaign_id: UUID, run_id: str, why: str) -> bool:
         async with self._begin() as connection:
             await _locked(connection, campaign_id)
@@ -101,6 +107,7 @@ class PostgresApprovals:
                 await _withdraw(connection, pending, why)
         return pending is not None
 
+    @repeatable
     async def more_wanted(self) -> list[MoreWanted]:
         table = approval_requests.c
         asked = (

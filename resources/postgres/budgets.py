@@ -19,6 +19,7 @@ from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.admission import TODAY
 from resources.postgres.database import json_text
+from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import campaigns
 
 _ROWS = """
@@ -92,21 +93,25 @@ _REFUSED = text("UPDATE budgets SET refused_at = now() WHERE scope = :scope AND 
 
 
 class PostgresBudgets:
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, outage: Outage | None = None) -> None:
         self._engine = engine
+        self.outage = outage or Outage()
 
+    @repeatable
     async def of(self, campaign_id: UUID) -> list[Budget]:
         """The campaign's, then those of providers today."""
         async with self._engine.connect() as connection:
             rows = (await connection.execute(_OF, {"campaign_id": campaign_id})).mappings()
             return [_budget(row) for row in rows]
 
+    @repeatable
     async def newly_near(self, campaign_id: UUID, alert_at: Decimal) -> list[Budget]:
         values = {"campaign_id": campaign_id, "alert_at": alert_at}
         async with self._engine.begin() as connection:
             rows = (await connection.execute(_NEAR, values)).mappings()
             return [_budget(row) for row in rows]
 
+    @repeatable
     async def open(self, campaign_id: UUID, caps: Caps) -> None:
         """Budgets as the caps say, counted from the ledger; those of caps that are gone are removed.
 
@@ -121,10 +126,12 @@ class PostgresBudgets:
             for step in (_HOLD, _CLOSE, _OPEN, _COUNT):
                 await connection.execute(step, values)
 
+    @repeatable
     async def refused(self, scope: str) -> None:
         async with self._engine.begin() as connection:
             await connection.execute(_REFUSED, {"scope": scope})
 
+    @repeatable
     async def own(self, campaign_id: UUID) -> dict[str, Any]:
         """The campaign's own caps as JSON, empty where it has none."""
         query = select(campaigns.c.budgets).where(campaigns.c.id == campaign_id)

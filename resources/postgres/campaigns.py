@@ -14,7 +14,6 @@ from psycopg import AsyncConnection as DriverConnection
 from psycopg import DataError, IntegrityError, sql
 from sqlalchemy import (
     ColumnElement,
-    Insert,
     Row,
     Select,
     Subquery,
@@ -24,13 +23,12 @@ from sqlalchemy import (
     cast,
     exists,
     func,
-    insert,
     literal,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -50,6 +48,7 @@ from phase3_core.statuses import (
 from phase3_core.tiers import Tier
 from resources.postgres.leads import ACCEPTABLE, ENRICHED, OURS, VERIFIED, among
 from resources.postgres.lease import Begin
+from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import (
     TIME,
     campaign_audit_log,
@@ -107,13 +106,16 @@ class Actor:
     type: Literal["agent", "human", "system"]
 
     def line(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> Insert:
-        return insert(campaign_audit_log).values(
+        """One however often it is written."""
+        line = insert(campaign_audit_log).values(
+            id=uuid4(),
             campaign_id=campaign_id,
             action=action,
             actor=self.name,
             actor_type=self.type,
             details=dict(details),
         )
+        return line.on_conflict_do_nothing(index_elements=["id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +160,13 @@ class _Group:
 
 
 class PostgresCampaigns:
-    def __init__(self, engine: AsyncEngine, begin: Begin, actor: Actor) -> None:
+    def __init__(self, engine: AsyncEngine, begin: Begin, outage: Outage, actor: Actor) -> None:
         self._engine = engine
         self._begin = begin
+        self.outage = outage
         self._actor = actor
 
+    @repeatable
     async def campaign(self, campaign_id: UUID) -> Campaign:
         """Raises UnknownCampaign, and WrongCampaignState while phase 2 still works on it."""
         async with self._engine.connect() as connection:
@@ -171,6 +175,7 @@ class PostgresCampaigns:
             raise WrongCampaignState(str(campaign_id), str(row.status), CampaignStatus.VERIFYING_EMAILS)
         return _campaign(row)
 
+    @repeatable
     async def import_completed(self) -> list[Campaign]:
         """By state, not by time: a campaign that is committed late is not missed."""
         handed_over = among(campaigns.c.status, [CampaignStatus.IMPORT_COMPLETE])
@@ -179,6 +184,7 @@ class PostgresCampaigns:
             rows = await connection.execute(_campaigns().where(handed_over).order_by(*oldest_first))
             return [_campaign(row) for row in rows]
 
+    @repeatable
     async def due_again(self) -> list[DueAgain]:
         """At rest: what runs, failed or was cancelled is nobody's to start again unasked."""
         newest = _newest_waits()
@@ -202,13 +208,10 @@ class PostgresCampaigns:
             .where(campaigns.c.id == campaign_id, among(campaigns.c.status, may_become(to)))
             .values(status=to, status_reason=why or None, updated_at=func.now())
         )
-        async with self._begin() as connection:
-            if not (await connection.execute(move)).rowcount:
-                row = await _campaign_row(connection, campaign_id)
-                raise WrongCampaignState(str(campaign_id), str(row.status), to)
-            if ends is not None:
-                await connection.execute(_keep_steps(ends))
-            await connection.execute(self._actor.line(campaign_id, "status_changed", {"to": to, "why": why}))
+        line = self._actor.line(campaign_id, "status_changed", {"to": to, "why": why})
+        beside = [] if ends is None else [_keep_steps(ends)]
+        if not await self._recorded(line, move, *beside):
+            raise WrongCampaignState(str(campaign_id), await self._status(campaign_id), to)
 
     async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
         """The lease is locked with it, so that no run begins in between."""
@@ -234,17 +237,20 @@ class PostgresCampaigns:
         async with self._begin() as connection:
             await connection.execute(back)
 
+    @repeatable
     async def counts(self, campaign_id: UUID) -> CampaignCounts:
         async with self._engine.connect() as connection:
             groups = [_group(row) for row in await connection.execute(_groups(campaign_id))]
             costs = {row.tier: row.usd for row in await connection.execute(_tier_costs(campaign_id))}
         return _counts(groups, costs)
 
+    @repeatable
     async def spend(self, campaign_id: UUID) -> list[ProviderSpend]:
         async with self._engine.connect() as connection:
             rows = (await connection.execute(_spend(campaign_id))).mappings()
             return [ProviderSpend(**{**row, "agent": Agent(row["agent"])}) for row in rows]
 
+    @repeatable
     async def summary(self, campaign_id: UUID) -> Mapping[str, Any]:
         told = select(campaigns.c.verification_summary).where(campaigns.c.id == campaign_id)
         async with self._engine.connect() as connection:
@@ -297,16 +303,33 @@ class PostgresCampaigns:
             .where(campaigns.c.id == campaign_id)
             .values(**columns, verification_summary=merged, updated_at=func.now())
         )
-        async with self._begin() as connection:
-            if not (await connection.execute(finish)).rowcount:
-                raise UnknownCampaign(str(campaign_id))
-            await connection.execute(
-                self._actor.line(campaign_id, f"{agent}_finished", {"cost_usd": result.cost})
-            )
+        line = self._actor.line(campaign_id, f"{agent}_finished", {"cost_usd": result.cost})
+        if not await self._recorded(line, finish):
+            raise UnknownCampaign(str(campaign_id))
 
     async def audit(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> None:
+        await self._recorded(self._actor.line(campaign_id, action, details))
+
+    @repeatable
+    async def _recorded(self, line: Insert, *changes: Update) -> bool:
+        """The changes and their line in the audit log, or nothing where the first change fits no row.
+
+        A line that is there already tells that an earlier try was written.
+        """
         async with self._begin() as connection:
-            await connection.execute(self._actor.line(campaign_id, action, details))
+            if not await connection.scalar(line.returning(campaign_audit_log.c.id)):
+                return True
+            for number, change in enumerate(changes):
+                if not (await connection.execute(change)).rowcount and not number:
+                    await connection.rollback()
+                    return False
+            return True
+
+    @repeatable
+    async def _status(self, campaign_id: UUID) -> str:
+        """Raises UnknownCampaign."""
+        async with self._engine.connect() as connection:
+            return str((await _campaign_row(connection, campaign_id)).status)
 
     async def campaign_named(self, name: str) -> UUID:
         """By id, its beginning, or name; raises UnknownCampaign, BadInput where several fit."""
@@ -319,6 +342,7 @@ class PostgresCampaigns:
         async with self._engine.connect() as connection:
             return _the_one(wanted, digits, (await connection.execute(fitting)).all())
 
+    @repeatable
     async def workbook(self, campaign_id: UUID) -> str:
         """The URL of the newest export, empty where there is none."""
         url = select(campaigns.c.verified_lead_list_url).where(campaigns.c.id == campaign_id)

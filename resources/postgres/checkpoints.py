@@ -11,16 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from phase3_core.ports import Advance, Run
 from phase3_core.waiting import Waiting, from_json
 from resources.postgres.lease import Begin
+from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import workflow_checkpoints
 
 IN_PROGRESS = "in_progress"
 
 
 class PostgresCheckpoints:
-    def __init__(self, engine: AsyncEngine, begin: Begin) -> None:
+    def __init__(self, engine: AsyncEngine, begin: Begin, outage: Outage) -> None:
         self._engine = engine
         self._begin = begin
+        self.outage = outage
 
+    @repeatable
     async def save(self, run: Run, step: str, status: str, advance: Advance, data: Mapping[str, Any]) -> None:
         """Any status but `in_progress` ends the step; `data["error"]` is its error message."""
         key = {"workflow_id": run.id, "agent_id": run.agent.value, "step_id": step}
@@ -37,6 +40,7 @@ class PostgresCheckpoints:
         async with self._begin() as connection:
             await connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=news))
 
+    @repeatable
     async def earlier_runs(self, run: Run) -> int:
         """Runs of one campaign never overlap, so every other one was earlier."""
         table = workflow_checkpoints.c
@@ -48,11 +52,13 @@ class PostgresCheckpoints:
         async with self._engine.connect() as connection:
             return await connection.scalar(others) or 0
 
+    @repeatable
     async def waiting(self, campaign_id: UUID) -> list[Waiting]:
         own = _waiting().where(workflow_checkpoints.c.campaign_id == campaign_id)
         async with self._engine.connect() as connection:
             return [one for row in await connection.execute(own) for one in map(from_json, row.waiting)]
 
+    @repeatable
     async def all_waiting(self) -> dict[UUID, list[Waiting]]:
         """Of every campaign that has leads waiting."""
         waiting: dict[UUID, list[Waiting]] = {}
@@ -61,6 +67,7 @@ class PostgresCheckpoints:
                 waiting.setdefault(row.campaign_id, []).extend(map(from_json, row.waiting))
         return waiting
 
+    @repeatable
     async def latest(self, campaign_id: UUID) -> list[Row[Any]]:
         """`agent_id, items_processed, items_total, spent_usd` of the campaign's newest run."""
         table = workflow_checkpoints.c

@@ -26,11 +26,13 @@ from resources.postgres.campaigns import Actor, PostgresCampaigns
 from resources.postgres.checkpoints import PostgresCheckpoints
 from resources.postgres.leads import PostgresLeads
 from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, lock_key, standing
+from resources.postgres.outage import LONGEST_S, Outage
 from resources.postgres.outbox import PostgresOutbox
 from resources.postgres.saga import PostgresSaga
 
 VERSION_TABLE = "phase3_alembic_version"
 COMMAND_LINE = Actor("phase3", "system")
+LONGEST_LOOK_S = 30.0  # for who opens, or only reads: a server that restarts is back by then
 _EXAMPLE = "write it as postgresql://user:password@host:5432/database"
 _LONGEST_NAME = 63  # PostgreSQL cuts application names here
 _PATIENCE = {
@@ -69,6 +71,7 @@ class PostgresBooks:
     engine: AsyncEngine
     begin: Begin
     fence: int | None
+    outage: Outage
 
     async def standing(self, campaign_id: UUID) -> Standing | None:
         """Which run took the campaign last, and whether it is alive."""
@@ -89,23 +92,26 @@ class PostgresDatabase:
     pool_size: int = 5  # one of them holds the campaign
     max_overflow: int = 2
     look_every_s: float = LOOK_EVERY_S
+    longest_outage_s: float = LONGEST_S  # 0: a server that does not answer is told of at once
 
     @asynccontextmanager
     async def open(self, run: Run) -> AsyncIterator[PostgresBooks]:
+        outage = Outage(self.longest_outage_s)
         async with (
             self._engine(f"phase3:{run.agent}") as engine,
-            leased(engine, run, self.look_every_s) as lease,
+            leased(engine, run, outage, self.look_every_s) as lease,
         ):
-            async with engine.connect() as connection:
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
-                await connection.execute(_KNOW_THE_LEADS)
-            yield _books(engine, lease.writing, Actor(run.agent, "agent"), lease.fence)
+            await outage.outlast(lambda: _know_the_leads(engine))
+            yield _books(engine, lease.writing, Actor(run.agent, "agent"), outage, lease.fence)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[PostgresBooks]:
         """For the command line: beside whatever run holds the campaign."""
         async with self._engine("phase3") as engine:
-            yield _books(engine, engine.begin, COMMAND_LINE)
+            yield _books(engine, engine.begin, COMMAND_LINE, self._short())
+
+    def _short(self) -> Outage:
+        return Outage(min(self.longest_outage_s, LONGEST_LOOK_S))
 
     @asynccontextmanager
     async def _engine(self, application: str) -> AsyncIterator[AsyncEngine]:
@@ -119,24 +125,37 @@ class PostgresDatabase:
         )
         try:
             with _told_plainly(url):
-                async with engine.connect() as connection:
-                    await connection.run_sync(_check_current)
+                await self._short().outlast(lambda: _require_current(engine))
                 yield engine
         finally:
             await engine.dispose()
 
 
-def _books(engine: AsyncEngine, begin: Begin, actor: Actor, fence: int | None = None) -> PostgresBooks:
+async def _require_current(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.run_sync(_check_current)
+
+
+async def _know_the_leads(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(_KNOW_THE_LEADS)
+
+
+def _books(
+    engine: AsyncEngine, begin: Begin, actor: Actor, outage: Outage, fence: int | None = None
+) -> PostgresBooks:
     return PostgresBooks(
-        leads=PostgresLeads(engine, begin),
-        campaigns=PostgresCampaigns(engine, begin, actor),
-        checkpoints=PostgresCheckpoints(engine, begin),
-        approvals=PostgresApprovals(engine, begin),
+        leads=PostgresLeads(engine, begin, outage),
+        campaigns=PostgresCampaigns(engine, begin, outage, actor),
+        checkpoints=PostgresCheckpoints(engine, begin, outage),
+        approvals=PostgresApprovals(engine, begin, outage),
         outbox=PostgresOutbox(engine),
-        saga=PostgresSaga(engine, begin, actor),
+        saga=PostgresSaga(engine, begin, outage, actor),
         engine=engine,
         begin=begin,
         fence=fence,
+        outage=outage,
     )
 
 

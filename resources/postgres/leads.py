@@ -36,6 +36,7 @@ from phase3_core.tiers import Tier
 from phase3_core.waterfall import DELIVERED, EmailResult
 from resources.names import mailbox_names
 from resources.postgres.lease import Begin
+from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import lead_domain, lead_rank, lead_tier, leads
 
 _LARGEST_INTEGER = 2**31 - 1
@@ -81,10 +82,12 @@ _SHOWN = (
 
 
 class PostgresLeads:
-    def __init__(self, engine: AsyncEngine, begin: Begin) -> None:
+    def __init__(self, engine: AsyncEngine, begin: Begin, outage: Outage) -> None:
         self._engine = engine
         self._begin = begin
+        self.outage = outage
 
+    @repeatable
     async def get_campaign_leads(
         self,
         campaign_id: UUID,
@@ -113,6 +116,7 @@ class PostgresLeads:
         )
         return await self._read(page.order_by(*_IN_ORDER).limit(limit))
 
+    @repeatable
     async def finished_leads(self, campaign_id: UUID, domains: Sequence[str], per_domain: int) -> list[Lead]:
         finished_in_order = (leads.c.email_verified_at, *_IN_ORDER)
         place = func.row_number().over(partition_by=lead_domain, order_by=finished_in_order)
@@ -127,6 +131,7 @@ class PostgresLeads:
         in_order = (finished.c.email_verified_at, finished.c.tier, finished.c.rank, finished.c.id)
         return await self._read(first.order_by(*in_order))
 
+    @repeatable
     async def ready_leads(
         self, campaign_id: UUID, limit: int, after: LeadPosition | None
     ) -> list[Mapping[str, Any]]:
@@ -149,6 +154,7 @@ class PostgresLeads:
         async with self._engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(ready)).mappings()]
 
+    @repeatable
     async def lead_set(self, campaign_id: UUID) -> str:
         """Hashed by the server, so that a decision reads one line and not the leads."""
         line = cast(leads.c.id, Text) + "|" + lead_tier + "|" + _ADDRESS
@@ -163,10 +169,12 @@ class PostgresLeads:
             rows = (await connection.execute(query)).mappings()
             return [_lead(row) for row in rows]
 
+    @repeatable
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
         rows = [_email_row(result) for result in results if result.status is not None]
         await self._write(_SAVE_EMAILS, campaign_id, rows, agent=Agent.EMAIL_VERIFICATION)
 
+    @repeatable
     async def save_enrichment_results(self, campaign_id: UUID, results: Sequence[EnrichmentResult]) -> None:
         rows = [_enrichment_row(result) for result in results if result.status is not None]
         await self._write(_SAVE_ENRICHMENT, campaign_id, rows, agent=Agent.ENRICHMENT)

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.errors import CampaignBusy, Superseded
 from phase3_core.ports import Run
+from resources.postgres.outage import Outage
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
@@ -92,12 +93,16 @@ class Lease:
             yield connection
 
     async def take(self) -> None:
-        """Raises CampaignBusy."""
-        if not await self._locked():
-            raise CampaignBusy(str(self._run.campaign_id))
-        line = await self._connected()
-        values = {"campaign_id": self._run.campaign_id, "run_id": self._run.id}
-        self.fence = (await line.execute(_TAKE, values)).scalar_one()
+        """Raises CampaignBusy. A fence that was raised and not heard of is raised again."""
+        try:
+            if not await self._locked():
+                raise CampaignBusy(str(self._run.campaign_id))
+            line = await self._connected()
+            values = {"campaign_id": self._run.campaign_id, "run_id": self._run.id}
+            self.fence = (await line.execute(_TAKE, values)).scalar_one()
+        except OUT_OF_REACH:
+            await self._hang_up()
+            raise
 
     async def keep(self, every_s: float) -> None:
         """Looks after the connection for ever; raises Superseded. A server that is gone is waited for."""
@@ -150,11 +155,13 @@ class Lease:
 
 
 @asynccontextmanager
-async def leased(engine: AsyncEngine, run: Run, every_s: float = LOOK_EVERY_S) -> AsyncIterator[Lease]:
+async def leased(
+    engine: AsyncEngine, run: Run, outage: Outage, every_s: float = LOOK_EVERY_S
+) -> AsyncIterator[Lease]:
     """The campaign for the length of the block, which ends by Superseded if another takes it meanwhile."""
     lease = Lease(engine, run)
     try:
-        await lease.take()
+        await outage.outlast(lease.take)
         async with _ended_by(lease.keep(every_s)):
             yield lease
     finally:

@@ -394,7 +394,7 @@ class PostgresLedger:
         caps: Caps | None = None,
     ) -> None:
         self._run = run
-        self._budgets = PostgresBudgets(engine)
+        self._budgets = PostgresBudgets(engine, outage)
         self._caps = caps or Caps()
         self._admissions = Admissions(self._caps)
         self._grants = self._reserving = 0
@@ -680,7 +680,7 @@ async def ledger(
     `caps` hold from now on for the campaign, and for providers today; without any nothing changes.
     """
     if caps is not None:
-        await PostgresBudgets(engine).open(run.campaign_id, caps)
+        await PostgresBudgets(engine, outage).open(run.campaign_id, caps)
     book = PostgresLedger(run, ttl_s, engine, fence, outage, caps)
     try:
         yield book

@@ -78,13 +78,16 @@ class Outage:
                 return await self._repeated(again or work)
 
     async def _repeated(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        async def attempt() -> Result:
+            return await work()
+
         attempts = AsyncRetrying(
             retry=retry_if_exception(is_away),
             wait=wait_random_exponential(multiplier=self.first_pause_s, max=LONGEST_PAUSE_S),
             stop=stop_after_delay(self.longest_s),
         )
         try:
-            return await attempts(work)
+            return await attempts(attempt)
         except RetryError as last:
             self.gone = True
             why = _why(last.last_attempt.exception())

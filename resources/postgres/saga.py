@@ -17,6 +17,7 @@ from phase3_core.saga import OPEN, Step, StepKind, StepState, Successor
 from phase3_core.statuses import Agent
 from resources.postgres.campaigns import Actor
 from resources.postgres.lease import Begin, standing
+from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import saga_steps
 
 _OUTLIVE = text("""
@@ -45,16 +46,20 @@ GROUP BY provider
 
 
 class PostgresSaga:
-    def __init__(self, engine: AsyncEngine, begin: Begin, actor: Actor) -> None:
+    def __init__(self, engine: AsyncEngine, begin: Begin, outage: Outage, actor: Actor) -> None:
         self._engine = engine
         self._begin = begin
+        self.outage = outage
         self._actor = actor
 
+    @repeatable
     async def note(self, run: Run, undo: Mapping[StepKind, Mapping[str, Any]]) -> None:
         of = {"run_id": run.id, "campaign_id": run.campaign_id, "agent": run.agent}
         rows = [{**of, "step": kind, "state": StepState.DONE, "undo": dict(undo[kind])} for kind in undo]
         async with self._begin() as connection:
-            await connection.execute(insert(saga_steps).values(rows))
+            noted = [(row.step, row.undo) for row in await connection.execute(_noted(run))]
+            if missing := [row for row in rows if (row["step"], row["undo"]) not in noted]:
+                await connection.execute(insert(saga_steps).values(missing))
 
     async def steps(self, run_id: str) -> list[Step]:
         return await self._read(_steps(saga_steps.c.run_id == run_id))
@@ -62,6 +67,7 @@ class PostgresSaga:
     async def open_steps(self) -> list[Step]:
         return await self._read(_steps(saga_steps.c.state.in_(OPEN)))
 
+    @repeatable
     async def _read(self, query: Select[Any]) -> list[Step]:
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query)).mappings()
@@ -76,6 +82,7 @@ class PostgresSaga:
             await connection.execute(_OUTLIVE, {"campaign_id": campaign_id, "run_id": run_id})
         return True
 
+    @repeatable
     async def successor(self, step: Step) -> Successor:
         async with self._engine.connect() as connection:
             found = await standing(connection, step.campaign_id)
@@ -103,10 +110,18 @@ class PostgresSaga:
             row = (await connection.execute(_RELEASE, _run(step))).one()
         return Released(row.lost, row.in_time)
 
+    @repeatable
     async def jobs(self, step: Step) -> Mapping[str, int]:
         async with self._engine.connect() as connection:
             rows = await connection.execute(_JOBS, _run(step))
             return {row.provider: row.jobs for row in rows}
+
+
+def _noted(run: Run) -> Select[Any]:
+    """What a first try has written, of which nobody heard."""
+    table = saga_steps.c
+    mine = (table.run_id == run.id) & (table.campaign_id == run.campaign_id) & (table.agent == run.agent)
+    return select(table.step, table.undo).where(mine, table.state == StepState.DONE)
 
 
 def _steps(wanted: ColumnElement[bool]) -> Select[Any]:

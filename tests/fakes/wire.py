@@ -62,13 +62,24 @@ class Wire:
     url: str = ""
     cuts: dict[int, Cut] = field(default_factory=dict)
     statements: int = 0
+    down: bool = False  # nobody answers
+    _open: set[Connection] = field(default_factory=set)
     _late: list[tuple[Connection, bytes]] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    def go_down(self) -> None:
+        self.down = True
+        for connection in self._open:
+            connection.hang_up()
+
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.down:
+            writer.transport.abort()
+            return
         host, port = self.upstream.query["host"], self.upstream.query.get("port", "5432")
         server = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
         connection = Connection((reader, writer), server)
+        self._open.add(connection)
         for work in (connection.carry_answers(), self._carry_statements(connection)):
             self._tasks.add(asyncio.create_task(work))
 

@@ -126,7 +126,7 @@ def one_line_without_password(failure: OutsideFailure) -> bool:
 
 async def test_an_unreachable_server_is_one_line_without_the_password() -> None:
     with pytest.raises(OutsideFailure) as open_:
-        async with PostgresDatabase(UNREACHABLE).open(run_on(uuid4())):
+        async with PostgresDatabase(UNREACHABLE, longest_outage_s=0).open(run_on(uuid4())):
             pass
     with pytest.raises(OutsideFailure) as upgrading:
         upgrade(UNREACHABLE)
@@ -137,7 +137,7 @@ async def test_an_unreachable_server_is_one_line_without_the_password() -> None:
 
 async def test_a_missing_database_is_named(postgres: Server) -> None:
     with pytest.raises(OutsideFailure, match=r"'nowhere'.*does not exist"):
-        async with PostgresDatabase(postgres.database("nowhere")).reading():
+        async with PostgresDatabase(postgres.database("nowhere"), longest_outage_s=0).reading():
             pass
 
 

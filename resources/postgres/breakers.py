@@ -1,13 +1,17 @@
 """Circuit breakers on PostgreSQL: one row a provider, changed under its lock, on the database's time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+import psycopg
 from sqlalchemy import Row, Select, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.breaker import (
@@ -26,6 +30,8 @@ from phase3_core.breaker import (
     after_all,
     at,
 )
+from phase3_core.errors import OutsideFailure
+from resources.postgres.outage import Outage, is_away, repeatable
 from resources.postgres.tables import breakers
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,11 +52,13 @@ ORDER BY provider, at
 
 
 class PostgresBreakers:
-    """Implements `BreakerBook`."""
+    """Implements `BreakerBook`. What cannot be told is not repeated here: who tells keeps it."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self.outage = Outage()
 
+    @repeatable
     async def begin(self, providers: Sequence[str]) -> Reading:
         """A closed breaker that nobody has touched for a whole window tells nothing: the ledger is asked.
 
@@ -67,7 +75,8 @@ class PostgresBreakers:
             return _reading(rows, now, seen)
 
     async def tell(self, events: Mapping[str, Sequence[Event]], providers: Sequence[str]) -> Reading:
-        async with self._engine.begin() as connection:
+        """Raises OutsideFailure at once where the database is away."""
+        async with _away_told(), self._engine.begin() as connection:
             if events:
                 await _apply(connection, events)
             rows = (await connection.execute(_rows(providers))).all()
@@ -78,9 +87,19 @@ class PostgresBreakers:
         """The time stands from the first to notice."""
         since = func.coalesce(breakers.c.out_of_credits_since, func.now()) if empty else None
         mine = update(breakers).where(breakers.c.provider == provider)
-        async with self._engine.begin() as connection:
+        async with _away_told(), self._engine.begin() as connection:
             await _make_rows(connection, [provider])
             await connection.execute(mine.values(out_of_credits_since=since))
+
+
+@asynccontextmanager
+async def _away_told() -> AsyncIterator[None]:
+    try:
+        yield
+    except (psycopg.Error, DBAPIError, NoFreeConnection) as failure:
+        if not is_away(failure):
+            raise
+        raise OutsideFailure("The database is away; breakers are told again when it is back.") from failure
 
 
 def _reading(rows: Sequence[Row[Any]], now: float, seen: Mapping[str, Breaker]) -> Reading:

@@ -6,12 +6,12 @@ was empty. A vendor that tells no balance is tried by a call instead (see `healt
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from resources.providers.naps import Naps
+from resources.providers.beats import beating
 
 FIRST_AFTER_S = 60.0
 AT_MOST_EVERY_S = 600.0
@@ -57,28 +57,14 @@ class Account:
         return min(doubled, AT_MOST_EVERY_S)
 
 
-@dataclass
-class Accounts:
-    """All of one run's."""
+@asynccontextmanager
+async def watched(accounts: Sequence[Account], monotonic: Callable[[], float]) -> AsyncIterator[None]:
+    """Those that are known to be empty are asked before anything is bought."""
+    empty = [account for account in accounts if account.health.out_of_credits]
+    await asyncio.gather(*(account.ask(monotonic()) for account in empty))
 
-    of: Sequence[Account]
-    monotonic: Callable[[], float]
-    naps: Naps
+    async def look() -> None:
+        await asyncio.gather(*(account.look(monotonic()) for account in accounts))
 
-    @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """Those that are known to be empty are asked before anything is bought."""
-        empty = [account for account in self.of if account.health.out_of_credits]
-        await asyncio.gather(*(account.ask(self.monotonic()) for account in empty))
-        watch = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
-
-    async def _watch(self) -> None:
-        while not self.naps.over:
-            await self.naps(LOOK_EVERY_S)
-            await asyncio.gather(*(account.look(self.monotonic()) for account in self.of))
+    async with beating(LOOK_EVERY_S, look):
+        yield

@@ -7,11 +7,12 @@ fare. While nobody can be told, everything is kept, and what a run sees for itse
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from phase3_core.breaker import Breaker, BreakerBook, Event, Reading
 from phase3_core.errors import OutsideFailure
+from resources.providers.beats import beating
 from resources.providers.naps import Naps
 
 TELL_EVERY_S = 1.0
@@ -60,19 +61,8 @@ class Exchange:
             yield
             return
         self._hear(await self._book.begin(list(self._parties)))
-        over = asyncio.Event()
-        beats = asyncio.create_task(self._beat(over))
-        try:
+        async with beating(TELL_EVERY_S, self.tell):
             yield
-        finally:
-            over.set()
-            await asyncio.shield(beats)
-
-    async def _beat(self, over: asyncio.Event) -> None:
-        while not over.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), TELL_EVERY_S)
-            await self.tell()
 
     def note_credits(self, provider: str, *, empty: bool) -> None:
         self._credits[provider] = empty

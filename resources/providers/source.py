@@ -34,7 +34,7 @@ from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import Topic
 from phase3_core.waiting import Wait
 from resources.http_client import HttpClient, Lost, NotSent, Sending, http_client
-from resources.providers.accounts import Account, Accounts
+from resources.providers.accounts import Account, watched
 from resources.providers.balances import BALANCES, read_balance
 from resources.providers.catalogue import CATALOGUE, Row, Terms
 from resources.providers.channel import Transport
@@ -220,8 +220,8 @@ class VendorSource:
             waiting = await self._waiting(run, books)
             shared = self._shared(books)
             providers = self._providers(ledger, http, pages, waiting, shared)
-            accounts = Accounts(list(shared.accounts.values()), self.clock.monotonic, shared.naps)
-            async with shared.exchange.open(), accounts.watched():
+            accounts = list(shared.accounts.values())
+            async with shared.exchange.open(), watched(accounts, self.clock.monotonic):
                 try:
                     yield providers
                 finally:

@@ -193,6 +193,22 @@ def export(
 
 
 @app.command()
+def trace(
+    lead: Annotated[str, typer.Argument(help="a lead's id, or its address")],
+    as_json: Json = False,
+) -> None:
+    """Every call of one lead: when, what it cost, what came of it, and why it was the next step."""
+    from phase3_assets.tracing import trace_lead, trace_table
+
+    with workplace.database(tell) as url:
+        traced = trace_lead(url, lead)
+        if as_json:
+            print(json.dumps(traced, indent=2))
+        else:
+            Console().print(trace_table(traced))
+
+
+@app.command()
 def slack(
     port: Annotated[
         int | None,

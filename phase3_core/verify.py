@@ -175,32 +175,14 @@ class Domains:
         shelf.turn.release()
 
 
-class Waterfall:
-    """Drives the policy: asks for the next step, takes it, until the policy says stop."""
+class Steps:
+    """Takes the policy's steps: asks whom they name, and adds what was learned to the lead's progress."""
 
-    def __init__(self, providers: Providers, plan: Plan, behind: ResultsBehind[EmailResult]) -> None:
-        self.domains = Domains()
+    def __init__(self, providers: Providers) -> None:
         self._providers = providers
         self._finders: dict[str, Finder] = {finder.name: finder for finder in providers.finders}
-        self._plan = plan
-        self._behind = behind
 
-    async def verify_lead(self, turn: Turn) -> None:
-        """A leader that breaks never leaves: the run is ending, and nobody is asked without its knowledge."""
-        domain, leading = await self.domains.enter(turn.lead)
-        progress = await self._run(turn.lead, domain)
-        if leading:
-            self.domains.leave(turn.lead, progress)
-        if not turn.rerun:
-            await self._behind.add(result_of(turn.lead, progress))
-
-    async def _run(self, lead: Lead, domain: Domain) -> Progress:
-        progress = start(lead)
-        while not isinstance(step := next_step(lead, self._plan, domain, progress), Stop):
-            progress = await self._take(lead, progress, step)
-        return progress
-
-    async def _take(self, lead: Lead, progress: Progress, step: Step) -> Progress:
+    async def take(self, lead: Lead, progress: Progress, step: Step) -> Progress:
         match step:
             case Guess(email):
                 return after_guess(progress, email)
@@ -221,6 +203,31 @@ class Waterfall:
 
     async def _find(self, provider: str, lead: Lead) -> FinderReply:
         return await self._finders[provider].find(lead)
+
+
+class Waterfall:
+    """Drives the policy: asks for the next step, takes it, until the policy says stop."""
+
+    def __init__(self, providers: Providers, plan: Plan, behind: ResultsBehind[EmailResult]) -> None:
+        self.domains = Domains()
+        self._steps = Steps(providers)
+        self._plan = plan
+        self._behind = behind
+
+    async def verify_lead(self, turn: Turn) -> None:
+        """A leader that breaks never leaves: the run is ending, and nobody is asked without its knowledge."""
+        domain, leading = await self.domains.enter(turn.lead)
+        progress = await self._run(turn.lead, domain)
+        if leading:
+            self.domains.leave(turn.lead, progress)
+        if not turn.rerun:
+            await self._behind.add(result_of(turn.lead, progress))
+
+    async def _run(self, lead: Lead, domain: Domain) -> Progress:
+        progress = start(lead)
+        while not isinstance(step := next_step(lead, self._plan, domain, progress), Stop):
+            progress = await self._steps.take(lead, progress, step)
+        return progress
 
 
 async def _ask(verifier: Verifier | None, lead: Lead, email: str) -> VerifierReply:

@@ -131,6 +131,13 @@ class PostgresLeads:
         in_order = (finished.c.email_verified_at, finished.c.tier, finished.c.rank, finished.c.id)
         return await self._read(first.order_by(*in_order))
 
+    async def lead(self, lead_id: UUID, *, delivered: bool = False) -> Lead:
+        """With its address as it stands, or as phase 2 delivered it."""
+        found = _leads(_ADDRESS, case((VERIFIED, leads.c.email_status)))
+        query = _leads(_BROUGHT, null()) if delivered else found
+        (lead,) = await self._read(query.where(leads.c.id == lead_id))
+        return lead
+
     @repeatable
     async def ready_leads(
         self, campaign_id: UUID, limit: int, after: LeadPosition | None

@@ -33,6 +33,7 @@ COMMANDS = [
     "reject",
     "request-more",
     "slack",
+    "trace",
     "demo",
     "dev",
     "sandbox",

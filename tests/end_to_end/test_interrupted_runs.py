@@ -1,14 +1,22 @@
 """A run may die or be told to stop at any moment: the next one goes on, and nobody is paid twice."""
 
+import asyncio
+import random
 import signal
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 
+from phase3_assets.tracing import traced
 from phase3_core.calls import ReplayClass
+from resources.postgres.database import PostgresDatabase
 from resources.providers.catalogue import row as catalogue_row
+from resources.settings import read_settings
 from tests.end_to_end.conftest import Site
 from tests.end_to_end.shell import WAIT_S, Said, Vendors, kill_group, said, until
 
@@ -136,3 +144,47 @@ def test_of_two_runs_at_once_one_works(site: Site) -> None:
         working.communicate(timeout=WAIT_S)
     assert (other.code, other.out) == (1, "")
     assert other.line.startswith(f"Another run is working on campaign {site.campaign_id}.")
+
+
+def traces(site: Site, leads: list[UUID]) -> list[dict[str, Any]]:
+    """As `phase3 trace` makes them, all in one process."""
+    settings = read_settings(Path(site.shell.variables["PHASE3_SETTINGS"]))
+
+    async def tracing() -> list[dict[str, Any]]:
+        async with PostgresDatabase(site.books.url).reading() as books:
+            return [await traced(books, lead, settings, site.shell.environment) for lead in leads]
+
+    return asyncio.run(tracing())
+
+
+def test_a_trace_explains_any_lead_and_adds_up_to_its_cost(uninterrupted: Site) -> None:
+    rows = uninterrupted.books.query(
+        "SELECT id, email, email_status, email_provider, coalesce(email_cost, 0) AS email_cost,"
+        " coalesce(enrichment_cost, 0) AS enrichment_cost FROM leads ORDER BY id"
+    )
+    picked = random.Random(5).sample(rows, 60)
+    asked = uninterrupted.vendors.requests
+    for row, trace in zip(picked, traces(uninterrupted, [row["id"] for row in picked]), strict=True):
+        calls = [call for step in trace["steps"] for call in step["calls"]]
+        assert trace["other_calls"] == [], row["id"]
+        spent = sum(Decimal(call["cost_usd"]) + Decimal(call["unknown_usd"]) for call in calls)
+        assert spent == row["email_cost"] + row["enrichment_cost"]
+        assert Decimal(trace["costs"]["email_usd"]) == row["email_cost"]
+        assert Decimal(trace["costs"]["enrichment_usd"]) == row["enrichment_cost"]
+        stop = next(step for step in trace["steps"] if step["step"] == "stop")
+        assert (stop["outcome"] == "accepted") == (row["email_status"] in {"valid", "risky"})
+        assert all(step["why"] for step in trace["steps"])
+    assert uninterrupted.vendors.requests == asked
+
+
+def test_a_trace_is_asked_for_by_address(uninterrupted: Site) -> None:
+    (row,) = uninterrupted.books.query(
+        "SELECT id::text, email, email_cost + enrichment_cost AS usd FROM leads"
+        " WHERE enrichment_status = 'enriched' AND lead_tier = 'A' ORDER BY id LIMIT 1"
+    )
+    said = uninterrupted.shell("trace", row["email"].upper(), "--json")
+    assert said.code == 0, said.err
+    assert said.document["lead"]["id"] == row["id"]
+    assert Decimal(said.document["costs"]["total_usd"]) == row["usd"]
+    refused = uninterrupted.shell("trace", "nobody@acme.example")
+    assert refused.line.startswith("There is no lead 'nobody@acme.example'.")

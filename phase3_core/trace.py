@@ -1,0 +1,218 @@
+"""Why a lead went the way it went: the policy run again over what the ledger says, a reason to each step.
+
+Nothing is asked and nothing is written: the providers here answer from the ledger alone. The policy is pure,
+so it takes the steps that it took then, as long as plan and settings are those of then.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from phase3_core.enrichment import FIELDS_OF, Gathered, after_reply, in_order, next_source
+from phase3_core.leads import Lead
+from phase3_core.money import ZERO, Money
+from phase3_core.ports import Enricher, Providers
+from phase3_core.statuses import Agent
+from phase3_core.tiers import PROFILES
+from phase3_core.verify import Domains, Steps
+from phase3_core.waterfall import (
+    DELIVERED,
+    GUESS,
+    Candidate,
+    Domain,
+    Find,
+    Guess,
+    Plan,
+    Progress,
+    SecondOpinion,
+    Step,
+    Stop,
+    Verify,
+    next_step,
+    start,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCall:
+    """A call as the ledger has it. `cost` USD settled, `unknown` USD booked; `lead_id`: who paid for it."""
+
+    key: bytes
+    provider: str
+    operation: str
+    outcome: str
+    cost: Money
+    unknown: Money
+    asked_at: datetime
+    attempts: int
+    took_ms: int | None
+    error: str
+    lead_id: UUID | None
+    campaign_id: UUID | None
+    agent: str
+
+    def booked_for(self, lead_id: UUID) -> Money:
+        """USD that it cost this lead: nothing where another lead has paid."""
+        return self.cost + self.unknown if self.lead_id == lead_id else ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class TracedStep:
+    """One step of one agent: what was done, why it was the next one, what came of it."""
+
+    agent: Agent
+    step: str
+    why: str
+    outcome: str
+    calls: tuple[LedgerCall, ...] = ()
+
+
+WHY_GUESS = "a verified guess costs less per valid address than the first finder"
+WHY_GUESS_KNOWN = "an address of this company is known to follow this pattern"
+WHY_STOP = {
+    Stop.ACCEPTED: "there is an accepted address: nothing more is bought",
+    Stop.VERIFIER_GONE: "no verifier could look at the address: the lead waits",
+    Stop.EXHAUSTED: "every finder that may be asked was asked",
+}
+
+Taken = Callable[[], tuple[LedgerCall, ...]]  # what was read of the ledger since it was last asked
+
+
+async def email_steps(
+    lead: Lead, leaders: Sequence[Lead], providers: Providers, plan: Plan, taken: Taken
+) -> list[TracedStep]:
+    """`leaders`: the company's leads that went before, in order; what they showed is known to this one."""
+    steps, domains = Steps(providers), Domains()
+    for leader in leaders:
+        domain, leading = await domains.enter(leader)
+        progress = start(leader)
+        while not isinstance(step := next_step(leader, plan, domain, progress), Stop):
+            progress = await steps.take(leader, progress, step)
+        if leading:
+            domains.leave(leader, progress)
+    taken()
+    domain, _ = await domains.enter(lead)
+    return await _walk(lead, domain, plan, steps, taken)
+
+
+async def _walk(lead: Lead, domain: Domain, plan: Plan, steps: Steps, taken: Taken) -> list[TracedStep]:
+    traced: list[TracedStep] = []
+    progress = start(lead)
+    while True:
+        step = next_step(lead, plan, domain, progress)
+        why = reason(step, plan, domain, progress)
+        if isinstance(step, Stop):
+            return [*traced, TracedStep(Agent.EMAIL_VERIFICATION, "stop", why, step.value)]
+        progress = await steps.take(lead, progress, step)
+        told = outcome(step, progress)
+        traced.append(TracedStep(Agent.EMAIL_VERIFICATION, in_words(step), why, told, taken()))
+
+
+def in_words(step: Step) -> str:
+    match step:
+        case Find(provider):
+            return f"ask {provider}"
+        case Guess(email):
+            return f"guess {email}"
+        case Verify(email):
+            return f"verify {email}"
+        case SecondOpinion(email):
+            return f"second opinion on {email}"
+        case Stop():
+            return "stop"
+
+
+def reason(step: Step, plan: Plan, domain: Domain, progress: Progress) -> str:
+    """Why the policy takes this step and no other."""
+    match step:
+        case Verify():
+            return _why_verify(progress.candidates[-1])
+        case SecondOpinion():
+            return _why_second(progress.candidates[-1])
+        case Guess():
+            return WHY_GUESS_KNOWN if domain.pattern else WHY_GUESS
+        case Find():
+            return _why_find(plan, domain, progress)
+        case Stop():
+            return WHY_STOP[step]
+
+
+def _why_verify(candidate: Candidate) -> str:
+    if candidate.source == DELIVERED:
+        return "phase 2 delivered this address: it is verified before anything is bought"
+    if candidate.source == GUESS:
+        return "a guess is no address until its mailbox is verified"
+    return f"{candidate.source} named this address: only a verified one counts"
+
+
+def _why_second(candidate: Candidate) -> str:
+    if candidate.lost:
+        return "the first verifier's answer was lost and must not be bought again"
+    return f"{candidate.verifier} saw a domain that takes any address"
+
+
+def _why_find(plan: Plan, domain: Domain, progress: Progress) -> str:
+    place = f"number {len(progress.tried) + 1} of at most {plan.max_providers_per_lead}"
+    if progress.tried:
+        return f"{progress.tried[-1]} brought no accepted address; {place}"
+    if domain.catch_all and plan.guessing:
+        return f"no guessing: the company's domain takes any address; {place}"
+    return f"no accepted address yet, and no guess is worth its price; {place}"
+
+
+def outcome(step: Step, progress: Progress) -> str:
+    """What the step brought, read from the progress after it."""
+    latest = progress.candidates[-1] if progress.candidates else None
+    match step:
+        case Find(provider):
+            named = [one.email for one in progress.candidates if one.source == provider]
+            waits = [wait.why for wait in progress.waits if wait.provider == provider]
+            return (named or waits or ["no address"])[-1]
+        case Guess():
+            return "to be verified"
+        case Verify() | SecondOpinion() if progress.verifier_gone:
+            return "not asked"
+        case _ if latest is None:
+            return ""
+        case _ if latest.lost:
+            return "the answer was lost"
+        case _:
+            return latest.status.value
+
+
+async def enrichment_steps(lead: Lead, enrichers: Sequence[Enricher], taken: Taken) -> list[TracedStep]:
+    """Company questions first, as agent 3.2 asks them."""
+    sources = [enrichers[place] for place in in_order(enrichers)]
+    company = [source for source in sources if source.per_company]
+    traced: list[TracedStep] = []
+    gathered = Gathered()
+    taken()
+    for group in (company, sources):
+        while name := next_source(PROFILES[lead.tier], group, gathered):
+            source = next(one for one in group if one.name == name)
+            why = _why_source(lead, source, gathered)
+            after = after_reply(gathered, source, await source.enrich(lead))
+            told = _told(source, gathered, after)
+            traced.append(TracedStep(Agent.ENRICHMENT, f"ask {name}", why, told, taken()))
+            gathered = after
+    return [*traced, _enough(lead, gathered)]
+
+
+def _why_source(lead: Lead, source: Enricher, gathered: Gathered) -> str:
+    wanted = PROFILES[lead.tier].topics & source.topics
+    open_topics = sorted(topic.value for topic in wanted if not FIELDS_OF[topic] <= gathered.fields.keys())
+    price = f"${source.price.ceiling:f} at most" if source.price.ceiling else "free"
+    return f"tier {lead.tier.value} deserves {', '.join(open_topics)}; {price}, within the tier's cap"
+
+
+def _told(source: Enricher, before: Gathered, after: Gathered) -> str:
+    new = sorted(after.fields.keys() - before.fields.keys())
+    return ", ".join(new) or after.gaps.get(source.name, "nothing new")
+
+
+def _enough(lead: Lead, gathered: Gathered) -> TracedStep:
+    missing = sorted(PROFILES[lead.tier].required - gathered.fields.keys())
+    told = f"missing: {', '.join(missing)}" if missing else "every required field is there"
+    why = "nobody is left who could add a field within the tier's cap"
+    return TracedStep(Agent.ENRICHMENT, "stop", why, told)

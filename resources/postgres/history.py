@@ -1,0 +1,110 @@
+"""The call ledger as it was when a lead was worked on: read only, every call that is looked up noted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, RowMapping, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from phase3_core.ledger import Intent, Opened, Outcome, OverBudget, Stored, Withheld, key
+from phase3_core.trace import LedgerCall
+from resources.postgres.tables import provider_calls
+
+FIRST_EPOCH, LAST_EPOCH = 0, 2**32 - 1
+NOT_ASKED = OverBudget("not asked, or not answered, at the time", for_good=True)
+_CALLS = provider_calls.c
+_ASKED_AT = func.coalesce(_CALLS.asked_at, _CALLS.created_at)
+
+
+@dataclass
+class LedgerHistory:
+    """Implements `CallLedger` for a replay: answers what is there, grants nothing, writes nothing."""
+
+    engine: AsyncEngine
+    until: datetime | None = None
+    noted: list[LedgerCall] = field(default_factory=list)
+
+    def taken(self) -> tuple[LedgerCall, ...]:
+        """What was looked up since the last time, each call once."""
+        calls, self.noted = {call.key: call for call in self.noted}, []
+        return tuple(calls.values())
+
+    async def find(self, intent: Intent) -> Stored | None:
+        row = await self._row(intent)
+        return _stored(row) if row is not None and _answered(row) else None
+
+    async def open(self, intent: Intent) -> Opened:
+        row = await self._row(intent)
+        if row is None:
+            return NOT_ASKED
+        if _answered(row):
+            return _stored(row)
+        return NOT_ASKED if row["state"] == "settled" else Withheld()
+
+    async def _row(self, intent: Intent) -> RowMapping | None:
+        """The newest epoch of the question that had begun by then."""
+        first, last = key(intent.question, FIRST_EPOCH), key(intent.question, LAST_EPOCH)
+        query = select(provider_calls).where(_CALLS.key.between(first, last))
+        if self.until is not None:
+            query = query.where(_CALLS.created_at <= self.until)
+        async with self.engine.connect() as connection:
+            rows = (await connection.execute(query.order_by(_CALLS.key.desc()).limit(1))).mappings()
+            row = rows.one_or_none()
+        if row is not None:
+            self.noted.append(ledger_call(row))
+        return row
+
+    def spent_up(self, intent: Intent) -> OverBudget | None:
+        del intent
+        return None
+
+    def done_with(self, lead_id: UUID) -> None:
+        """Nothing was kept."""
+
+    async def note_job(self, call: bytes, job_id: str) -> None:
+        raise AssertionError(f"a replay submits nothing ({call!r}, {job_id})")
+
+    async def settle(self, outcome: Outcome) -> None:
+        raise AssertionError(f"a replay settles nothing ({outcome.key!r})")
+
+
+async def calls_for(engine: AsyncEngine, lead_id: UUID) -> list[LedgerCall]:
+    """Everything that was bought for the lead, oldest first."""
+    query = select(provider_calls).where(_CALLS.lead_id == lead_id).order_by(_ASKED_AT, _CALLS.key)
+    async with engine.connect() as connection:
+        return [ledger_call(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def providers_asked(engine: AsyncEngine) -> Sequence[str]:
+    """Whoever has a call in the ledger."""
+    async with engine.connect() as connection:
+        rows: Sequence[Row[tuple[str]]] = (await connection.execute(select(_CALLS.provider).distinct())).all()
+    return [row.provider for row in rows]
+
+
+def ledger_call(row: RowMapping) -> LedgerCall:
+    return LedgerCall(
+        key=row["key"],
+        provider=row["provider"],
+        operation=row["operation"],
+        outcome=row["outcome"] or row["state"],
+        cost=row["cost_usd"],
+        unknown=row["unknown_usd"],
+        asked_at=row["asked_at"] or row["created_at"],
+        attempts=row["attempt"],
+        took_ms=row["response_time_ms"],
+        error=row["error"] or "",
+        lead_id=row["lead_id"],
+        campaign_id=row["campaign_id"],
+        agent=row["agent"] or "",
+    )
+
+
+def _answered(row: RowMapping) -> bool:
+    return row["state"] == "settled" and row["outcome"] not in {None, "error"}
+
+
+def _stored(row: RowMapping) -> Stored:
+    return Stored(row["http_status"] or 200, row["response"], row["settled_at"])

@@ -1,0 +1,140 @@
+"""Each step has its reason, and what came of it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from phase3_core.calls import Billing, Facts, Gap, Hit, Judgement, Miss, NoAnswer, Price
+from phase3_core.money import usd
+from phase3_core.patterns import Pattern
+from phase3_core.statuses import Verdict
+from phase3_core.tiers import Tier, Topic
+from phase3_core.trace import LedgerCall, email_steps, enrichment_steps, reason
+from phase3_core.verify import plan_for
+from phase3_core.waterfall import (
+    DELIVERED,
+    GUESS,
+    Candidate,
+    Domain,
+    Find,
+    Guess,
+    Plan,
+    Progress,
+    Quote,
+    SecondOpinion,
+    Step,
+    Stop,
+    Verify,
+)
+from tests.core.office import EASY, an_office
+from tests.fakes.people import a_lead, a_run
+from tests.fakes.providers import enricher, finder, verifier
+
+PRICE = Price(usd("0.01"), Billing.PER_HIT)
+PLAN = Plan((Quote("tomba", PRICE), Quote("findymail", PRICE)), PRICE, second_opinion=True)
+ADA = "ada@acme.com"
+
+
+def progress(source: str, *tried: str, lost: bool = False) -> Progress:
+    return Progress((Candidate(ADA, source, lost=lost, verifier="reoon"),), tried)
+
+
+@pytest.mark.parametrize(
+    ("step", "domain", "so_far", "why"),
+    [
+        (Verify(ADA), Domain(), progress(DELIVERED), "phase 2 delivered this address"),
+        (Verify(ADA), Domain(), progress(GUESS), "a guess is no address until"),
+        (Verify(ADA), Domain(), progress("tomba", "tomba"), "tomba named this address"),
+        (SecondOpinion(ADA), Domain(), progress("tomba"), "reoon saw a domain that takes any address"),
+        (SecondOpinion(ADA), Domain(), progress("tomba", lost=True), "the first verifier's answer was lost"),
+        (Guess(ADA), Domain(), Progress(), "a verified guess costs less"),
+        (Guess(ADA), Domain(Pattern.FIRST), Progress(), "an address of this company is known to follow"),
+        (Find("tomba"), Domain(catch_all=True), Progress(), "no guessing: the company's domain takes any"),
+        (
+            Find("tomba"),
+            Domain(),
+            Progress(),
+            "no accepted address yet, and no guess is worth its price; number 1",
+        ),
+        (
+            Find("findymail"),
+            Domain(),
+            Progress(tried=("tomba",)),
+            "tomba brought no accepted address; number 2",
+        ),
+        (Stop.EXHAUSTED, Domain(), Progress(), "every finder that may be asked was asked"),
+        (Stop.ACCEPTED, Domain(), Progress(), "there is an accepted address"),
+        (Stop.VERIFIER_GONE, Domain(), Progress(), "no verifier could look"),
+    ],
+)
+def test_a_step_has_its_reason(step: Step, domain: Domain, so_far: Progress, why: str) -> None:
+    assert reason(step, PLAN, domain, so_far).startswith(why)
+
+
+async def steps_of(find: object, verdict: object) -> list[tuple[str, str]]:
+    office = an_office([a_lead()])
+    office.source.finders = [finder("tomba", lambda _: find)]  # type: ignore[arg-type,return-value] # any reply
+    office.source.verifiers = [verifier("reoon", lambda _: verdict)]  # type: ignore[arg-type,return-value] # ditto
+    async with office.database.open(a_run()) as books, office.source.open(a_run(), books) as providers:
+        plan = plan_for(providers, EASY)
+        plain = Plan(plan.finders, plan.verifier, plan.second_opinion, guessing=False)
+        traced = await email_steps(a_lead(), [], providers, plain, tuple)
+    return [(step.step, step.outcome) for step in traced]
+
+
+@pytest.mark.parametrize(
+    ("find", "verdict", "steps"),
+    [
+        (
+            Hit(ADA),
+            Judgement(Verdict.VALID),
+            [("ask tomba", ADA), (f"verify {ADA}", "valid"), ("stop", "accepted")],
+        ),
+        (
+            Hit(ADA),
+            NoAnswer(Gap.LOST),
+            [("ask tomba", ADA), (f"verify {ADA}", "the answer was lost"), ("stop", "exhausted")],
+        ),
+        (
+            Hit(ADA),
+            NoAnswer(Gap.PARKED),
+            [("ask tomba", ADA), (f"verify {ADA}", "not asked"), ("stop", "verifier_gone")],
+        ),
+        (Miss(), Judgement(Verdict.VALID), [("ask tomba", "no address"), ("stop", "exhausted")]),
+        (
+            NoAnswer(Gap.LATER, "the day's quota is spent"),
+            Judgement(Verdict.VALID),
+            [("ask tomba", "the day's quota is spent"), ("stop", "exhausted")],
+        ),
+    ],
+)
+async def test_a_trace_tells_what_came_of_each_step(
+    find: object, verdict: object, steps: list[tuple[str, str]]
+) -> None:
+    assert await steps_of(find, verdict) == steps
+
+
+async def test_enrichment_is_traced_to_what_is_missing() -> None:
+    office = an_office([a_lead()])
+    told = Facts({"company_description": "Pumps"})
+    office.source.enrichers = [
+        enricher("website", frozenset({Topic.WEBSITE}), lambda _: told),
+        enricher("brave", frozenset({Topic.NEWS}), lambda _: NoAnswer(Gap.DOWN, "it broke")),
+    ]
+    lead = a_lead(tier=Tier.B)
+    async with office.database.open(a_run()) as books, office.source.open(a_run(), books) as providers:
+        traced = await enrichment_steps(lead, providers.enrichers, tuple)
+    told_by = {step.step: step.outcome for step in traced}
+    assert told_by == {
+        "ask website": "company_description",
+        "ask brave": "it broke",
+        "stop": "missing: company_industry",
+    }
+    assert traced[0].why.startswith("tier B deserves website; ")
+
+
+def test_what_another_lead_paid_costs_this_one_nothing() -> None:
+    mine, other = a_lead(1).id, a_lead(2).id
+    at = datetime(2026, 11, 2, tzinfo=UTC)
+    call = LedgerCall(b"k", "tomba", "find", "hit", usd("0.01"), usd("0.02"), at, 1, 5, "", mine, None, "")
+    assert (call.booked_for(mine), call.booked_for(other)) == (usd("0.03"), usd(0))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 
+from phase3_assets.watchman import posted
 from phase3_core.errors import OutsideFailure
 from resources.postgres import embedded
 from resources.postgres.database import upgrade
@@ -19,9 +20,12 @@ OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND
 def attended(directory: Path, tell: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     """URLs of our database, upgraded, and of Dagster's; raises OutsideFailure where none can be had.
 
-    An idle connection tells the other commands that somebody is here.
+    An idle connection tells the other commands that somebody is here. Where we are killed, a watchman stops
+    the server.
     """
     server = _started(directory)
+    if server.supervised:
+        posted(directory, server.uri, server.supervisors_lock)
     if server.note:
         tell(server.note)
     with psycopg.connect(server.uri, autocommit=True) as presence:
@@ -31,6 +35,7 @@ def attended(directory: Path, tell: Callable[[str], None]) -> Iterator[tuple[str
         finally:
             if _alone(presence):
                 (server if server.supervised else _started(directory)).stop()
+            server.let_go()
 
 
 def _started(directory: Path) -> embedded.EmbeddedPostgres:

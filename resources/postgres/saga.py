@@ -23,6 +23,11 @@ from resources.postgres.tables import saga_steps
 _OUTLIVE = text("""
 UPDATE campaign_leases SET fence = fence + 1 WHERE campaign_id = :campaign_id AND run_id = :run_id
 """)
+# Before the calls themselves, as everybody does who changes calls.
+_HOLD_BUDGETS = text("""
+SELECT phase3_hold_budgets(array_agg(key)) FROM provider_calls
+WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id AND state = 'intent'
+""")
 # As the ledger books a lost call: what it may have cost stays booked until somebody knows.
 _RELEASE = text("""
 WITH mine AS MATERIALIZED (
@@ -107,6 +112,7 @@ class PostgresSaga:
 
     async def release(self, step: Step) -> Released:
         async with self._begin() as connection:
+            await connection.execute(_HOLD_BUDGETS, _run(step))
             row = (await connection.execute(_RELEASE, _run(step))).one()
         return Released(row.lost, row.in_time)
 

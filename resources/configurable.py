@@ -122,7 +122,7 @@ def postgres_breakers(books: Books) -> BreakerBook:
     """Breakers shared by all runs on the database of the books."""
     if not isinstance(books, PostgresBooks):
         raise TypeError("breakers are shared in the database of the books")
-    return PostgresBreakers(books.engine)
+    return PostgresBreakers(books.engine, books.outage)
 
 
 def _settings(named: str, overrides: Mapping[str, Any]) -> Settings:

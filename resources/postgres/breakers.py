@@ -54,9 +54,9 @@ ORDER BY provider, at
 class PostgresBreakers:
     """Implements `BreakerBook`. What cannot be told is not repeated here: who tells keeps it."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, outage: Outage | None = None) -> None:
         self._engine = engine
-        self.outage = Outage()
+        self.outage = outage or Outage()
 
     @repeatable
     async def begin(self, providers: Sequence[str]) -> Reading:

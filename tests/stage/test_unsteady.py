@@ -1,0 +1,90 @@
+"""Two campaigns at once while PostgreSQL restarts and crashes every few moments: both end right."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from resources.http_client import http_client
+from resources.postgres.database import upgrade
+from resources.postgres.embedded import EmbeddedPostgres, running
+from resources.providers.source import VendorSource
+from sandbox.app import serve
+from sandbox.options import Options
+from tests.caretaker import cared_for
+from tests.conftest import Server
+from tests.stage.stage import Play, Stage, staged
+from tests.stage.unsteady import Unsteady
+
+pytestmark = pytest.mark.slow
+
+
+class Patient(Play):
+    """Vendors have all their time: only the database is at fault."""
+
+    def source(self) -> VendorSource:
+        return replace(super().source(), open_http=http_client)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What both campaigns left behind."""
+
+    rows: dict[str, tuple[Any, ...]]
+    cost: Decimal
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedPostgres]:
+    """What is committed outlasts a crash here: `synchronous_commit` and `fsync` are on."""
+    with cared_for("phase3-unsteady-") as folder, running(folder) as embedded:
+        yield embedded
+
+
+async def both(
+    server: EmbeddedPostgres, folder: Path, scale: float, leads: int, unsteady: Unsteady | None = None
+) -> Ends:
+    """Every second lead is the other campaign's, so that they share companies."""
+    url = Server(server.uri).make(f"phase3_unsteady_{uuid4().hex[:12]}")
+    upgrade(url)
+    async with serve(Options(latency_ms=0, rate_factor=0, scale=scale)) as sandbox:
+        people = sandbox.parts.world.people[:leads]
+        stages = [await staged(sandbox, url, folder, people[first::2], web=False) for first in (0, 1)]
+        plays = [Patient(**vars(stage.play)) for stage in stages]
+        async with unsteady.restarting() if unsteady else nullcontext():
+            ended = await asyncio.gather(*(play.perform() for play in plays))
+        assert [one.why_not for one in ended] == ["", ""]
+        return _ends(Stage(sandbox, plays[0]))
+
+
+def _ends(stage: Stage) -> Ends:
+    """The ledger is the bill, and nothing is on it twice."""
+    assert stage.booked() == (stage.billed(), Decimal(0))
+    assert set(stage.times_billed().values()) == {1}
+    assert stage.query("SELECT 1 FROM provider_calls WHERE state <> 'settled'") == []
+    return Ends(stage.rows(), stage.billed())
+
+
+async def test_two_campaigns_end_right_while_the_server_restarts_and_crashes(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    usual = await both(server, tmp_path, 0.01, 80)
+    unsteady = Unsteady(server, steady_s=0.5, away_s=0.2)
+    assert await both(server, tmp_path, 0.01, 80, unsteady) == usual
+    assert set(unsteady.outages) == {"immediate", "fast"}
+
+
+@pytest.mark.soak
+async def test_two_large_campaigns_end_right_through_minutes_of_outages(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    usual = await both(server, tmp_path, 0.2, 6_000)
+    unsteady = Unsteady(server, steady_s=4.0, away_s=2.0)
+    assert await both(server, tmp_path, 0.2, 6_000, unsteady) == usual
+    assert len(unsteady.outages) >= 10

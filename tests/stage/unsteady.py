@@ -1,0 +1,51 @@
+"""A PostgreSQL of one's own that keeps going away: stopped, or crashed, and started again."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import cycle
+
+from resources.postgres.embedded import EmbeddedPostgres, _programs
+
+MODES = ("immediate", "fast")  # `immediate` is a crash: no session is told, and the log is recovered from
+
+
+@dataclass
+class Unsteady:
+    """`steady_s`: seconds between its outages, `away_s`: those that each lasts."""
+
+    server: EmbeddedPostgres
+    steady_s: float = 1.0
+    away_s: float = 0.3
+    outages: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def restarting(self) -> AsyncIterator[None]:
+        """For as long as the block lasts; then it is up."""
+        restarting = asyncio.create_task(self._again_and_again())
+        try:
+            yield
+        finally:
+            restarting.cancel()
+            with suppress(asyncio.CancelledError):
+                await restarting
+
+    async def _again_and_again(self) -> None:
+        for mode in cycle(MODES):
+            await asyncio.sleep(self.steady_s)
+            outage = asyncio.ensure_future(asyncio.to_thread(self._go_away, mode))
+            try:
+                await asyncio.shield(outage)
+            finally:
+                await outage
+
+    def _go_away(self, mode: str) -> None:
+        cluster = self.server._cluster
+        pg_ctl = _programs(cluster.home) / "pg_ctl"
+        cluster.home.account.run(pg_ctl, "stop", "-D", cluster.data, "-W", "-m", mode)
+        assert cluster._has_ended()
+        time.sleep(self.away_s)
+        cluster.launch(durable=True)
+        self.outages.append(mode)

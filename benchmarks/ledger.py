@@ -79,7 +79,7 @@ async def durable(url: str, sandbox: vendor_sandbox.Sandbox, numbers: range) -> 
     terms = replace(tomba.terms, limits=Limits(in_flight=1000))
     async with (
         PostgresDatabase(url).open(run) as books,
-        ledger(books.engine, run, 604_800.0) as book,
+        ledger(books.engine, run, 604_800.0, books.fence) as book,
         http_client() as http,
     ):
         client = ProviderClient(

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from phase3_assets import workplace
-from phase3_core.errors import Phase3Error
+from phase3_core.errors import BadInput, Phase3Error
 
 app = typer.Typer(
     help="Find, verify and enrich a campaign's leads; never pay a vendor twice.",
@@ -60,6 +60,9 @@ def run(
     preset: Preset = None,
     force_continue: Force = False,
     use_sandbox: UseSandbox = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="with --json: a JSON line for each step, the result last")
+    ] = False,
 ) -> None:
     """Run the Dagster job on one campaign and wait for it. Running again resumes and pays nothing twice."""
     from phase3_assets.running import Options, run_campaign
@@ -68,8 +71,13 @@ def run(
         url = stack.enter_context(workplace.database(tell))
         if use_sandbox:
             stack.enter_context(in_sandbox())
-        outcome = run_campaign(url, campaign, Options(preset, force_continue), words)
-        show(outcome.result, as_json=as_json)
+        if follow and not as_json:
+            raise BadInput("--follow tells JSON lines: give --json too.")
+        outcome = run_campaign(url, campaign, Options(preset, force_continue), words, follow=follow)
+        if follow:
+            print(json.dumps({"event": "result", **outcome.result}))
+        else:
+            show(outcome.result, as_json=as_json)
         if outcome.failure:
             tell(outcome.failure)
         raise typer.Exit(outcome.exit_code)

@@ -28,7 +28,7 @@ def shown_progress(url: str, campaign_id: UUID, words: Console) -> Iterator[None
         return
     over = threading.Event()
     with Progress(*COLUMNS, console=words, transient=True) as bars:
-        watcher = threading.Thread(target=_watch, args=(_Bars(url, campaign_id, bars), over), daemon=True)
+        watcher = threading.Thread(target=watch, args=(_Bars(url, campaign_id, bars), over), daemon=True)
         watcher.start()
         try:
             yield
@@ -52,7 +52,7 @@ class _Bars:
             self._bars.update(bar, completed=row.items_processed, total=row.items_total, usd=row.spent_usd)
 
 
-def _watch(redraw: Callable[[], None], over: threading.Event) -> None:
+def watch(redraw: Callable[[], None], over: threading.Event) -> None:
     """A look that fails is left out: the run itself tells when the database is gone."""
     while not over.wait(EVERY_S):
         with suppress(Phase3Error):

@@ -12,6 +12,7 @@ from rich.console import Console
 from phase3_assets.compensating import take_back_what_is_over
 from phase3_assets.definitions import defs
 from phase3_assets.failures import EXIT_CODE
+from phase3_assets.following import followed, post_result
 from phase3_assets.instance import end_dead_runs, opened
 from phase3_assets.jobs import CAMPAIGN_TAG
 from phase3_assets.looking import look
@@ -56,7 +57,7 @@ class Ended:
     failure: str
 
 
-def run_campaign(url: str, name: str, options: Options, words: Console) -> Ended:
+def run_campaign(url: str, name: str, options: Options, words: Console, *, follow: bool = False) -> Ended:
     """Raises BadInput, CampaignBusy, OutsideFailure before anything is started."""
     config = options.run_config()
     read_settings(settings_path())
@@ -66,7 +67,8 @@ def run_campaign(url: str, name: str, options: Options, words: Console) -> Ended
         instance.add_dynamic_partitions(str(campaigns.name), [str(campaign_id)])
         end_dead_runs(url, instance, campaign_id)
         take_back_what_is_over(instance, PostgresDatabase(url), _exporter(), campaign_id)
-        with shown_progress(url, campaign_id, words):
+        watching = followed(url, campaign_id) if follow else shown_progress(url, campaign_id, words)
+        with watching:
             done = defs.resolve_job_def("phase3").execute_in_process(
                 instance=instance,
                 partition_key=str(campaign_id),
@@ -74,7 +76,9 @@ def run_campaign(url: str, name: str, options: Options, words: Console) -> Ended
                 tags={CAMPAIGN_TAG: campaign.name, **NO_RETRIES},
                 raise_on_error=False,
             )
-        return _ended(url, instance, campaign_id, done)
+        ended = _ended(url, instance, campaign_id, done)
+    post_result(url, campaign_id, ended.result)
+    return ended
 
 
 def _exporter() -> Exporter:

@@ -22,7 +22,7 @@ from resources.postgres.breakers import PostgresBreakers
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.source import LedgerOpener, VendorSource
-from resources.relay import OutboxRelay, slack_terms
+from resources.relay import OutboxRelay, slack_terms, webhook_terms
 from resources.settings import Settings, read_settings, settings_path
 
 DATABASE_URL = "DATABASE_URL"
@@ -82,7 +82,7 @@ class PolicyResource(dg.ConfigurableResource["Policy"]):
 
 
 class RelayResource(dg.ConfigurableResource["Relay"]):
-    """Where messages go: Slack, where a bot's token is in the environment and a channel in the settings."""
+    """Where messages go: to Slack and to the webhook, as far as settings and environment name them."""
 
     url: str = Field(default="", description=f"postgresql://... ; empty: the environment's {DATABASE_URL}")
     settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
@@ -104,7 +104,11 @@ class ExportsResource(dg.ConfigurableResource["Exporter"]):
 
 
 def outbox_relay(url: str, settings: Settings) -> OutboxRelay:
-    return OutboxRelay(PostgresDatabase(url), slack_terms(settings.approval, os.environ))
+    return OutboxRelay(
+        PostgresDatabase(url),
+        slack_terms(settings.approval, os.environ),
+        webhook_terms(settings.webhook, os.environ),
+    )
 
 
 def postgres_ledger(ttl_s: float) -> LedgerOpener:

@@ -46,6 +46,7 @@ class Sending:
     body: Any
     form: Mapping[str, str] | None
     timeout_s: float
+    raw: bytes | None = None  # a body that is signed as it is, in place of `body` and `form`
 
 
 class HttpClient:
@@ -70,7 +71,7 @@ class HttpClient:
             params=sending.query or None,
             headers=sending.headers,
             json=sending.body,
-            data=sending.form,
+            data=sending.form if sending.raw is None else sending.raw,
             allow_redirects=False,
             timeout=_timeout(sending.timeout_s),
         ) as response:

@@ -6,22 +6,26 @@ is still true.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
 from phase3_core.approval import Subject
 from phase3_core.errors import Phase3Error
+from phase3_core.ports import Clock
 from phase3_core.statuses import OutboxKind
+from resources.clock import SystemClock
 from resources.http_client import http_client
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.outbox import Waiting
 from resources.sending import Later, NotNeeded, Refused
-from resources.settings import ApprovalSettings
+from resources.settings import ApprovalSettings, WebhookSettings
 from resources.slack.api import API_URL, SlackApi
 from resources.slack.messages import announcement, escalation, outcome, reminder
+from resources.webhook import Webhook, WebhookTerms
 
 BOT_TOKEN, BASE_URL = "SLACK_BOT_TOKEN", "SLACK_BASE_URL"
+WEBHOOK_SECRET = "PHASE3_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
 AFTER_REFUSAL_S = 300.0  # somebody has to change a setting first
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 600.0
@@ -48,21 +52,45 @@ def slack_terms(settings: ApprovalSettings, environment: Mapping[str, str]) -> S
     return SlackTerms(token, channel, url.rstrip("/"), settings.escalate_to) if token and channel else None
 
 
+def webhook_terms(settings: WebhookSettings, environment: Mapping[str, str]) -> WebhookTerms | None:
+    """None where there is no webhook, or nothing to sign its events with."""
+    secret = environment.get(WEBHOOK_SECRET, "")
+    return WebhookTerms(settings.url, secret) if settings.url and secret else None
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxRelay:
     """Implements `Relay`. Several may run at once: a message is leased to one of them at a time."""
 
     database: PostgresDatabase
     slack: SlackTerms | None = None
+    webhook: WebhookTerms | None = None
+    clock: Clock = field(default_factory=SystemClock)
 
     async def deliver(self) -> int:
         sent = 0
         async with self.database.reading() as books, self._senders(books) as senders:
+            if self.webhook:
+                await books.events.collect()
             while waiting := await books.outbox.take(senders.keys()):
                 for message in waiting:
-                    sent += await _sent(books, senders[message.kind], message)
+                    sent += await self._one(books, senders, message)
             await books.outbox.tidy()
         return sent
+
+    async def _one(self, books: PostgresBooks, senders: dict[OutboxKind, Send], message: Waiting) -> bool:
+        """Where one message has to wait, those that take the same way wait as well."""
+        if (send := senders.get(message.kind)) is None:
+            await books.outbox.failed(message.id, "one before it could not be sent", FIRST_WAIT_S)
+            return False
+        try:
+            return await _sent(books, send, message)
+        except Later as failure:
+            wait = failure.wait_s or min(FIRST_WAIT_S * 2**message.attempts, LONGEST_WAIT_S)
+            await books.outbox.failed(message.id, str(failure), wait)
+        for kind in [kind for kind, other in senders.items() if other == send]:
+            del senders[kind]
+        return False
 
     async def announced(self, campaign_id: UUID) -> str:
         if self.slack is None:
@@ -84,24 +112,25 @@ class OutboxRelay:
         return f"Not announced yet ({why or 'it waits in the outbox'}); it is tried again."
 
     @asynccontextmanager
-    async def _senders(self, books: PostgresBooks) -> AsyncIterator[Mapping[OutboxKind, Send]]:
+    async def _senders(self, books: PostgresBooks) -> AsyncIterator[dict[OutboxKind, Send]]:
         """By kind of message; kinds without one stay in the outbox."""
         async with http_client() as http:
             senders: dict[OutboxKind, Send] = {}
             if terms := self.slack:
                 post = SlackPost(SlackApi(http, terms.token, terms.url), terms, books)
                 senders |= dict.fromkeys(SlackPost.KINDS, post.send)
+            if self.webhook:
+                hook = EventPost(Webhook(http, self.webhook), self.clock)
+                senders[OutboxKind.EVENT] = hook.send
             yield senders
 
 
 async def _sent(books: PostgresBooks, send: Send, message: Waiting) -> bool:
+    """Raises Later."""
     try:
         await send(message)
     except NotNeeded as reason:
         await books.outbox.withdrawn(message.id, str(reason))
-    except Later as failure:
-        wait = failure.wait_s or min(FIRST_WAIT_S * 2**message.attempts, LONGEST_WAIT_S)
-        await books.outbox.failed(message.id, str(failure), wait)
     except Refused as refusal:
         await books.outbox.failed(message.id, f"refused: {refusal}", AFTER_REFUSAL_S)
     else:
@@ -160,3 +189,15 @@ class SlackPost:
         else:
             words = escalation(subject, self.terms.escalate_to)
             await self.api.post({**under, "reply_broadcast": True, **words})
+
+
+@dataclass(frozen=True, slots=True)
+class EventPost:
+    """Posts an event under the id of its row."""
+
+    webhook: Webhook
+    clock: Clock
+
+    async def send(self, message: Waiting) -> None:
+        """Raises Later and Refused."""
+        await self.webhook.post(str(message.id), message.payload, self.clock.now())

@@ -120,6 +120,12 @@ class DatabaseSettings(Strict):
     longest_outage_s: Annotated[float, Field(ge=0)] = 300.0  # a run waits so long for a database that is away
 
 
+class WebhookSettings(Strict):
+    """`url`: where events are posted; their secret is in the environment."""
+
+    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+
+
 class WebSettings(Strict):
     """`contact`: a URL or address where the owner of a website that we read finds us."""
 
@@ -169,6 +175,7 @@ class Settings(Strict):
     web: WebSettings = WebSettings()
     exports: ExportSettings = ExportSettings()
     approval: ApprovalSettings = ApprovalSettings()
+    webhook: WebhookSettings = WebhookSettings()
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
     def mistake(self, *where: str, told: str) -> BadInput:

@@ -24,6 +24,7 @@ from phase3_core.ports import Run
 from resources.postgres.approvals import PostgresApprovals
 from resources.postgres.campaigns import Actor, PostgresCampaigns
 from resources.postgres.checkpoints import PostgresCheckpoints
+from resources.postgres.events import PostgresEvents
 from resources.postgres.leads import PostgresLeads
 from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, lock_key, standing
 from resources.postgres.outage import LONGEST_S, Outage
@@ -67,6 +68,7 @@ class PostgresBooks:
     checkpoints: PostgresCheckpoints
     approvals: PostgresApprovals
     outbox: PostgresOutbox
+    events: PostgresEvents
     saga: PostgresSaga
     engine: AsyncEngine
     begin: Begin
@@ -151,6 +153,7 @@ def _books(
         checkpoints=PostgresCheckpoints(engine, begin, outage),
         approvals=PostgresApprovals(engine, begin, outage),
         outbox=PostgresOutbox(engine),
+        events=PostgresEvents(engine),
         saga=PostgresSaga(engine, begin, outage, actor),
         engine=engine,
         begin=begin,

@@ -1,5 +1,6 @@
 """Every command as a user meets it: data on stdout, words on stderr, an exit code that scripts can read."""
 
+import json
 import shlex
 import signal
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from tests.conftest import Server
 from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import NewBooks
-from tests.end_to_end.shell import WAIT_S, Shell, Vendors, kill_group, said, vendors
+from tests.end_to_end.shell import WAIT_S, Said, Shell, Vendors, kill_group, said, vendors
 
 SECRET = "hunter2"
 HEADER = "first_name,last_name,company_name,company_domain,lead_score,lead_tier\n"
@@ -195,12 +196,27 @@ def want_more_of_few(own: Shell, books: Books, sandbox: Vendors) -> None:
     more = own("request-more", "Few", "--by", "dana", "--feedback", "more, please", "--json")
     assert more.document["campaign_status"] == "re_enrichment_requested"
     assert books.number("leads WHERE email_status IS NULL") > 0
-    assert own("run", "Few", "--force-continue").code == 0
+    followed = own("run", "Few", "--force-continue", "--json", "--follow")
+    assert_followed(followed, books)
     assert books.number("leads WHERE email_status IS NULL") == 0
     assert books.number("leads WHERE enrichment_status = 'enriched'") >= ready
     assert max(sandbox.times_billed().values()) == 1
     asked = books.query("SELECT status FROM approval_requests ORDER BY requested_at")
     assert [row["status"] for row in asked] == ["more_enrichment", "pending"]
+
+
+def assert_followed(said: Said, books: Books) -> None:
+    """A line for each state that was told, of this run alone; the result last."""
+    assert said.code == 0, said.err
+    *lines, last = [json.loads(line) for line in said.out.splitlines()]
+    assert (last["event"], last["status"]) == ("result", "pending_approval")
+    assert len({line["id"] for line in lines}) == len(lines) > 0
+    (run,) = {line["run_id"] for line in lines}
+    (newest,) = books.query("SELECT workflow_id FROM workflow_checkpoints ORDER BY updated_at DESC LIMIT 1")
+    assert run == newest["workflow_id"]
+    done = {line["agent"]: line for line in lines}
+    assert list(done) == ["email_verification", "waterfall_enrichment", "verification_finalizer"]
+    assert all(line["status"] == "completed" for line in done.values())
 
 
 def decide_about_few(own: Shell, books: Books) -> None:

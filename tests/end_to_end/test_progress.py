@@ -6,7 +6,7 @@ from uuid import UUID
 
 from rich.console import Console
 
-from phase3_assets.progress import _watch, shown_progress
+from phase3_assets.progress import shown_progress, watch
 from phase3_core.errors import OutsideFailure
 from tests.conftest import MakeCampaign
 from tests.end_to_end.shell import until
@@ -49,5 +49,5 @@ def test_a_look_that_fails_does_not_end_the_looking() -> None:
             over.set()
         raise OutsideFailure("The database is gone.")
 
-    _watch(redraw, over)
+    watch(redraw, over)
     assert len(looks) == 2

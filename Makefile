@@ -40,6 +40,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.campaign
 	$(BIN)/python -m benchmarks.reference
+	$(BIN)/python -m benchmarks.report
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

@@ -1,8 +1,9 @@
 """The ready leads as a list: which columns it has, and how it is read a page at a time."""
 
+import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
@@ -11,7 +12,7 @@ from phase3_core.ports import LeadPosition, LeadRepository
 from phase3_core.report_page import Kind
 from phase3_core.tiers import Tier
 
-PAGE = 2_000  # leads read and written at once
+PAGE = 1_000  # leads read and written at once; of more, PostgreSQL would sort all that are left
 
 Row = Mapping[str, Any]
 
@@ -60,15 +61,26 @@ class ReadyLeads(Protocol):
         ...
 
 
-async def pages(leads: LeadRepository | ReadyLeads, campaign_id: UUID) -> AsyncIterator[Sequence[Row]]:
-    """Every ready lead, never more than a page of them in memory; `leads` must be ReadyLeads."""
+async def pages(leads: LeadRepository | ReadyLeads, campaign_id: UUID) -> AsyncGenerator[Sequence[Row], None]:
+    """Every ready lead; the next page is read while one is used, and no more are in memory.
+
+    `leads` must be ReadyLeads. To be closed: `async with aclosing(pages(…))`.
+    """
     if not isinstance(leads, ReadyLeads):
         raise TypeError("a list of leads needs a lead repository with ready_leads")
-    after = None
-    while page := await leads.ready_leads(campaign_id, PAGE, after):
-        yield page
-        last = page[-1]
-        after = LeadPosition(Tier(last["tier"]), last["score"], last["id"])
+    page = await leads.ready_leads(campaign_id, PAGE, None)
+    while page:
+        following = asyncio.create_task(_read(leads, campaign_id, page[-1]))
+        try:
+            yield page
+            page = await following
+        finally:
+            following.cancel()
+
+
+async def _read(leads: ReadyLeads, campaign_id: UUID, last: Row) -> Sequence[Row]:
+    after = LeadPosition(Tier(last["tier"]), last["score"], last["id"])
+    return await leads.ready_leads(campaign_id, PAGE, after)
 
 
 def number(value: Any) -> float | None:

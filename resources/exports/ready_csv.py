@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ class CsvWriter(FileWriter):
     ) -> int:
         await self.folder.on_disk(_begin, draft)
         rows = 0
-        async for page in pages(leads, campaign.id):
-            await self.folder.on_disk(_append, draft, page)
-            rows += len(page)
+        async with aclosing(pages(leads, campaign.id)) as read:
+            async for page in read:
+                await self.folder.on_disk(_append, draft, page)
+                rows += len(page)
         return rows
 
 

@@ -8,7 +8,7 @@ that a repeated block changes nothing.
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +64,14 @@ async def _send(
     await line.ask(lambda book: book.write(plan.tabs[0].title, 0, plan.summary))
     lists = {tier: _List(plan.title(f"Tier {tier}")) for tier in LISTED_TIERS}
     everybody = _List(plan.title(ALL_READY))
-    async for page in pages(leads, plan.campaign.id):
-        for lead in page:
-            cells = lead_cells(lead)
-            everybody.add(cells)
-            if own := lists.get(lead["tier"]):
-                own.add(cells)
-        await _write_blocks(line, [everybody, *lists.values()], least=BLOCK)
+    async with aclosing(pages(leads, plan.campaign.id)) as read:
+        async for page in read:
+            for lead in page:
+                cells = lead_cells(lead)
+                everybody.add(cells)
+                if own := lists.get(lead["tier"]):
+                    own.add(cells)
+            await _write_blocks(line, [everybody, *lists.values()], least=BLOCK)
     await _write_blocks(line, [everybody, *lists.values()], least=1)
     await line.ask(lambda book: book.share(account.readers, public=account.public))
     return everybody.leads

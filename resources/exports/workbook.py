@@ -1,6 +1,7 @@
 """The workbook of a campaign: what came out and what it cost, and the ready leads by tier."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ _OPTIONS = {
 }
 
 Cell = str | float | None
+Written = tuple[int, str | float, Any]  # column, value, format
 
 
 class WorkbookWriter(FileWriter):
@@ -58,9 +60,10 @@ class WorkbookWriter(FileWriter):
         book = await self.folder.on_disk(_Book, draft, self._rows_per_sheet)
         await self.folder.on_disk(book.summarise, report_page(report))
         rows = 0
-        async for page in pages(leads, campaign.id):
-            await self.folder.on_disk(book.add, page)
-            rows += len(page)
+        async with aclosing(pages(leads, campaign.id)) as read:
+            async for page in read:
+                await self.folder.on_disk(book.add, page)
+                rows += len(page)
         await self.folder.on_disk(book.close)
         return rows
 
@@ -87,7 +90,7 @@ class _Book:
 
     def add(self, leads: Sequence[Row]) -> None:
         for lead in leads:
-            cells = lead_cells(lead)
+            cells = self._pen.ready(lead_cells(lead), self._pen.of_leads)
             self._all.add(cells)
             if own := self._tiers.get(lead["tier"]):
                 own.add(cells)
@@ -109,12 +112,12 @@ class _LeadSheet:
         self._sheets = 0
         self._open()
 
-    def add(self, cells: Sequence[Cell]) -> None:
+    def add(self, cells: Sequence[Written]) -> None:
         if self._row == self._rows_per_sheet:
             self.finish()
             self._open()
         self._row += 1
-        self._pen.cells(self._sheet, self._row, cells, self._pen.of_leads)
+        self._pen.write(self._sheet, self._row, cells)
 
     def finish(self) -> None:
         """The filter and the colours span the rows that there are."""
@@ -164,23 +167,29 @@ class _Pen:
         self.titles(sheet, row + 1, [column.title for column in columns])
         formats = [self._numbers[column.kind] for column in columns]
         for below, values in enumerate(section.table.rows, start=row + 2):
-            self.cells(
-                sheet, below, [cell(column.kind, values.get(column.key)) for column in columns], formats
-            )
+            cells = [cell(column.kind, values.get(column.key)) for column in columns]
+            self.write(sheet, below, self.ready(cells, formats))
         return row + 2 + len(section.table.rows)
 
     def titles(self, sheet: Any, row: int, titles: Sequence[str]) -> None:
         for place, title in enumerate(titles):
             sheet.write_string(row, place, title, self._bold)
 
-    def cells(self, sheet: Any, row: int, cells: Sequence[Cell], formats: Sequence[Any]) -> None:
-        for place, value in enumerate(cells):
-            if isinstance(value, str):
-                if value:
-                    quoted = self._quoted if runs_as_formula(value) else None
-                    sheet.write_string(row, place, value, quoted)
-            elif value is not None:
-                sheet.write_number(row, place, value, formats[place])
+    def ready(self, cells: Sequence[Cell], formats: Sequence[Any]) -> list[Written]:
+        """Without empty cells; text that looks like a formula stays text when somebody edits it."""
+        return [
+            (place, value, self._of_text(value) if isinstance(value, str) else formats[place])
+            for place, value in enumerate(cells)
+            if value is not None and value != ""
+        ]
+
+    def write(self, sheet: Any, row: int, cells: Sequence[Written]) -> None:
+        text, number = sheet.write_string, sheet.write_number
+        for place, value, form in cells:
+            (text if isinstance(value, str) else number)(row, place, value, form)
+
+    def _of_text(self, text: str) -> Any:
+        return self._quoted if runs_as_formula(text) else None
 
     def colour(self, sheet: Any, last_row: int) -> None:
         if last_row:
@@ -201,10 +210,14 @@ def lead_cells(lead: Row) -> list[Cell]:
 
 def cell(kind: Kind, value: object) -> Cell:
     """A number where the column counts and the value does; else text."""
+    if kind is Kind.TEXT and type(value) is str:
+        return cell_text(value)
     counted = None if kind is Kind.TEXT else number(value)
     return cell_text(plain(value)) if counted is None else counted
 
 
 def cell_text(text: str) -> str:
     """Without what XML does not allow, and no longer than a cell."""
+    if text.isprintable() and len(text) <= _MAX_TEXT:
+        return text  # as nearly all are
     return without_controls(text[:_MAX_TEXT]).replace("\r\n", "\n").replace("\r", "\n")

@@ -159,7 +159,9 @@ class PostgresLeads:
             .limit(limit)
         )
         async with self._engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(ready)).mappings()]
+            read = await connection.execute(ready)
+            names = tuple(read.keys())
+            return [dict(zip(names, row, strict=True)) for row in read]
 
     @repeatable
     async def lead_set(self, campaign_id: UUID) -> str:

@@ -5,7 +5,7 @@ HTML, Markdown and the workbook's summary are drawn from these values, so they s
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 from typing import Any
 
@@ -110,7 +110,7 @@ def _money(value: Any) -> str:
         return "< $0.0001"
     places = CENT if abs(amount) >= 1 or amount == ZERO else TENTH_OF_A_MILL
     sign = "-" if amount < 0 else ""
-    return f"{sign}${abs(amount).quantize(places):,}"
+    return f"{sign}${abs(amount).quantize(places, ROUND_HALF_UP):,}"
 
 
 _SHOWN: Mapping[Kind, Callable[[Any], str]] = {
@@ -244,7 +244,7 @@ def _sources(report: Mapping[str, Any]) -> Section:
     return Section(
         "Where the addresses came from",
         Table(columns, report["sources"]),
-        "Delivered: phase 2 brought it. Pattern: guessed from the company's usual addresses.",
+        "delivered: phase 2 brought it. pattern_guess: made from the company's usual addresses.",
     )
 
 

@@ -27,7 +27,7 @@ def _section(section: Section) -> Iterator[str]:
     if section.chart and section.chart.bars:
         yield _picture(section.chart)
     yield _table(section.table) if section.table.rows else section.nothing
-    if section.words:
+    if section.words and section.table.rows:
         yield f"*{section.words}*"
 
 

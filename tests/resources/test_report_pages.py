@@ -105,6 +105,7 @@ def test_markdown_and_html_hold_the_same_cells() -> None:
     [
         ("1234.5678", Kind.MONEY, "$1,234.57"),
         ("0.030444", Kind.MONEY, "$0.0304"),
+        ("1.125", Kind.MONEY, "$1.13"),
         ("0.000049", Kind.MONEY, "< $0.0001"),
         ("0", Kind.MONEY, "$0.00"),
         (None, Kind.MONEY, "–"),  # noqa: RUF001 - the dash that is shown

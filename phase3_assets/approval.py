@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from phase3_assets.agents import reading
+from phase3_assets.columns import OWNERS
 from phase3_assets.failures import campaign_key
 from phase3_assets.partitions import campaigns
 from phase3_assets.tier_report import tier_report
@@ -37,6 +38,7 @@ class ApprovalForm(dg.Config):
     deps=[tier_report],
     group_name="approval_gate",
     kinds={"postgres"},
+    owners=OWNERS,
     code_version="1",
 )
 def approval(

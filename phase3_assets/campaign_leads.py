@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from phase3_assets.columns import OF_IMPORT, OWNERS, schema
 from phase3_assets.partitions import campaigns
 
 campaign_leads = dg.AssetSpec(
@@ -9,6 +10,8 @@ campaign_leads = dg.AssetSpec(
     partitions_def=campaigns,
     group_name="phase2",
     kinds={"postgres"},
+    owners=OWNERS,
+    metadata=schema(OF_IMPORT),
     description=(
         "The leads of a campaign as phase 2 wrote them to the table `leads`. Not made here: the sensor "
         "`phase2_completion` notes a new version when an import is complete."

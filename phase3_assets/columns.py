@@ -6,6 +6,16 @@ OWNERS = ["team:revenue-operations"]
 
 Described = tuple[str, str, str]
 
+OF_IMPORT: tuple[Described, ...] = (
+    ("id", "uuid", ""),
+    ("first_name, last_name", "text", "or full_name alone"),
+    ("email", "text", "where phase 2 knows one; it is verified like any other"),
+    ("company_domain", "text", "what finders and guesses need"),
+    ("linkedin_url, title, company_name", "text", "what finders and enrichers take besides"),
+    ("lead_score", "integer", "higher is asked about first"),
+    ("lead_tier", "text", "A, B or C: how deep the lead is enriched"),
+    ("status", "text", "duplicate, invalid and cross_campaign_duplicate are left alone"),
+)
 OF_EMAILS: tuple[Described, ...] = (
     ("email", "text", "the accepted address; phase 2's stays unless an accepted one replaces it"),
     ("email_status", "text", "valid, risky, catchall, invalid, disposable, role_based, unknown, not_found"),

@@ -107,6 +107,7 @@ def _imported(campaign: Campaign) -> tuple[dg.AssetObservation, dg.AssetMaterial
     metadata = {
         "campaign": dg.MetadataValue.text(campaign.name),
         "leads": dg.MetadataValue.int(campaign.leads),
+        "dagster/row_count": dg.MetadataValue.int(campaign.leads),
     }
     return (
         dg.AssetObservation("campaign_leads", partition=key, metadata=metadata, tags=tags),

@@ -90,7 +90,8 @@ def test_the_import_is_observed_before_it_is_materialized() -> None:
         assert isinstance(event, dg.AssetObservation | dg.AssetMaterialization)
         assert (event.asset_key, event.partition) == (dg.AssetKey("campaign_leads"), str(UUID(int=1)))
         assert (event.tags or {})["dagster/data_version"] == "20261102T093100.000000-40"
-        assert {name: of.value for name, of in event.metadata.items()} == {"campaign": "list 1", "leads": 40}
+        shown = {name: of.value for name, of in event.metadata.items()}
+        assert shown == {"campaign": "list 1", "leads": 40, "dagster/row_count": 40}
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE])

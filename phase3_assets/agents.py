@@ -3,13 +3,15 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import current_thread, main_thread
 from typing import Any, TypeVar
 from uuid import UUID
 
 import dagster as dg
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import DBAPIError
 
 from phase3_assets.failures import campaign_key, told_to_dagster
 from phase3_assets.loop import run as run_in_loop
@@ -24,7 +26,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """Progress as events of the asset, live in the UI."""
+    """Progress as events of the asset, live in the UI; what Dagster cannot store is left out."""
 
     context: dg.AssetExecutionContext
 
@@ -38,7 +40,8 @@ class Observations:
                 "spent_usd": float(round(advance.spent, 6)),
             },
         )
-        self.context.log_event(observation)
+        with suppress(DBAPIError, DagsterPostgresException):  # the next one tells all of it
+            self.context.log_event(observation)
 
 
 def run_agent(

@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 
 from phase3_core.money import usd
 from phase3_core.ports import Advance, AgentResult, CampaignCounts, Run
+from phase3_core.saga import StepKind
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus
 from phase3_core.waterfall import EmailResult
 from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
@@ -28,6 +29,7 @@ BOOKS = {
     "checkpoints": "SELECT status, items_processed FROM workflow_checkpoints",
     "approvals": "SELECT status FROM approval_requests",
     "outbox": "SELECT kind FROM outbox",
+    "saga": "SELECT step, state FROM saga_steps ORDER BY place",
 }
 WRITTEN = {
     "leads": [
@@ -45,11 +47,13 @@ WRITTEN = {
     "checkpoints": [{"status": "completed", "items_processed": 2}],
     "approvals": [{"status": "pending"}],
     "outbox": [{"kind": "slack_announce"}],
+    "saga": [{"step": "campaign_status", "state": "kept"}, {"step": "reservations", "state": "kept"}],
 }
 AS_BEFORE = """
 DELETE FROM workflow_checkpoints;
 DELETE FROM approval_requests;
 DELETE FROM outbox;
+DELETE FROM saga_steps;
 DELETE FROM leads;
 INSERT INTO leads SELECT * FROM leads_before;
 UPDATE campaigns SET status = 'import_complete', verification_summary = NULL, created_at = clock_timestamp();
@@ -59,6 +63,7 @@ NOTHING = CampaignCounts((), {}, {}, {}, {}, 0, 0)
 
 async def an_agents_work(books: PostgresBooks, run: Run, made: Made) -> None:
     ada, bob = made.leads
+    await books.saga.note(run, {StepKind.STATUS: {"before": "import_complete"}, StepKind.RESERVATIONS: {}})
     await books.campaigns.move(made.id, CampaignStatus.VERIFYING_EMAILS)
     await books.leads.save_email_results(
         made.id,
@@ -71,7 +76,7 @@ async def an_agents_work(books: PostgresBooks, run: Run, made: Made) -> None:
     await books.campaigns.audit(made.id, "noted", {})
     assert len(await books.leads.get_campaign_leads(made.id)) == 2
     await books.campaigns.update_email_verification_results(made.id, AgentResult(NOTHING, usd(0), NOW, {}))
-    await books.campaigns.move(made.id, CampaignStatus.EMAILS_VERIFIED)
+    await books.campaigns.move(made.id, CampaignStatus.EMAILS_VERIFIED, ends=run)
     first = await books.approvals.request(run, A_REPORT)
     assert await books.approvals.request(run, A_REPORT) == first
 

@@ -7,18 +7,20 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
-from phase3_core.ledger import Elsewhere, End, Granted, Stored, Withheld
+from phase3_core.ledger import Elsewhere, End, Granted, Intent, Opened, OverBudget, Stored, Withheld
 from phase3_core.money import usd
 from phase3_core.ports import Run
 from phase3_core.statuses import Agent
+from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.database import driver_url
 from resources.postgres.ledger import PostgresLedger
 from resources.postgres.outage import Outage
@@ -31,6 +33,12 @@ SELECT request ->> 'name' AS name, state, attempt, losses, cost_usd, unknown_usd
        response #>> '{data, email}' AS answer, job_id
 FROM provider_calls ORDER BY 1
 """
+NARROW = Caps({Agent.EMAIL_VERIFICATION: PRICE + CEILING}, {}, {"tomba": 10 * CEILING})
+WIDE = Caps({Agent.EMAIL_VERIFICATION: 10 * CEILING})
+BUDGETS_ASTRAY = """
+SELECT scope, spent_usd, reserved_usd FROM budgets
+WHERE (spent_usd, reserved_usd) <> (SELECT sum(cost_usd + unknown_usd), 0::numeric FROM provider_calls)
+"""
 
 
 History = Callable[["Pair"], Coroutine[Any, Any, None]]
@@ -42,12 +50,12 @@ class Pair:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.outage = Outage(longest_s=30.0, first_pause_s=0.001)
-        campaign = uuid4()
-        self.zombie, self.heir = (self._begin(campaign) for _ in range(2))
+        self.campaign = uuid4()
+        self.zombie, self.heir = self.begin(), self.begin()
 
-    def _begin(self, campaign: UUID) -> PostgresLedger:
-        run = Run(uuid4().hex, campaign, Agent.EMAIL_VERIFICATION)
-        return PostgresLedger(run, 7 * DAY_S, self.engine, outage=self.outage)
+    def begin(self, caps: Caps | None = None) -> PostgresLedger:
+        run = Run(uuid4().hex, self.campaign, Agent.EMAIL_VERIFICATION)
+        return PostgresLedger(run, 7 * DAY_S, self.engine, outage=self.outage, caps=caps)
 
     async def close(self) -> None:
         await self.zombie.close()
@@ -65,6 +73,22 @@ async def many_at_once(pair: Pair) -> None:
     assert isinstance(await pair.heir.open(asks("Ada")), Stored)
     assert isinstance(await pair.heir.open(asks("Cyd")), Withheld)
     await pair.heir.settle(hit((await granted(pair.heir, asks("Bob"))).key))
+
+
+async def within_caps(pair: Pair) -> None:
+    """Room for two: one is bought, one is lost, and a third finds none."""
+    book = pair.begin(NARROW)
+    await book.settle(hit((await granted(book, asks("Ada"))).key))
+    await book.settle(ended((await granted(book, asks("Bob"))).key, End.LOST))
+    assert isinstance(await refused(book, asks("Cyd")), OverBudget)
+    await book.close()
+
+
+async def refused(book: PostgresLedger, intent: Intent) -> Opened:
+    """What a cut statement was told of budgets is asked again, as a client asks."""
+    while isinstance(opened := await book.open(intent), Elsewhere):
+        pass
+    return opened
 
 
 async def taken_over(pair: Pair) -> None:
@@ -109,6 +133,10 @@ HISTORIES: dict[History, list[dict[str, Any]]] = {
         row("Bob", "settled", 2, 0, cost_usd=PRICE, answer=EMAIL),
         row("Cyd", "unknown", 1, 1, unknown_usd=CEILING),
     ],
+    within_caps: [
+        row("Ada", "settled", 1, 0, cost_usd=PRICE, answer=EMAIL),
+        row("Bob", "unknown", 1, 1, unknown_usd=CEILING),
+    ],
     taken_over: [row("Ada", "settled", 2, 0, cost_usd=2 * PRICE, answer=EMAIL)],
     given_up: [row("Ada", "unknown", 2, 1, unknown_usd=CEILING)],
     a_job: [row("Ada", "settled", 3, 1, cost_usd=PRICE, unknown_usd=CEILING, answer=EMAIL, job_id="job-1")],
@@ -118,22 +146,25 @@ every_history = pytest.mark.parametrize("history", HISTORIES, ids=[history.__nam
 
 @dataclass
 class Place:
-    """A database at the end of a wire, and how often the wire carried a statement in the last history."""
+    """A database at the end of a wire, and the same `beside` it, where nothing is cut."""
 
     carried: Wire
     engine: AsyncEngine
+    beside: AsyncEngine
     books: psycopg.Connection[dict[str, Any]]
 
     async def lived(self, history: History, cuts: dict[int, Cut]) -> list[dict[str, Any]]:
         """The books after the history, on a wire that is cut so."""
-        self.books.execute("DELETE FROM provider_calls")
-        self.carried.statements, self.carried.cuts = 0, dict(cuts)
+        self.books.execute("DELETE FROM provider_calls; DELETE FROM budgets")
         pair = Pair(self.engine)
+        await PostgresBudgets(self.beside).open(pair.campaign, NARROW if history is within_caps else WIDE)
+        self.carried.statements, self.carried.cuts = 0, dict(cuts)
         try:
             await asyncio.wait_for(history(pair), 30)
             await self.carried.deliver()
         finally:
             await pair.close()
+        assert self.books.execute(BUDGETS_ASTRAY).fetchall() == []
         return self.books.execute(BOOKS).fetchall()
 
 
@@ -146,7 +177,9 @@ async def place(database_url: str) -> AsyncIterator[Place]:
             driver_url(carried.url), pool_size=12, connect_args={"prepare_threshold": None}
         )
         with psycopg.connect(address, autocommit=True, row_factory=dict_row) as books:
-            yield Place(carried, engine, books)
+            beside = create_async_engine(driver_url(database_url))
+            yield Place(carried, engine, beside, books)
+            await beside.dispose()
         await engine.dispose()
 
 
@@ -157,8 +190,13 @@ async def statements(place: Place, history: History) -> int:
     return place.carried.statements
 
 
-@every_history
-@pytest.mark.parametrize("cut", Cut)
+# A budget's refusal is noted in a transaction: what is late of that holds its locks until the server gives up.
+CUTS = [(history, cut) for history in HISTORIES for cut in Cut if (history, cut) != (within_caps, Cut.LATE)]
+
+
+@pytest.mark.parametrize(
+    ("history", "cut"), CUTS, ids=[f"{history.__name__}-{cut.name}" for history, cut in CUTS]
+)
 async def test_a_wire_cut_at_any_statement_changes_no_book(history: History, cut: Cut, place: Place) -> None:
     for number in range(1, await statements(place, history) + 1):
         books = await place.lived(history, {number: cut})

@@ -190,7 +190,7 @@ async def statements(place: Place, history: History) -> int:
     return place.carried.statements
 
 
-# A budget's refusal is noted in a transaction: what is late of that holds its locks until the server gives up.
+# A refusal is noted in a transaction: what is late of that holds its locks until the server gives up.
 CUTS = [(history, cut) for history in HISTORIES for cut in Cut if (history, cut) != (within_caps, Cut.LATE)]
 
 

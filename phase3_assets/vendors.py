@@ -18,11 +18,13 @@ from phase3_core.ports import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.clock import SystemClock
-from resources.configurable import postgres_breakers, postgres_ledger
+from resources.configurable import postgres_breakers, postgres_ledger, postgres_limits
 from resources.http_client import http_client
 from resources.names import mailbox_names
 from resources.postgres.database import PostgresDatabase
+from resources.postgres.rate_limits import Use, in_use
 from resources.postgres.scorecard import Score, scores
+from resources.providers.gates import CALLS, kind_of
 from resources.providers.source import OneProvider, OpenProviders, Standing, VendorSource
 from resources.providers.spec import Question
 from resources.settings import read_settings, settings_path
@@ -63,7 +65,14 @@ class Probe:
 def vendor_source() -> VendorSource:
     settings = read_settings(settings_path())
     opened = postgres_ledger(settings.ledger.ttl_s)
-    return VendorSource(settings, os.environ, opened, SystemClock(), breakers=postgres_breakers)
+    return VendorSource(
+        settings,
+        os.environ,
+        opened,
+        SystemClock(),
+        breakers=postgres_breakers,
+        open_limits=postgres_limits,
+    )
 
 
 def provider_rows(url: str, probe: Probe | None) -> list[dict[str, Any]]:
@@ -74,9 +83,13 @@ def provider_rows(url: str, probe: Probe | None) -> list[dict[str, Any]]:
 async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[dict[str, Any]]:
     async with PostgresDatabase(url, longest_outage_s=0).reading() as books:
         record = await scores(books.engine, SCORED_DAYS)
+        use = await in_use(books.engine)
     left = await _balances(source)
     asked = await asked_of_all(url, source, probe) if probe else {}
-    return [_row(each, record, left) | asked.get(each.row.spec.label, {}) for each in source.standings()]
+    return [
+        _row(each, record, left) | _of_limits(each, source, use) | asked.get(each.row.spec.label, {})
+        for each in source.standings()
+    ]
 
 
 async def _balances(source: VendorSource) -> dict[str, Decimal | None]:
@@ -110,6 +123,20 @@ def _row(standing: Standing, record: dict[str, Score], left: dict[str, Decimal |
     }
 
 
+def _of_limits(standing: Standing, source: VendorSource, use: dict[str, Use]) -> dict[str, Any]:
+    """Today's use of the account's limits by all runs; `strain` above 1: everybody goes slower."""
+    now, limits = Use(), standing.terms.limits
+    if not standing.why_not:
+        now = use.get(kind_of(source.account_name(standing.row), CALLS), now)
+    return {
+        "requests_today": now.used_today,
+        "places_held": now.held,
+        "in_flight": limits.in_flight,
+        "per_minute": None if limits.rate is None else round(limits.rate * 60, 3),
+        "strain": now.strain,
+    }
+
+
 async def asked_of_all(url: str, source: VendorSource, probe: Probe) -> dict[str, dict[str, Any]]:
     lead = probe.lead()
     run = Run(f"probe-{uuid4()}", NO_CAMPAIGN, Agent.EMAIL_VERIFICATION)
@@ -133,10 +160,26 @@ async def _asked(one: OneProvider, providers: OpenProviders, lead: Lead, probe: 
 
 
 def provider_table(rows: Iterable[dict[str, Any]]) -> Table:
-    columns = ("provider", "role", "usable", "USD", "left", "today", "calls", "hits", "valid", "USD/valid")
+    columns = (
+        "provider",
+        "role",
+        "usable",
+        "USD",
+        "left",
+        "today",
+        "pace",
+        "in flight",
+        "calls",
+        "hits",
+        "valid",
+        "USD/valid",
+    )
     table = Table(*columns, "p50/p95 ms", "errors", "probe")
     for row in rows:
-        today = f"{row['calls_today']:,}" + (f" of {row['per_day']:,}" if row["per_day"] else "")
+        today = f"{row['requests_today']:,}" + (f" of {row['per_day']:,}" if row["per_day"] else "")
+        pace = f"{row['per_minute']:,g}/min" if row["per_minute"] else ""
+        slower = f" ÷ {row['strain']:g}" if row["strain"] > 1 else ""
+        flying = f"{row['places_held']:,}/{row['in_flight']:,}"
         speed = f"{row['p50_ms']}/{row['p95_ms']}" if row["calls"] else ""
         valid = "" if row["valid_rate"] is None else f"{row['valid_rate']:.0%}"
         table.add_row(
@@ -146,6 +189,8 @@ def provider_table(rows: Iterable[dict[str, Any]]) -> Table:
             f"{usd(row['price_usd']).normalize():f}",
             row["credits_left"] or "",
             today,
+            pace + slower,
+            flying,
             f"{row['calls']:,}",
             f"{row['hits']:,}",
             valid,

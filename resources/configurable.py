@@ -21,6 +21,7 @@ from resources.exports.files import EXPORTS_DIR, exports_folder
 from resources.postgres.breakers import PostgresBreakers
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
+from resources.postgres.rate_limits import SharedRateLimits, shared_rate_limits
 from resources.providers.source import LedgerOpener, VendorSource
 from resources.relay import OutboxRelay, slack_terms, webhook_terms
 from resources.settings import Settings, read_settings, settings_path
@@ -57,7 +58,14 @@ class VendorsResource(dg.ConfigurableResource["ProviderSource"]):
     def create_resource(self, context: dg.InitResourceContext) -> ProviderSource:  # noqa: ARG002 - see above
         settings = _settings(self.settings_file, self.overrides)
         opened = postgres_ledger(settings.ledger.ttl_s)
-        return VendorSource(settings, os.environ, opened, SystemClock(), breakers=postgres_breakers)
+        return VendorSource(
+            settings,
+            os.environ,
+            opened,
+            SystemClock(),
+            breakers=postgres_breakers,
+            open_limits=postgres_limits,
+        )
 
 
 class Preset(Enum):
@@ -109,6 +117,13 @@ def outbox_relay(url: str, settings: Settings) -> OutboxRelay:
         slack_terms(settings.approval, os.environ),
         webhook_terms(settings.webhook, os.environ),
     )
+
+
+def postgres_limits(books: Books) -> AbstractAsyncContextManager[SharedRateLimits]:
+    """The rate limits that all runs over one database share."""
+    if not isinstance(books, PostgresBooks):
+        raise TypeError("rate limits are shared in the database of the books")
+    return shared_rate_limits(books.engine)
 
 
 def postgres_ledger(ttl_s: float) -> LedgerOpener:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -323,6 +324,34 @@ workflow_checkpoints = Table(
     _never_negative("items_processed"),
     _never_negative("items_total"),
     Index("workflow_checkpoints_campaign_id_agent_id_idx", "campaign_id", "agent_id"),
+)
+
+# One row for each vendor account and kind of request, on the database's time.
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _moment("next_at"),
+    Column("rests_until", TIME, nullable=False, server_default="epoch"),
+    Column("strain", Double, nullable=False, server_default=text("1")),
+    Column("strained_at", TIME, nullable=False, server_default="epoch"),
+    Column("day", Date, nullable=False, server_default="epoch"),
+    Column("used_today", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("strain >= 1", name="strain"),
+    _never_negative("used_today"),
+)
+
+rate_limit_places = Table(
+    "rate_limit_places",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("process", Uuid, primary_key=True),
+    Column("held", Integer, nullable=False),
+    Column("need", Integer, nullable=False),
+    _moment("changed_at"),
+    _moment("seen_at"),
+    _never_negative("held"),
+    _never_negative("need"),
 )
 
 campaign_leases = Table(

@@ -28,10 +28,12 @@ from resources.providers.catalogue import Terms
 from resources.providers.channel import Channel, Transport
 from resources.providers.exchange import Exchange
 from resources.providers.gate import Gate, Limits
+from resources.providers.gates import CALLS, READINGS, TASKS
 from resources.providers.gathering import Alone, Member
 from resources.providers.health import Health
 from resources.providers.jobs import Jobs, in_task
 from resources.providers.naps import Naps
+from resources.providers.pace import QuotaSpent
 from resources.providers.packs import PackDesk
 from resources.providers.plain import plain
 from resources.providers.retries import LONGEST_WAIT_S, AskAgain, persistently
@@ -49,12 +51,14 @@ from resources.providers.spec import (
     Request,
     Response,
     Secrets,
+    told_to_pause,
 )
 from resources.providers.tokens import NoToken, TokenDesk
 
 SETTLING_S = 30.0  # how long after its timeout a call counts as lost for others
 ELSEWHERE_EVERY_S = 0.25
 NO_SERVICE = "its service fails"
+QUOTA_SPENT = "its quota is spent"
 SAID_KEPT = 300  # characters of a vendor's own words
 
 Waiting = Elsewhere | OverBudget
@@ -82,6 +86,7 @@ class ProviderClient:
     naps: Naps | None = None
     health: Health = field(default_factory=Health)
     gate: Gate | None = None
+    gate_of: Callable[[str, Limits], Gate] | None = None
     tokens: TokenDesk | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     bulk: bool = False
@@ -90,7 +95,7 @@ class ProviderClient:
         self._naps = self.naps or Naps(self.sleep)
         if not self.health.name:  # its own, so it lives in the client's time
             self.health.begin(self.spec.name, Exchange(self.clock.monotonic, self._naps))
-        self._gate = self.gate or self._gate_of(self.terms.limits)
+        self._gate = self.gate or self._gate_of(CALLS, self.terms.limits)
         self._flying: dict[bytes, asyncio.Future[Reply | NoAnswer]] = {}
         self._channel = Channel(self.spec, self.secrets, self.base_url, self.transport, self.tokens)
         self._jobs = self._jobs_of(self.terms.limits.reads_per_minute)
@@ -99,11 +104,12 @@ class ProviderClient:
         self._packs = {one.name: self._pack(one, one.pack) for one in self.spec.operations if one.pack}
         self.barred = ""
 
-    def _gate_of(self, limits: Limits) -> Gate:
-        return Gate(limits, self.clock.monotonic, self._naps)
+    def _gate_of(self, kind: str, limits: Limits) -> Gate:
+        return self.gate_of(kind, limits) if self.gate_of else Gate(limits, self.clock.monotonic, self._naps)
 
     def _jobs_of(self, reads_per_minute: float | None) -> Jobs:
-        readings = self._gate_of(Limits(per_minute=reads_per_minute)) if reads_per_minute else self._gate
+        limits = Limits(per_minute=reads_per_minute)
+        readings = self._gate_of(READINGS, limits) if reads_per_minute else self._gate
         return Jobs(self.spec, self._channel, readings, self.ledger, self.clock, self.sleep)
 
     def _desk(self, operation: Operation, bulk: Bulk) -> BulkDesk:
@@ -111,7 +117,7 @@ class ProviderClient:
         return BulkDesk(
             bulk=bulk,
             ledger=self.ledger,
-            gate=self._gate_of(bulk.limits) if bulk.limits else self._gate,
+            gate=self._gate_of(TASKS, bulk.limits) if bulk.limits else self._gate,
             clock=self.clock,
             parked=lambda: self.left_alone,
             naps=self._naps,
@@ -201,6 +207,8 @@ class ProviderClient:
         try:
             attempt = partial(self._attempt, intent, operation, request)
             return await persistently(attempt, self._naps, self.health.budget)
+        except QuotaSpent as spent:
+            return NoAnswer(Gap.LATER, QUOTA_SPENT, spent.until)
         except AskAgain as last:
             if last.counted:
                 return NoAnswer(Gap.DOWN, str(last))
@@ -300,6 +308,9 @@ class ProviderClient:
         began = self.clock.monotonic()
         try:
             response, answer = await self._exchanged(granted, operation, request, member)
+        except QuotaSpent as spent:
+            await self._settlement.settle(granted, End.NOT_SENT, began, error=str(spent))
+            raise
         except NotSent as failure:
             await self._settlement.settle(granted, End.NOT_SENT, began, error=str(failure))
             self.health.hindered(str(failure))
@@ -307,6 +318,7 @@ class ProviderClient:
         except Lost as failure:
             await self._settlement.settle(granted, End.LOST, began, error=str(failure))
             self.health.failed(str(failure), failure)
+            self._gate.struggled()
             raise AskAgain(f"no answer: {failure}", failure, counted=True) from None
         except Alone as other:
             end = End.REFUSED if other.refusal else End.NOT_SENT
@@ -320,6 +332,8 @@ class ProviderClient:
             await self._settlement.settle(granted, End.LOST, began, response, error="the job is not done yet")
             return NoAnswer(Gap.DOWN, "the job is not done yet")
         self.health.answered()
+        self._gate.throve()
+        self._hold(told_to_pause(response) or 0.0)
         await self._settlement.reply(granted, operation, response, answer, began)
         return Facts(plain(dict(answer.fields)), self.clock.now()) if isinstance(answer, Facts) else answer
 
@@ -354,8 +368,11 @@ class ProviderClient:
                 return Miss(said)
             case Remedy.RATE_LIMITED:
                 await self._settlement.settle(granted, End.REFUSED, began, response, error=said)
-                wait_s = min(problem.wait_s or 0.0, LONGEST_WAIT_S)
-                self._gate.hold(wait_s)
+                wait_s = problem.wait_s or 0.0
+                if until := self._hold(wait_s):
+                    return NoAnswer(Gap.LATER, QUOTA_SPENT, until)
+                if not wait_s:
+                    self._gate.strain()
                 self.health.hindered(f"rate limited: {said}")
                 raise AskAgain(f"rate limited: {said}", problem, wait_s or None)
             case Remedy.BAD_KEY | Remedy.OUT_OF_CREDITS | Remedy.NOT_IN_PLAN:
@@ -365,11 +382,21 @@ class ProviderClient:
             case Remedy.DOWN | Remedy.NONSENSE:
                 await self._settlement.settle(granted, End.LOST, began, response, error=said)
                 self.health.failed(said, problem)
+                self._gate.struggled()
                 raise AskAgain(said, problem, counted=True)
             case Remedy.GONE:
                 await self._settlement.settle(granted, End.LOST, began, response, error=said)
                 self.health.failed(said, problem)
                 return NoAnswer(Gap.LOST, said)
+
+    def _hold(self, wait_s: float) -> datetime | None:
+        """Nobody asks for so long; until when it is skipped, where that is too long to wait for."""
+        if wait_s <= LONGEST_WAIT_S:
+            self._gate.hold(wait_s)
+            return None
+        until = self.clock.now() + timedelta(seconds=wait_s)
+        self._gate.rest(wait_s, until)
+        return until
 
     def _park(self, remedy: Remedy, said: str) -> None:
         why = f"{remedy.value.replace('_', ' ')}: {said}"

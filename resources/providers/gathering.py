@@ -8,6 +8,7 @@ from typing import Any
 from phase3_core.ledger import CallLedger, Granted, Intent, Opened
 from resources.providers.gate import Gate
 from resources.providers.naps import Naps
+from resources.providers.pace import QuotaSpent
 from resources.providers.spec import Request, Response
 
 
@@ -94,6 +95,13 @@ class Gathering:
         if len(batch) < self.least:
             fail((one.opened for one in batch), Alone("too few for a batch"))
             return
+        try:
+            await self._together(batch)
+        except QuotaSpent as spent:
+            fail((one.opened for one in batch), spent)
+
+    async def _together(self, batch: list[Member]) -> None:
+        """Raises QuotaSpent before anything is opened."""
         async with self.gate.place():
             if why := self.parked() or self.unwanted:
                 fail((one.opened for one in batch), Alone(why))

@@ -8,6 +8,7 @@ from phase3_core.ports import Clock
 from resources.http_client import Lost, NotSent
 from resources.providers.channel import Channel
 from resources.providers.gate import Gate
+from resources.providers.pace import QuotaSpent
 from resources.providers.plain import plain
 from resources.providers.retries import LONGEST_WAIT_S
 from resources.providers.spec import (
@@ -81,10 +82,11 @@ class Jobs:
         self, request: Request, job_id: str, timeout_s: float
     ) -> tuple[Response, Pending | Problem | None]:
         """A hiccup on the way to a job says nothing of the job: it is looked at again."""
-        await self.readings.pace()
         try:
+            if not await self.readings.pace():
+                return Response(0), Pending(job_id)
             response = await self.channel.send(request, timeout_s)
-        except (NotSent, Lost):
+        except (NotSent, Lost, QuotaSpent):
             return Response(0), Pending(job_id)
         problem = self.spec.problem(response)
         if problem is None:

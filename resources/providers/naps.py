@@ -23,6 +23,10 @@ class Naps:
             nap.cancel()
             self._napping.discard(nap)
 
+    async def through(self, seconds: float) -> None:
+        """Sleeps also when the run is ending."""
+        await self._sleep(seconds)
+
     async def _slept(self, seconds: float) -> None:
         await self._sleep(seconds)
 

@@ -30,6 +30,7 @@ from phase3_core.leads import Lead
 from phase3_core.ledger import CallLedger
 from phase3_core.money import Money, usd
 from phase3_core.ports import Books, Clock, Run, Skipped
+from phase3_core.rate_limits import RateLimits
 from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import Topic
 from phase3_core.waiting import Wait
@@ -41,7 +42,8 @@ from resources.providers.channel import Transport
 from resources.providers.client import NO_SERVICE, ProviderClient
 from resources.providers.enrichers import website
 from resources.providers.exchange import Exchange
-from resources.providers.gate import Gate, Limits
+from resources.providers.gate import Limits
+from resources.providers.gates import CALLS, Gates, account_name, kind_of
 from resources.providers.health import Health
 from resources.providers.naps import Naps
 from resources.providers.settlement import Tally
@@ -58,7 +60,15 @@ OWN_LIMITS = {field.name for field in fields(Limits)}
 Sleep = Callable[[float], Awaitable[None]]
 HttpOpener = Callable[[], AbstractAsyncContextManager[HttpClient]]
 BreakerOpener = Callable[[Books], BreakerBook]
+LimitsOpener = Callable[[Books], AbstractAsyncContextManager[RateLimits | None]]
 LedgerOpener = Callable[[Books, Run], AbstractAsyncContextManager[CallLedger]]
+
+
+@asynccontextmanager
+async def unshared(books: Books) -> AsyncIterator[None]:
+    """Every limit is this process's own."""
+    del books
+    yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +176,16 @@ class OpenProviders:
 
 @dataclass
 class Shared:
-    """What the clients of one run have in common: tally and naps; of one vendor also health, account, token.
+    """What the clients of one run have in common: tally, naps, gates; of one vendor health, account, token.
 
     Questions under the same terms pass one gate: terms are what a vendor counts by.
     """
 
     tally: Tally
     exchange: Exchange
+    gates: Gates
     healths: dict[str, Health] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
-    gates: dict[tuple[str, Terms], Gate] = field(default_factory=dict)
     desks: dict[str, TokenDesk] = field(default_factory=dict)
 
     @property
@@ -212,24 +222,31 @@ class VendorSource:
     sleep: Sleep = asyncio.sleep
     open_http: HttpOpener = http_client
     breakers: BreakerOpener | None = None
+    open_limits: LimitsOpener = unshared
 
     @asynccontextmanager
     async def open(self, run: Run, books: Books) -> AsyncIterator[OpenProviders]:
         web = website_transport(self.settings.web.contact, self.environment.get(SANDBOX_WEB))
-        async with self.open_ledger(books, run) as ledger, self.open_http() as http, web as pages:
+        async with (
+            self.open_ledger(books, run) as ledger,
+            self.open_limits(books) as limits,
+            self.open_http() as http,
+            web as pages,
+        ):
             waiting = await self._waiting(run, books)
-            shared = self._shared(books)
+            shared = self._shared(books, limits)
             providers = self._providers(ledger, http, pages, waiting, shared)
             accounts = list(shared.accounts.values())
             async with shared.exchange.open(), watched(accounts, self.clock.monotonic):
                 try:
                     yield providers
                 finally:
-                    await asyncio.shield(_drained(providers))
+                    await asyncio.shield(_drained(providers, shared.gates))
 
-    def _shared(self, books: Books) -> Shared:
+    def _shared(self, books: Books, limits: RateLimits | None) -> Shared:
         book = self.breakers(books) if self.breakers else None
-        return Shared(Tally(), Exchange(self.clock.monotonic, Naps(self.sleep), book))
+        exchange = Exchange(self.clock.monotonic, Naps(self.sleep), book)
+        return Shared(Tally(), exchange, Gates(self.clock.monotonic, exchange.naps, limits))
 
     async def _waiting(self, run: Run, books: Books) -> int:
         """Leads that wait for this agent, where that decides how a vendor is asked."""
@@ -323,7 +340,7 @@ class VendorSource:
         return ""
 
     def _client(self, row: Row, ledger: CallLedger, transport: Transport, shared: Shared) -> ProviderClient:
-        terms = self._terms(row)
+        terms, counted = self._terms(row), self.account_name(row)
         return ProviderClient(
             spec=row.spec,
             terms=terms,
@@ -336,14 +353,15 @@ class VendorSource:
             sleep=self.sleep,
             naps=shared.naps,
             health=shared.health(row.name),
-            gate=self._gate(row, terms, shared),
+            gate=shared.gates.of(kind_of(counted, CALLS), terms.limits),
+            gate_of=lambda kind, limits: shared.gates.of(kind_of(counted, kind), limits),
             tokens=self._desk(row.spec, transport, shared),
             options=self._options(row.spec),
         )
 
-    def _gate(self, row: Row, terms: Terms, shared: Shared) -> Gate:
-        gate = Gate(terms.limits, self.clock.monotonic, shared.naps)
-        return shared.gates.setdefault((row.name, terms), gate)
+    def account_name(self, row: Row) -> str:
+        """Whose limits a provider's calls count against, without its key."""
+        return account_name(row, self._secrets(row.spec), self._base_url(row.spec))
 
     def _secrets(self, spec: ProviderSpec) -> dict[str, str]:
         return {name: self.environment[name] for name in spec.secrets}
@@ -382,8 +400,9 @@ def _alone_s(limits: Limits, waiting: int) -> float:
     return max(questions * ANSWER_S / limits.in_flight, questions / limits.rate if limits.rate else 0.0)
 
 
-async def _drained(providers: OpenProviders) -> None:
+async def _drained(providers: OpenProviders, gates: Gates) -> None:
     await asyncio.gather(*(one.client.drain() for one in providers.all))
+    await gates.close()
 
 
 def in_order(settings: Settings) -> list[Row]:

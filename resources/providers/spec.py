@@ -293,6 +293,12 @@ def told_to_reset(response: Response) -> float | None:
         return None
 
 
+def told_to_pause(response: Response) -> float | None:
+    """Seconds until the reset, where an answer's `X-RateLimit-Remaining` says that nothing is left."""
+    left = response.headers.get("x-ratelimit-remaining", "").partition(",")[0].strip()
+    return told_to_reset(response) if left == "0" else None
+
+
 def _seconds_until(at: datetime, response: Response) -> float:
     now = parsedate_to_datetime(response.headers.get("date", ""))
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())

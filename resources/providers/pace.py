@@ -1,0 +1,150 @@
+"""When a request may leave: moments of a rate limit, booked a few at a time and given out in turn."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from phase3_core.rate_limits import Allowance, RateLimit, Slots, Spent
+from resources.providers.naps import Naps
+
+CHUNK_S = 0.5  # of the quota is booked at once, where so many wait
+AHEAD_S = 0.25  # before the last booked moment the next ones are booked
+LEAST_BETWEEN_S = 0.1  # bookings for few, so that those who come one by one are booked for together
+
+
+class QuotaSpent(Exception):
+    """The vendor may not be asked before `until`, which is too long to wait for."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"its quota is spent until {until:%Y-%m-%d %H:%M} UTC")
+        self.until = until
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    opens: float
+    closes: float
+
+
+class Pace:
+    """One allowance's moments in this process. Once `naps` are over, nobody waits for one."""
+
+    def __init__(
+        self,
+        allowance: Allowance,
+        limit: RateLimit,
+        monotonic: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        naps: Naps,
+    ) -> None:
+        self._allowance = allowance
+        self._limit = limit
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._naps = naps
+        self._chunk = max(1, int(CHUNK_S / allowance.gap_s)) if allowance.gap_s else 20
+        self._moments: deque[_Moment] = deque()
+        self._turnstile = asyncio.Lock()
+        self._waiting = 0
+        self._last_moment = self._last_booking = self._held_until = -math.inf
+        self._spent: tuple[float, datetime] | None = None
+
+    @property
+    def at_once(self) -> bool:
+        """Whether nobody need wait for a moment."""
+        if self._allowance.counted or self._resting:
+            return False
+        return self._held_until <= self._monotonic()
+
+    async def turn(self) -> bool:
+        """Whether a request may leave, which is False only once the run is ending; raises QuotaSpent.
+
+        A moment that was slept through is lost.
+        """
+        while not self._naps.over:
+            self._refuse_if_spent()
+            if (moment := await self._moment()) is None:
+                continue
+            await self._sleep(max(0.0, moment.opens - self._monotonic()))
+            if self._holds(moment) and not self._naps.over:
+                return True
+        return False
+
+    async def turn_at_once(self) -> bool:
+        """As `turn`, for one who does not queue: False where others do, or the next moment is far."""
+        if not self._allowance.counted:
+            return self.at_once
+        if self._turnstile.locked() or not (self._timely() or self._next_booking() <= self._monotonic()):
+            return False
+        async with self._turnstile:
+            if not self._timely():
+                await self._book()
+            moment = self._moments.popleft() if self._moments else _Moment(math.inf, math.inf)
+        wait_s = moment.opens - self._monotonic()
+        if wait_s > AHEAD_S:
+            return False
+        await self._naps.through(max(0.0, wait_s))
+        return self._holds(moment)
+
+    def _holds(self, moment: _Moment) -> bool:
+        return self._monotonic() <= moment.closes and moment.opens >= self._held_until
+
+    def hold(self, seconds: float) -> None:
+        """What is booked before that is given up."""
+        self._held_until = max(self._held_until, self._monotonic() + seconds)
+        self._moments.clear()
+
+    def rest(self, seconds: float, until: datetime) -> None:
+        """Whoever comes before that is told so."""
+        self._spent = (self._monotonic() + seconds, until)
+        self._moments.clear()
+
+    @property
+    def _resting(self) -> bool:
+        return self._spent is not None and self._monotonic() < self._spent[0]
+
+    async def _moment(self) -> _Moment | None:
+        if not self._allowance.counted:
+            return _Moment(max(self._held_until, self._monotonic()), math.inf)
+        self._waiting += 1
+        try:
+            async with self._turnstile:
+                while not (self._timely() or self._naps.over):
+                    await self._sleep(max(0.0, self._next_booking() - self._monotonic()))
+                    await self._book()
+                return self._moments.popleft() if self._timely() else None
+        finally:
+            self._waiting -= 1
+
+    def _timely(self) -> bool:
+        """Whether a moment is left that has not passed."""
+        while self._moments and self._moments[0].closes < self._monotonic():
+            self._moments.popleft()
+        return bool(self._moments)
+
+    def _next_booking(self) -> float:
+        together = LEAST_BETWEEN_S if self._waiting < self._chunk else 0.0
+        return max(self._held_until, self._last_moment - AHEAD_S, self._last_booking + together)
+
+    async def _book(self) -> None:
+        self._refuse_if_spent()
+        booked = await self._limit.book(max(1, min(self._chunk, self._waiting)))
+        self._last_booking = self._monotonic()
+        if isinstance(booked, Spent):
+            self.rest(booked.in_s, booked.until)
+            self._refuse_if_spent()
+        elif booked.opens >= self._held_until:
+            self._keep(booked)
+
+    def _keep(self, slots: Slots) -> None:
+        for place in range(slots.count):
+            opens = slots.opens + place * slots.gap_s
+            self._moments.append(_Moment(opens, opens + slots.late_s))
+            self._last_moment = opens
+
+    def _refuse_if_spent(self) -> None:
+        if self._spent and self._resting:
+            raise QuotaSpent(self._spent[1])

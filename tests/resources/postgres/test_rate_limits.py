@@ -1,0 +1,163 @@
+"""One account's rate limit in the database, as processes of their own see it."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent
+from resources.postgres.database import PostgresBooks
+from resources.postgres.rate_limits import SharedRateLimits, in_use, shared_rate_limits
+
+Query = Callable[..., list[dict[str, Any]]]
+NAME = "tomba/0123456789abcdef/calls"
+PACED = Allowance(NAME, gap_s=0.5, late_s=1.0)
+IN_FLIGHT = Allowance(NAME, in_flight=10)
+
+
+@pytest.fixture
+async def here(books: PostgresBooks) -> AsyncIterator[SharedRateLimits]:
+    async with shared_rate_limits(books.engine) as limits:
+        yield limits
+
+
+@pytest.fixture
+async def there(books: PostgresBooks) -> AsyncIterator[SharedRateLimits]:
+    """Another process."""
+    async with shared_rate_limits(books.engine) as limits:
+        yield limits
+
+
+async def booked(limit: RateLimit, wanted: int = 1) -> Slots:
+    slots = await limit.book(wanted)
+    assert isinstance(slots, Slots)
+    return slots
+
+
+async def test_moments_of_two_processes_follow_one_another(
+    here: SharedRateLimits, there: SharedRateLimits
+) -> None:
+    mine = await booked(here.of(PACED), 4)
+    others = await booked(there.of(PACED), 2)
+    assert (mine.count, mine.gap_s, others.count) == (4, 0.5, 2)
+    assert others.opens - mine.opens == pytest.approx(2.0, abs=0.1)
+
+
+async def test_a_moment_is_lost_when_it_is_so_late_that_it_could_crowd_the_next(
+    here: SharedRateLimits,
+) -> None:
+    slots = await booked(here.of(PACED))
+    assert slots.late_s == pytest.approx(PACED.late_s - here.time.width_s)
+
+
+async def test_two_keys_do_not_share(here: SharedRateLimits) -> None:
+    mine = await booked(here.of(PACED), 10)
+    others = await booked(here.of(Allowance("tomba/fedcba9876543210/calls", gap_s=0.5)))
+    assert others.opens - mine.opens < 1.0
+
+
+async def test_a_wait_that_one_is_told_holds_everyone(
+    here: SharedRateLimits, there: SharedRateLimits
+) -> None:
+    before = await booked(here.of(PACED))
+    await there.of(PACED).hold(30.0)
+    after = await booked(here.of(PACED))
+    assert 29.0 < after.opens - before.opens < 32.0
+
+
+async def test_refusals_slow_everyone_once_for_a_burst_of_them_and_are_forgotten(
+    here: SharedRateLimits, there: SharedRateLimits, query: Query
+) -> None:
+    for _ in range(5):
+        await there.of(PACED).strain()
+    assert (await booked(here.of(PACED))).gap_s == pytest.approx(1.0, rel=0.1)
+    query("UPDATE rate_limits SET strained_at = strained_at - interval '1 minute'")
+    assert (await booked(here.of(PACED))).gap_s == pytest.approx(0.75, rel=0.1)
+    query("UPDATE rate_limits SET strained_at = strained_at - interval '1 day'")
+    assert (await booked(here.of(PACED))).gap_s == pytest.approx(0.5)
+
+
+async def test_a_vendor_is_never_slowed_more_than_sixteenfold(here: SharedRateLimits, query: Query) -> None:
+    for _ in range(8):
+        await here.of(PACED).strain()
+        query("UPDATE rate_limits SET strained_at = strained_at - interval '1.1 seconds'")
+    assert (await booked(here.of(PACED))).gap_s <= 16 * 0.5
+
+
+async def test_a_day_is_counted_over_all_processes_and_ends_at_midnight(
+    here: SharedRateLimits, there: SharedRateLimits, query: Query
+) -> None:
+    day = Allowance(NAME, per_day=5)
+    assert (await booked(here.of(day), 3)).count == 3
+    assert (await booked(there.of(day), 3)).count == 2
+    spent = await here.of(day).book(1)
+    assert isinstance(spent, Spent)
+    [now] = query("SELECT date_trunc('day', now(), 'UTC') + interval '1 day' AS midnight")
+    assert spent.until == now["midnight"]
+    assert 0 < spent.in_s <= 86_400
+    query("UPDATE rate_limits SET day = day - 1")
+    assert (await booked(here.of(day), 9)).count == 5
+
+
+async def test_a_vendor_that_wants_to_be_left_alone_is_left_alone_by_all(
+    here: SharedRateLimits, there: SharedRateLimits
+) -> None:
+    await there.of(PACED).rest(3_600.0)
+    spent = await here.of(PACED).book(1)
+    assert isinstance(spent, Spent)
+    assert spent.in_s == pytest.approx(3_600.0, abs=5)
+    share = await here.of(IN_FLIGHT).share(Demand(busy=0, queued=1))
+    assert share.rests is not None
+    assert share.rests.until == spent.until
+
+
+async def test_those_who_book_nothing_hear_of_a_hold_with_their_places(
+    here: SharedRateLimits, there: SharedRateLimits
+) -> None:
+    await there.of(IN_FLIGHT).hold(20.0)
+    assert 19.0 < (await here.of(IN_FLIGHT).share(Demand(0, 1))).held_s <= 20.0
+
+
+async def test_places_are_divided_as_a_second_process_comes(
+    here: SharedRateLimits, there: SharedRateLimits, query: Query
+) -> None:
+    mine, others = here.of(IN_FLIGHT), there.of(IN_FLIGHT)
+    assert (await mine.share(Demand(busy=0, queued=50))).places == 10
+    assert (await others.share(Demand(busy=0, queued=50))).places == 0
+    assert (await mine.share(Demand(busy=10, queued=40))).places == 5
+    assert held(query) == 10  # ten are in flight still
+    assert (await others.share(Demand(busy=0, queued=50))).places == 0
+    await mine.share(Demand(busy=4, queued=40))
+    assert (await others.share(Demand(busy=0, queued=50))).places == 5
+    assert held(query) == 10
+
+
+def held(query: Query) -> int:
+    [row] = query("SELECT sum(held) AS held FROM rate_limit_places")
+    return int(row["held"])
+
+
+async def test_places_of_a_process_that_died_are_free_after_a_while(
+    here: SharedRateLimits, there: SharedRateLimits, query: Query
+) -> None:
+    await there.of(IN_FLIGHT).share(Demand(0, 50))
+    query("UPDATE rate_limit_places SET seen_at = seen_at - interval '29 seconds'")
+    assert (await here.of(IN_FLIGHT).share(Demand(0, 50))).places == 0
+    query("UPDATE rate_limit_places SET seen_at = seen_at - interval '31 seconds'")
+    assert (await here.of(IN_FLIGHT).share(Demand(0, 50))).places == 10
+    assert len(query("SELECT * FROM rate_limit_places")) == 1
+
+
+async def test_a_run_that_ends_gives_its_places_back(books: PostgresBooks, query: Query) -> None:
+    async with shared_rate_limits(books.engine) as limits:
+        await limits.of(IN_FLIGHT).share(Demand(0, 50))
+    assert query("SELECT * FROM rate_limit_places") == []
+
+
+async def test_what_is_asked_without_booking_is_counted_with_the_places(
+    books: PostgresBooks, here: SharedRateLimits
+) -> None:
+    await here.of(IN_FLIGHT).share(Demand(3, 0, asked=7))
+    await here.of(IN_FLIGHT).share(Demand(3, 0, asked=2))
+    use = (await in_use(books.engine))[NAME]
+    assert (use.used_today, use.held, use.strain) == (9, 10, 1.0)

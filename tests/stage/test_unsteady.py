@@ -84,7 +84,7 @@ async def test_two_campaigns_end_right_while_the_server_restarts_and_crashes(
 async def test_two_large_campaigns_end_right_through_minutes_of_outages(
     server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
-    usual = await both(server, tmp_path, 0.2, 6_000)
+    usual = await both(server, tmp_path, 0.2, 3_000)
     unsteady = Unsteady(server, steady_s=4.0, away_s=2.0)
-    assert await both(server, tmp_path, 0.2, 6_000, unsteady) == usual
+    assert await both(server, tmp_path, 0.2, 3_000, unsteady) == usual
     assert len(unsteady.outages) >= 10

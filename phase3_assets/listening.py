@@ -10,6 +10,7 @@ from typing import Any
 from phase3_assets.approval import decide
 from phase3_core.approval import ApprovalPolicy, Channel, in_words, person_choice
 from phase3_core.errors import BadInput, Phase3Error
+from phase3_core.flow import first_cause
 from phase3_core.ports import Relay
 from resources.configurable import outbox_relay
 from resources.http_client import http_client
@@ -95,7 +96,7 @@ async def serve_slack(url: str, port: int | None, tell: Tell) -> None:
                 else:
                     group.create_task(_over_http(_needed(SIGNING_SECRET), port, desk, tell))
         except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
+            raise first_cause(failures) from failures
         finally:
             await asyncio.shield(desk.finish())
 

@@ -21,6 +21,14 @@ LAUNCH = """
 mutation ($params: ExecutionParams!) {
   launchRun(executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } } }
 }"""
+TICKS = """
+query ($place: RepositorySelector!) {
+  sensorsOrError(repositorySelector: $place) {
+    ... on Sensors { results { name sensorState { ticks(limit: 1, statuses: [SUCCESS, SKIPPED, FAILURE]) {
+      status
+    } } } }
+  }
+}"""
 BACKFILL = """
 mutation ($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) { __typename }
@@ -102,6 +110,22 @@ class Dagster:
         told = self.ask(LAUNCH, params=params)["launchRun"]
         assert told["__typename"] == "LaunchRunSuccess", told
         return str(told["run"]["runId"])
+
+    def fill_in(self, campaign_id: str, form: dict[str, str]) -> str:
+        """Materialize, on the page of the asset `approval`; what became of the launch."""
+        selector = {**PLACE, "jobName": "__ASSET_JOB", "assetSelection": [{"path": ["approval"]}]}
+        params = {
+            "selector": selector,
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": campaign_id}]},
+            "runConfigData": json.dumps({"ops": {"approval": {"config": form}}}),
+        }
+        return str(self.ask(LAUNCH, params=params)["launchRun"]["__typename"])
+
+    def ticks(self) -> dict[str, str]:
+        """How each sensor's newest tick ended, if there was one."""
+        sensors = self.ask(TICKS, place=PLACE)["sensorsOrError"]["results"]
+        newest = {sensor["name"]: sensor["sensorState"]["ticks"] for sensor in sensors}
+        return {name: ticks[0]["status"] for name, ticks in newest.items() if ticks}
 
     def backfill(self, campaign_ids: Sequence[str]) -> None:
         for campaign_id in campaign_ids:

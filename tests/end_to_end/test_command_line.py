@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Server
 from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import NewBooks
-from tests.end_to_end.shell import WAIT_S, Said, Shell, Vendors, kill_group, said, vendors
+from tests.end_to_end.shell import WAIT_S, Said, Shell, Vendors, kill_group, said, until, vendors
 
 SECRET = "hunter2"
 HEADER = "first_name,last_name,company_name,company_domain,lead_score,lead_tier\n"
@@ -255,6 +255,26 @@ def test_the_sandbox_tells_a_shell_where_it_is(own: Shell) -> None:
     assert said(process, out, err).code == 0
     assert not note.exists()
     assert own("run", "nowhere", "--sandbox").line.startswith("There is no campaign")  # it starts its own
+
+
+def test_slack_is_listened_to_until_it_is_enough(own: Shell, tmp_path: Path) -> None:
+    settings = tmp_path / "phase3.toml"
+    settings.write_text('[approval]\nslack_channel = "C0CAMPAIGN1"\n', encoding="utf-8")
+    refused = own("slack")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.line.startswith("Slack is not set up: set SLACK_BOT_TOKEN")
+    with vendors(0.001) as sandbox:
+        slack = {name: value for name, value in sandbox.read("env").items() if name.startswith("SLACK_")}
+        listening = own.set(PHASE3_SETTINGS=str(settings), **slack)
+        with listening.started("slack") as process:
+            until(lambda: sandbox.read("slack")["sockets"] or process.poll() is not None)
+            kill_group(process, signal.SIGINT)
+            out, err = process.communicate(timeout=WAIT_S)
+        del slack["SLACK_APP_TOKEN"]
+        keyless = own.set(PHASE3_SETTINGS=str(settings), **slack)("slack")
+    ended = said(process, out, err)
+    assert (ended.code, ended.line) == (0, "Listening to Slack by Socket Mode. Ctrl-C ends it.")
+    assert keyless.line.startswith("SLACK_APP_TOKEN is not set")
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,28 @@ def test_campaigns_are_run_by_launch_by_backfill_and_by_the_sensor(dagster: Dags
     assert left_in_checkout() <= before
 
 
+def test_a_form_that_is_filled_in_decides_and_one_that_is_not_starts_nothing(dagster: Dagster) -> None:
+    (campaign,) = dagster.books.query(
+        "SELECT id::text FROM campaigns WHERE status = 'verification_complete' ORDER BY id LIMIT 1"
+    )
+    campaign_id, decision = campaign["id"], "SELECT status, approved_by FROM campaigns WHERE id = %s"
+    assert dagster.fill_in(campaign_id, {"decided_by": "dana"}) == "RunConfigValidationInvalid"
+    form = {"decision": "APPROVE_TIER_A_ONLY", "decided_by": "dana"}
+    assert dagster.fill_in(campaign_id, form) == "LaunchRunSuccess"
+    until(lambda: len(dagster.runs(campaign_id)) == 2 and dagster.ended(campaign_id), every_s=0.25)
+    approved = {"status": "approved_for_personalization", "approved_by": "dana"}
+    assert dagster.books.query(decision, campaign_id) == [approved]
+    assert (
+        dagster.books.number("approved_leads WHERE campaign_id = %s AND lead_tier <> 'A'", campaign_id) == 0
+    )
+
+
+def test_the_sensors_of_the_gate_tick_without_slack(dagster: Dagster) -> None:
+    wanted = {"re_enrichment", "approval_reminders", "outbox"}
+    until(lambda: wanted <= dagster.ticks().keys(), every_s=0.5)
+    assert {dagster.ticks()[name] for name in wanted} == {"SKIPPED"}
+
+
 def test_terminating_a_run_settles_what_is_in_flight(dagster: Dagster) -> None:
     """A run from a shell beside it has ended at once, and changed nothing."""
     dagster.books.query("DELETE FROM provider_calls RETURNING key")

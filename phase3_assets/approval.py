@@ -62,7 +62,7 @@ def approval(
 
     decided = reading(deciding)
     return dg.MaterializeResult(
-        metadata=told(decided, config.feedback) | {"next": NEXT[config.decision]},
+        metadata=told(decided) | {"next": NEXT[config.decision]},
         data_version=dg.DataVersion(str(decided.request_id)),
     )
 
@@ -73,14 +73,14 @@ async def decide(database: Database, campaign_id: UUID, choice: Choice) -> Decid
         return ruled(str(campaign_id), await books.approvals.decide(campaign_id, choice))
 
 
-def told(decided: Decided, feedback: str) -> dict[str, Any]:
+def told(decided: Decided) -> dict[str, Any]:
     """Who decided what, when and why."""
     effect = EFFECTS[decided.status]
     return {
         "decision": decided.status.value,
         "decided_by": decided.by,
         "decided_at": decided.at.isoformat(),
-        "feedback": feedback,
+        "feedback": decided.feedback,
         "campaign_status": effect.campaign.value,
         "personalization_scope": effect.scope.value if effect.scope else "none",
         "request_id": str(decided.request_id),

@@ -22,4 +22,4 @@ def decide_from_shell(url: str, name: str, decision: Decision, by: str, feedback
     decided = asyncio.run(decide(PostgresDatabase(url, longest_outage_s=0), campaign_id, choice))
     with suppress(Phase3Error):  # the decision stands; the sensor brings Slack's message up to date
         asyncio.run(outbox_relay(url, settings).deliver())
-    return {"campaign_id": str(campaign_id), **told(decided, feedback), "next": NEXT[decision]}
+    return {"campaign_id": str(campaign_id), **told(decided), "next": NEXT[decision]}

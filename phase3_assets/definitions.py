@@ -6,7 +6,7 @@ from phase3_assets.approval import approval
 from phase3_assets.campaign_leads import campaign_leads
 from phase3_assets.checks import CHECKS
 from phase3_assets.compensating import cancelled_runs, failed_runs, open_compensations
-from phase3_assets.gate_sensors import approval_reminders, outbox, re_enrichment
+from phase3_assets.gate_sensors import approval_reminders, decisions, outbox, re_enrichment
 from phase3_assets.jobs import ASSETS, phase2_completion, phase3, waiting_leads
 from resources.configurable import (
     ExportsResource,
@@ -17,13 +17,14 @@ from resources.configurable import (
 )
 
 STARTING = (phase2_completion, waiting_leads, re_enrichment)
+TELLING = (approval_reminders, outbox, decisions)
 TAKING_BACK = (failed_runs, cancelled_runs, open_compensations)
 
 defs = dg.Definitions(
     assets=[campaign_leads, *ASSETS, approval],
     asset_checks=CHECKS,
     jobs=[phase3],
-    sensors=[*STARTING, approval_reminders, outbox, *TAKING_BACK],
+    sensors=[*STARTING, *TELLING, *TAKING_BACK],
     resources={
         "database": PostgresResource(),
         "providers": VendorsResource(),

@@ -1,13 +1,15 @@
 """What follows from the gate by itself: a run where more was wanted, a reminder where nobody decides."""
 
 from collections import Counter
+from uuid import UUID
 
 import dagster as dg
 
 from phase3_assets.agents import reading
+from phase3_assets.approval import told
 from phase3_assets.jobs import CAMPAIGN_TAG, MOST_CAMPAIGNS_A_TICK, phase3
 from phase3_assets.partitions import campaigns
-from phase3_core.approval import MoreWanted, Nudge
+from phase3_core.approval import Decided, MoreWanted, Nudge
 from phase3_core.policy import Policy
 from phase3_core.ports import Database, Relay
 
@@ -76,3 +78,33 @@ def outbox(relay: dg.ResourceParam[Relay]) -> dg.SkipReason:
     """Sends what waits in the outbox: announcements and reminders to Slack, events to the webhook."""
     sent = reading(relay.deliver)
     return dg.SkipReason(f"{sent} sent." if sent else "Nothing was due.")
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def decisions(
+    context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]
+) -> dg.SensorResult | dg.SkipReason:
+    """Notes on the asset `approval` what was decided in Slack, from a shell or by itself."""
+
+    async def look() -> list[tuple[UUID, Decided]]:
+        async with database.reading() as books:
+            return await books.approvals.decided_lately()
+
+    lately = [(str(campaign_id), decided) for campaign_id, decided in reading(look)]
+    news = [_note(*decision) for decision in lately if not _noted(context.instance, *decision)]
+    return dg.SensorResult(asset_events=news) if news else dg.SkipReason("Every decision is noted.")
+
+
+def _noted(instance: dg.DagsterInstance, key: str, decided: Decided) -> bool:
+    """The newest materialization tells the request that it answers."""
+    wanted = dg.AssetRecordsFilter(dg.AssetKey("approval"), asset_partitions=[key])
+    for record in instance.fetch_materializations(wanted, limit=1).records:
+        noted = record.asset_materialization
+        request = noted.metadata.get("request_id") if noted else None
+        return request is not None and request.value == str(decided.request_id)
+    return False
+
+
+def _note(key: str, decided: Decided) -> dg.AssetMaterialization:
+    version = {"dagster/data_version": str(decided.request_id)}
+    return dg.AssetMaterialization("approval", partition=key, metadata=told(decided), tags=version)

@@ -136,6 +136,7 @@ class Decided:
     status: ApprovalStatus
     by: str
     at: datetime
+    feedback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
-from phase3_core.approval import Asked, Choice, MoreWanted, Nudge, Ruling
+from phase3_core.approval import Asked, Choice, Decided, MoreWanted, Nudge, Ruling
 from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Campaign, Lead
@@ -344,6 +344,10 @@ class Approvals(Protocol):
 
     async def nudge(self, remind_after: timedelta, escalate_after: timedelta) -> list[Nudge]:
         """Reminds of requests that wait, then escalates, each once; by the database's clock."""
+        ...
+
+    async def decided_lately(self) -> list[tuple[UUID, Decided]]:
+        """Campaigns with the decisions of the last day, except those of the last minute; oldest first."""
         ...
 
     async def more_wanted(self) -> list[MoreWanted]:

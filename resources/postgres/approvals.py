@@ -122,6 +122,16 @@ class PostgresApprovals:
             rows = await connection.execute(asked)
             return [MoreWanted(row.campaign_id, row.campaign, row.id) for row in rows]
 
+    @repeatable
+    async def decided_lately(self) -> list[tuple[UUID, Decided]]:
+        table = approval_requests.c
+        age = func.now() - table.decided_at
+        lately = (age < timedelta(days=1)) & (age > timedelta(minutes=1))
+        decided = select(approval_requests).where(table.status.in_(EFFECTS), lately)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(decided.order_by(table.decided_at))
+            return [(row.campaign_id, _decision(row)) for row in rows]
+
     async def subject(self, request_id: UUID) -> Subject:
         """The request as people are told of it; raises DecisionRefused where there is none."""
         query = select(approval_requests).where(approval_requests.c.id == request_id)
@@ -192,6 +202,12 @@ def _subject(row: Row[Any]) -> Subject:
     )
 
 
+def _decision(row: Row[Any]) -> Decided:
+    return Decided(
+        row.id, ApprovalStatus(row.status), row.decided_by or "", row.decided_at, row.feedback or ""
+    )
+
+
 async def _binding(connection: AsyncConnection, campaign_id: UUID, summary: Mapping[str, Any]) -> Binding:
     """One statement, so that all of it is one snapshot."""
     snapshot = select(
@@ -256,7 +272,7 @@ async def _decide(connection: AsyncConnection, request: Row[Any], choice: Choice
     if row is None:
         raise AssertionError("the campaign's row was locked, so nobody else can have decided")
     await _take_effect(connection, request, choice)
-    return Decided(request.id, choice.status, choice.by, row.decided_at)
+    return Decided(request.id, choice.status, choice.by, row.decided_at, choice.feedback)
 
 
 async def _take_effect(connection: AsyncConnection, request: Row[Any], choice: Choice) -> None:

@@ -6,11 +6,11 @@ from uuid import UUID
 import dagster as dg
 from dagster._core.test_utils import create_run_for_test
 
-from phase3_assets.gate_sensors import approval_reminders, re_enrichment
+from phase3_assets.gate_sensors import approval_reminders, decisions, re_enrichment
 from phase3_core.approval import Channel, Choice, Nudge
 from phase3_core.statuses import ApprovalStatus, CampaignStatus, EnrichmentStatus, OutboxKind
 from tests.assets.office import EASY, Office, an_office, people
-from tests.assets.test_approval import asked_office
+from tests.assets.test_approval import asked_office, decide
 from tests.fakes.books import FakeApprovals
 from tests.fakes.people import CAMPAIGN
 
@@ -68,3 +68,35 @@ def test_a_reminder_is_told_in_the_tick() -> None:
     told = approval_reminders(database=office.database, policy=EASY)
     assert isinstance(told, dg.SkipReason)
     assert told.skip_message == "remind: 1"
+
+
+def noted(office: Office) -> list[dg.AssetMaterialization]:
+    """What a tick adds, put where the daemon puts it."""
+    with dg.build_sensor_context(instance=office.instance) as context:
+        told = decisions(context, database=office.database)
+    news = list(told.asset_events) if isinstance(told, dg.SensorResult) else []
+    for event in news:
+        office.instance.report_runless_asset_event(event)
+    return [event for event in news if isinstance(event, dg.AssetMaterialization)]
+
+
+def test_a_decision_made_elsewhere_is_noted_on_the_asset_once() -> None:
+    office = asked_office()
+    assert noted(office) == []
+    more_wanted(office)
+    (note,) = noted(office)
+    assert (note.asset_key, note.partition) == (dg.AssetKey("approval"), str(CAMPAIGN))
+    shown = {name: told.value for name, told in note.metadata.items()}
+    assert (shown["decision"], shown["decided_by"], shown["feedback"]) == (
+        "more_enrichment",
+        "dana",
+        "phone numbers",
+    )
+    assert noted(office) == []
+
+
+def test_a_decision_made_in_the_ui_is_not_noted_again() -> None:
+    office = asked_office()
+    form = {"decision": "APPROVE_FULL", "decided_by": "dana"}
+    assert decide(office, form).success
+    assert noted(office) == []

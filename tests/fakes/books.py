@@ -450,7 +450,7 @@ class FakeApprovals:
         self._change(request, status=choice.status, by=choice.by, feedback=choice.feedback)
         campaign.status = effect.campaign
         self.tables.audit.append((campaign_id, f"approval_{choice.status}", {"by": choice.by}))
-        return Decided(request.id, choice.status, choice.by, NOON)
+        return Decided(request.id, choice.status, choice.by, NOON, choice.feedback)
 
     async def withdraw(self, campaign_id: UUID, run_id: str, why: str) -> bool:
         await self.tables.reached()
@@ -467,6 +467,11 @@ class FakeApprovals:
         await self.tables.reached()
         due, self.tables.waiting_long[:] = list(self.tables.waiting_long), []
         return due
+
+    async def decided_lately(self) -> list[tuple[UUID, Decided]]:
+        await self.tables.reached()
+        decided = [one for one in self.tables.approvals if one.status in EFFECTS]
+        return [(one.campaign_id, Decided(one.id, one.status, one.by, NOON, one.feedback)) for one in decided]
 
     async def more_wanted(self) -> list[MoreWanted]:
         await self.tables.reached()

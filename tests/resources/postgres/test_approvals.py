@@ -331,3 +331,20 @@ async def test_a_campaign_waits_for_more_until_it_is_run(books: PostgresBooks, m
     assert await books.approvals.more_wanted() == [MoreWanted(made.id, "Autumn", asked.request_id)]
     await books.campaigns.move(made.id, CampaignStatus.VERIFYING_EMAILS)
     assert await books.approvals.more_wanted() == []
+
+
+async def test_a_decision_is_told_of_for_a_day(books: PostgresBooks, made: Made, query: Query) -> None:
+    await books.approvals.request(run(made), REPORT)
+    decided = await books.approvals.decide(made.id, choice())
+    assert isinstance(decided, Decided)
+    assert await books.approvals.decided_lately() == []
+    query("UPDATE approval_requests SET decided_at = now() - interval '2 minutes'")
+    [(campaign_id, told)] = await books.approvals.decided_lately()
+    assert (campaign_id, told.request_id, told.by, told.feedback) == (
+        made.id,
+        decided.request_id,
+        "dana",
+        "because",
+    )
+    query("UPDATE approval_requests SET decided_at = now() - interval '25 hours'")
+    assert await books.approvals.decided_lately() == []

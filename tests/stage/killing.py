@@ -3,6 +3,8 @@
 import asyncio
 import multiprocessing
 import os
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +16,7 @@ from resources.postgres.ledger import Line
 from tests.stage.stage import Hurried, Play
 
 KILLED = 137
+LOOK_EVERY_S = 0.005
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.stage.killing"])
 
@@ -96,3 +99,27 @@ async def perform(play: Play, edge: Edge, at: int = 0) -> Past:
     await asyncio.to_thread(process.join)
     assert process.exitcode in {0, KILLED}, f"it ended with {process.exitcode}"
     return Past(process.exitcode == KILLED, passed.value)
+
+
+def _perform_alone(play: Play) -> None:
+    """In a group of its own. Until the server has noticed that the run before is dead, it is another's."""
+    os.setpgid(0, 0)
+    while (ended := asyncio.run(play.perform())).why_not.startswith("Another run"):
+        time.sleep(LOOK_EVERY_S)
+    os._exit(1 if ended.why_not else 0)
+
+
+async def killed_when(play: Play, reached: Callable[[], bool]) -> bool:
+    """A whole run, killed with its process group as soon as it gets so far; whether it did."""
+    process = FORKS.Process(target=_perform_alone, args=(play,))
+    process.start()
+    assert process.pid
+    while process.is_alive() and not reached():  # noqa: ASYNC110 - it is another process that gets there
+        await asyncio.sleep(LOOK_EVERY_S)
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()  # it had not come so far as to have a group
+    await asyncio.to_thread(process.join)
+    assert process.exitcode in {0, -signal.SIGKILL}, f"it ended with {process.exitcode}"
+    return process.exitcode == -signal.SIGKILL

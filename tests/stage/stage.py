@@ -6,7 +6,7 @@ Waits take no time, and timeouts a hundredth of theirs.
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -16,19 +16,22 @@ from uuid import UUID, uuid4
 from sqlalchemy import NullPool, create_engine, insert, text
 
 from phase3_core.agent import Surroundings
+from phase3_core.budget import Caps
 from phase3_core.enrich import enrich_campaign
 from phase3_core.errors import Phase3Error
 from phase3_core.finalize import report_campaign
+from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy, Thresholds
-from phase3_core.ports import ExportKind, Run
+from phase3_core.ports import Books, ExportKind, Run
+from phase3_core.report import read_report
 from phase3_core.statuses import Agent
 from phase3_core.verify import verify_campaign
-from resources.configurable import postgres_ledger
 from resources.exports.campaign_exports import exporter_of
 from resources.exports.files import Folder
 from resources.http_client import HttpClient, Received, Sending, http_client
 from resources.postgres import tables
-from resources.postgres.database import PostgresDatabase, driver_url
+from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
+from resources.postgres.ledger import ledger
 from resources.providers.source import VendorSource
 from resources.providers.website import SANDBOX_WEB
 from resources.settings import ProviderSettings, Settings, WaterfallSettings
@@ -37,8 +40,9 @@ from sandbox.world import Person
 from tests.resources.providers.market import HastyClock
 
 HURRY = 100.0
+PATIENT = 1.0
 WEEK_S = 7 * 86_400.0
-UNCONFIRMED = ("muraena", "nimbler")
+UNCONFIRMED = frozenset({"muraena", "nimbler"})
 DESCRIBERS = ("clearbit", "apollo", "people_data_labs")
 NOTHING_IS_TOO_LITTLE = Thresholds(0, 0, 0)
 NO_GUESSES = WaterfallSettings(guessing=False)
@@ -46,18 +50,13 @@ NO_GUESSES = WaterfallSettings(guessing=False)
 
 @dataclass
 class Hurried(HttpClient):
-    """Gives up a hundred times sooner."""
+    """Gives up so many times sooner."""
 
     inner: HttpClient
+    hurry: float
 
     async def send(self, sending: Sending) -> Received:
-        return await self.inner.send(replace(sending, timeout_s=sending.timeout_s / HURRY))
-
-
-@asynccontextmanager
-async def hurried_http() -> AsyncIterator[HttpClient]:
-    async with http_client() as http:
-        yield Hurried(http)
+        return await self.inner.send(replace(sending, timeout_s=sending.timeout_s / self.hurry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +69,40 @@ class Ended:
 
 @dataclass(frozen=True)
 class Play:
-    """A campaign on a database, with the keys and addresses of its vendors; every `perform` is a run."""
+    """A campaign on a database, with the keys and addresses of its vendors; every `perform` is a run.
+
+    `hurry`: how many times sooner than in earnest it gives up waiting for an answer.
+    """
 
     url: str
     folder: Path
     environment: Mapping[str, str]
     campaign_id: UUID
     waterfall: WaterfallSettings = NO_GUESSES
+    hurry: float = HURRY
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
+    caps: Caps | None = None
 
     def source(self) -> VendorSource:
-        opted_in = {name: ProviderSettings(opt_in=True) for name in UNCONFIRMED}
-        settings = Settings(providers=opted_in, waterfall=self.waterfall)
+        own = {
+            name: ProviderSettings(opt_in=name in UNCONFIRMED) for name in UNCONFIRMED | self.prices.keys()
+        }
+        priced = {
+            name: one.model_copy(update={"price_usd": self.prices.get(name)}) for name, one in own.items()
+        }
+        settings = Settings(providers=priced, waterfall=self.waterfall)
         clock = HastyClock()
-        return VendorSource(
-            settings, self.environment, postgres_ledger(WEEK_S), clock, clock.sleep, hurried_http
-        )
+        return VendorSource(settings, self.environment, self._ledger, clock, clock.sleep, self._http)
+
+    def _ledger(self, books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:
+        if not isinstance(books, PostgresBooks):
+            raise TypeError("the ledger lives in the database of the books")
+        return ledger(books.engine, run, WEEK_S, books.fence, caps=self.caps)
+
+    @asynccontextmanager
+    async def _http(self) -> AsyncIterator[HttpClient]:
+        async with http_client() as http:
+            yield Hurried(http, self.hurry)
 
     async def perform(self) -> Ended:
         """All three agents, one after another, as the assets call them."""
@@ -118,8 +136,21 @@ class Stage:
         await told(self.sandbox, "faults", rule)
 
     def query(self, statement: str) -> list[dict[str, Any]]:
-        with create_engine(driver_url(self.play.url), poolclass=NullPool).begin() as connection:
-            return [dict(row) for row in connection.execute(text(statement)).mappings()]
+        return self.query_all(statement)[0]
+
+    def query_all(self, *statements: str) -> list[list[dict[str, Any]]]:
+        """What each gives, all of one moment."""
+        engine = create_engine(
+            driver_url(self.play.url), poolclass=NullPool, isolation_level="REPEATABLE READ"
+        )
+        with engine.begin() as connection:
+            answers = (connection.execute(text(statement)) for statement in statements)
+            return [[dict(row) for row in answer.mappings()] for answer in answers]
+
+    async def report(self) -> dict[str, Any]:
+        """The campaign's tier report as anybody can read it now."""
+        async with PostgresDatabase(self.play.url).reading() as books:
+            return await read_report(books, self.play.campaign_id)
 
     def rows(self) -> dict[str, tuple[Any, ...]]:
         """What was decided about each lead, by name and company."""

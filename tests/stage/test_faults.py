@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.faults import Kind
 from tests.conftest import Server
-from tests.stage.faults import NAMES, WORDS, Trial, Trials, Undisturbed, broken
+from tests.stage.faults import NAMES, WORDS, Trial, Trials, Undisturbed, faults_of
 
 
 def a_selection() -> list[Trial]:
@@ -28,7 +28,7 @@ async def test_a_fault_costs_no_more_than_the_class_allows_and_ends_in_a_report(
     trial: Trial, postgres: Server, template: str, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     verdict = await Trials(postgres, template, tmp_path, undisturbed).run(trial)
-    assert broken(trial, verdict) == []
+    assert faults_of(trial, verdict) == []
 
 
 def test_every_fault_has_words() -> None:

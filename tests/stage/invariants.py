@@ -1,0 +1,240 @@
+"""The promises as an outsider checks them, from the vendors' bill and the database: each says what is broken.
+
+`ALWAYS` holds at any moment, also while runs are at work; `AT_REST` when they have ended. There is no check
+yet that no suppressed person is asked about (I7): nobody suppresses anybody yet.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from phase3_core.calls import MOST_LOSSES, ReplayClass, Role
+from phase3_core.ledger import DIGEST_BYTES
+from phase3_core.money import ZERO
+from phase3_core.statuses import ACCEPTED
+from resources.providers.catalogue import CATALOGUE, Row
+from sandbox.billing import Charge
+from sandbox.world import World
+from tests.stage.stage import WEEK_S, Stage
+
+Rows = Sequence[Mapping[str, Any]]
+Check = Callable[["Evidence"], Iterator[str]]
+
+CALLS = """
+SELECT key, provider, operation, request, state, cost_usd, reserved_usd, unknown_usd, attempt, losses, job_id,
+       campaign_id, agent, tier, day, settled_at
+FROM provider_calls
+"""
+CAPPED_BY = ("campaign_id", "agent", "tier", "provider", "day")
+# What is asked of a vendor beside questions: keys, and the results of what was submitted.
+ASIDE = {"authenticate", "bulk_read", "contact", "files", "read", "reveal", "token"}
+SECOND_VERIFIER = "mailverify"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The bill, then the database at one moment after it."""
+
+    world: World
+    charges: Sequence[Charge]
+    asked: Mapping[tuple[str, str, str], int]
+    calls: Rows
+    budgets: Rows
+    leads: Rows
+
+    def of(self, provider: str) -> Rows:
+        return [call for call in self.calls if call["provider"] == provider]
+
+
+def evidence(stage: Stage) -> Evidence:
+    bill = stage.sandbox.parts.bill
+    charges, asked = list(bill.charges), dict(bill.asked)
+    calls, budgets, leads = stage.query_all(CALLS, "SELECT * FROM budgets", "SELECT * FROM leads")
+    return Evidence(stage.sandbox.parts.world, charges, asked, calls, budgets, leads)
+
+
+def terms_of(vendor: str) -> Row:
+    """What holds for all questions of a vendor."""
+    return next(row for row in CATALOGUE if row.name == vendor)
+
+
+def most_bills(vendor: str) -> int:
+    """How often one question may be billed, by the replay class of its vendor."""
+    return 2 if terms_of(vendor).terms.replay in {ReplayClass.ON_HIT, ReplayClass.JOB} else 1
+
+
+def _booked(calls: Rows) -> Decimal:
+    """USD, what is not known and what is in flight at worst."""
+    in_flight = sum((call["reserved_usd"] for call in calls if call["state"] == "intent"), ZERO)
+    return sum((call["cost_usd"] + call["unknown_usd"] for call in calls), in_flight)
+
+
+def _billed(found: Evidence) -> dict[str, Decimal]:
+    billed: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for charge in found.charges:
+        billed[charge.vendor] += charge.amount_usd
+    return billed
+
+
+# --- at any moment
+
+
+def the_ledger_covers_the_bill(found: Evidence) -> Iterator[str]:
+    """I1, first half."""
+    for vendor, billed in _billed(found).items():
+        if (booked := _booked(found.of(vendor))) < billed:
+            yield f"{vendor} billed {billed}, the ledger shows {booked}"
+
+
+def no_question_is_billed_too_often(found: Evidence) -> Iterator[str]:
+    """I2. An answer that has gone stale is a new question: each epoch of a vendor's calls allows as much."""
+    epochs = {
+        name: max(int.from_bytes(call["key"][DIGEST_BYTES:], "big") for call in found.of(name)) + 1
+        for name in {call["provider"] for call in found.calls}
+    }
+    times = Counter((charge.vendor, charge.operation, charge.question) for charge in found.charges)
+    for (vendor, operation, question), number in times.items():
+        if number > most_bills(vendor) * epochs.get(vendor, 1):
+            yield f"{vendor} {operation} {question} was billed {number} times"
+
+
+def no_call_is_repeated_too_often(found: Evidence) -> Iterator[str]:
+    """I2 for repeats that cost nothing. Reading the result of a job again is no repeat."""
+    for call in found.calls:
+        most = 1 if terms_of(call["provider"]).terms.replay is ReplayClass.PER_CALL else MOST_LOSSES
+        if call["losses"] > most and call["job_id"] is None:
+            yield f"{call['provider']} {call['request']} was lost {call['losses']} times"
+
+
+def budgets_are_the_sum_of_their_calls(found: Evidence) -> Iterator[str]:
+    """I3, the books."""
+    for budget in found.budgets:
+        named = {name: budget[name] for name in CAPPED_BY if budget[name] is not None}
+        calls = [call for call in found.calls if all(call[name] == named[name] for name in named)]
+        if budget["spent_usd"] + budget["reserved_usd"] != (booked := _booked(calls)):
+            yield f"budget {budget['scope']} shows another sum than its calls: {booked}"
+
+
+def no_budget_is_overdrawn(found: Evidence) -> Iterator[str]:
+    """I3, the cap."""
+    for budget in found.budgets:
+        if budget["spent_usd"] + budget["reserved_usd"] > budget["cap_usd"]:
+            yield f"budget {budget['scope']}: {budget['spent_usd']} and {budget['reserved_usd']} reserved"
+
+
+def nothing_is_asked_without_a_row(found: Evidence) -> Iterator[str]:
+    """I5: each request with a question belongs to an attempt, and each attempt reserved its worst price."""
+    asked: Counter[str] = Counter()
+    for (vendor, operation, _), number in found.asked.items():
+        asked[vendor] += number if operation not in ASIDE else 0
+    for vendor, number in asked.items():
+        if number > (attempts := sum(call["attempt"] for call in found.of(vendor))):
+            yield f"{vendor} was asked {number} times, the ledger knows of {attempts}"
+    for call in found.calls:
+        if terms_of(call["provider"]).terms.price.ceiling and not call["reserved_usd"]:
+            yield f"{call['provider']} {call['request']} reserved nothing"
+
+
+def accepted_addresses_are_verified(found: Evidence) -> Iterator[str]:
+    """I6: by an answer fresh when it was used; on a catch-all domain by the second verifier."""
+    answers = _verdicts(found)
+    for lead in found.leads:
+        if lead["email_status"] not in ACCEPTED:
+            continue
+        email, catch_all = lead["email"], found.world.catch_all(lead["email"])
+        proof = [one for one in answers[email] if _fresh(one, lead)]
+        if not any(one["provider"] == SECOND_VERIFIER or not catch_all for one in proof):
+            yield f"{email} counts as {lead['email_status']} without a fresh verification"
+
+
+def _verdicts(found: Evidence) -> dict[str, list[Mapping[str, Any]]]:
+    verifiers = {row.name for row in CATALOGUE if row.spec.role is Role.VERIFIER}
+    answers: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for call in found.calls:
+        if call["provider"] in verifiers and call["state"] == "settled":
+            answers[_address(call["request"])].append(call)
+    return answers
+
+
+def _address(request: Mapping[str, Any]) -> str:
+    return str((request.get("query") or {}).get("email") or (request.get("body") or {}).get("email"))
+
+
+def _fresh(call: Mapping[str, Any], lead: Mapping[str, Any]) -> bool:
+    return bool((lead["email_verified_at"] - call["settled_at"]).total_seconds() <= WEEK_S)
+
+
+# --- when no run is at work
+
+
+def nothing_is_left_in_flight(found: Evidence) -> Iterator[str]:
+    """I4."""
+    for call in found.calls:
+        if call["state"] == "intent":
+            yield f"{call['provider']} {call['request']} is still in flight"
+
+
+def the_ledger_is_the_bill(found: Evidence) -> Iterator[str]:
+    """I1, second half: at each vendor of whom nothing is in doubt."""
+    billed = _billed(found)
+    for vendor in {call["provider"] for call in found.calls}:
+        calls = found.of(vendor)
+        settled = sum((call["cost_usd"] for call in calls), ZERO)
+        if not any(call["unknown_usd"] for call in calls) and settled != billed.get(vendor, ZERO):
+            yield f"{vendor} billed {billed.get(vendor, ZERO)}, the ledger shows {settled}"
+
+
+# --- of a campaign's report
+
+
+async def sums_that_differ(stage: Stage) -> list[str]:
+    """I9: ledger, providers, agents and tiers come to the same, to the last micro-dollar."""
+    own = [call for call in evidence(stage).calls if call["campaign_id"] == stage.play.campaign_id]
+    return differing(await stage.report(), _booked(own))
+
+
+def differing(report: Mapping[str, Any], booked: Decimal) -> list[str]:
+    agents, no_lead = report["costs"], Decimal(report["cost_of_no_lead_usd"])
+    sums = {
+        "the ledger": booked,
+        "providers": _sum(report["providers"], "total_usd"),
+        "agents": Decimal(agents["email_verification"]) + Decimal(agents["enrichment"]),
+        "tiers": _sum(report["tiers"], "cost_usd") + no_lead,
+    }
+    total = Decimal(agents["total"])
+    return [f"{name} come to {usd}, all to {total}" for name, usd in sums.items() if usd != total]
+
+
+def _sum(rows: Rows, name: str) -> Decimal:
+    return sum((Decimal(row[name]) for row in rows), ZERO)
+
+
+async def not_free_again(stage: Stage) -> list[str]:
+    """I8: another run of a campaign that is done asks nobody anything, and its report is the same."""
+    bill, before = stage.sandbox.parts.bill, await stage.report()
+    asked = dict(bill.asked)
+    told = [] if not (why := (await stage.perform()).why_not) else [f"it would not run again: {why}"]
+    if bill.asked != asked:
+        told.append(f"it asked again: {dict(bill.asked - Counter(asked))}")
+    if (await stage.report())["report_hash"] != before["report_hash"]:
+        told.append("its report is another one")
+    return told
+
+
+ALWAYS: Sequence[Check] = (
+    the_ledger_covers_the_bill,
+    no_question_is_billed_too_often,
+    no_call_is_repeated_too_often,
+    budgets_are_the_sum_of_their_calls,
+    no_budget_is_overdrawn,
+    nothing_is_asked_without_a_row,
+    accepted_addresses_are_verified,
+)
+AT_REST: Sequence[Check] = (*ALWAYS, nothing_is_left_in_flight, the_ledger_is_the_bill)
+
+
+def broken(stage: Stage, checks: Sequence[Check] = AT_REST) -> list[str]:
+    found = evidence(stage)
+    return [f"{check.__name__}: {what}" for check in checks for what in check(found)]

@@ -177,13 +177,18 @@ def nothing_is_left_in_flight(found: Evidence) -> Iterator[str]:
 
 
 def the_ledger_is_the_bill(found: Evidence) -> Iterator[str]:
-    """I1, second half: at each vendor of whom nothing is in doubt."""
+    """I1, second half: at each vendor of whom nothing is in doubt, and whose price was the same all along."""
     billed = _billed(found)
-    for vendor in {call["provider"] for call in found.calls}:
+    for vendor in {call["provider"] for call in found.calls} - _repriced(found):
         calls = found.of(vendor)
         settled = sum((call["cost_usd"] for call in calls), ZERO)
         if not any(call["unknown_usd"] for call in calls) and settled != billed.get(vendor, ZERO):
             yield f"{vendor} billed {billed.get(vendor, ZERO)}, the ledger shows {settled}"
+
+
+def _repriced(found: Evidence) -> set[str]:
+    usual = {row.name: row.terms.price.per_credit for row in CATALOGUE}
+    return {one.vendor for one in found.charges if one.amount_usd != usual[one.vendor] * one.credits}
 
 
 # --- of a campaign's report

@@ -93,12 +93,23 @@ class Past:
 
 async def perform(play: Play, edge: Edge, at: int = 0) -> Past:
     """A whole run; killed at the `at`-th edge if it gets there."""
+    past, exit_code = await _past(play, edge, at)
+    assert exit_code in {0, KILLED}, f"it ended with {exit_code}"
+    return past
+
+
+async def died(play: Play, edge: Edge, at: int) -> None:
+    """A run that is killed there, unless it ends before, well or not."""
+    _, exit_code = await _past(play, edge, at)
+    assert exit_code in {0, 1, KILLED}, f"it ended with {exit_code}"
+
+
+async def _past(play: Play, edge: Edge, at: int) -> tuple[Past, int | None]:
     passed = FORKS.Value("i", 0)
     process = FORKS.Process(target=_perform, args=(play, edge, at, passed))
     process.start()
     await asyncio.to_thread(process.join)
-    assert process.exitcode in {0, KILLED}, f"it ended with {process.exitcode}"
-    return Past(process.exitcode == KILLED, passed.value)
+    return Past(process.exitcode == KILLED, passed.value), process.exitcode
 
 
 def _perform_alone(play: Play) -> None:

@@ -24,7 +24,7 @@ from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy, Thresholds
 from phase3_core.ports import Books, ExportKind, Run
 from phase3_core.report import read_report
-from phase3_core.statuses import Agent
+from phase3_core.statuses import Agent, CampaignStatus
 from phase3_core.verify import verify_campaign
 from resources.exports.campaign_exports import exporter_of
 from resources.exports.files import Folder
@@ -32,7 +32,7 @@ from resources.http_client import HttpClient, Received, Sending, http_client
 from resources.postgres import tables
 from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
 from resources.postgres.ledger import ledger
-from resources.providers.source import VendorSource
+from resources.providers.source import BreakerOpener, VendorSource
 from resources.providers.website import SANDBOX_WEB
 from resources.settings import ProviderSettings, Settings, WaterfallSettings
 from sandbox.app import Sandbox
@@ -82,6 +82,7 @@ class Play:
     hurry: float = HURRY
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     caps: Caps | None = None
+    breakers: BreakerOpener | None = None
 
     def source(self) -> VendorSource:
         own = {
@@ -92,12 +93,14 @@ class Play:
         }
         settings = Settings(providers=priced, waterfall=self.waterfall)
         clock = HastyClock()
-        return VendorSource(settings, self.environment, self._ledger, clock, clock.sleep, self._http)
+        return VendorSource(
+            settings, self.environment, self._ledger, clock, clock.sleep, self._http, breakers=self.breakers
+        )
 
     def _ledger(self, books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:
         if not isinstance(books, PostgresBooks):
             raise TypeError("the ledger lives in the database of the books")
-        return ledger(books.engine, run, WEEK_S, books.fence, caps=self.caps)
+        return ledger(books.engine, run, WEEK_S, books.fence, books.outage, self.caps)
 
     @asynccontextmanager
     async def _http(self) -> AsyncIterator[HttpClient]:
@@ -152,6 +155,11 @@ class Stage:
         async with PostgresDatabase(self.play.url).reading() as books:
             return await read_report(books, self.play.campaign_id)
 
+    def is_done(self) -> bool:
+        """The campaign has come to its report."""
+        (row,) = self.query(f"SELECT status FROM campaigns WHERE id = '{self.play.campaign_id}'")
+        return bool(row["status"] == CampaignStatus.VERIFICATION_COMPLETE)
+
     def rows(self) -> dict[str, tuple[Any, ...]]:
         """What was decided about each lead, by name and company."""
         who = "concat(first_name, last_name, company_domain) AS who"
@@ -190,10 +198,12 @@ async def staged(
     web_search: str = "brave",
     web: bool = True,
     waterfall: WaterfallSettings = NO_GUESSES,
+    place: int = 0,
 ) -> Stage:
     """A campaign with these leads, and the keys of the sandbox's accounts.
 
-    `web`: whether companies' sites are read, which takes a second each.
+    `web`: whether companies' sites are read, which takes a second each. `place`: of the campaign in its
+    database, where one person may be a lead of several.
     """
     environment = await told(sandbox, f"env?web_search={web_search}")
     if not web:
@@ -202,13 +212,15 @@ async def staged(
     with create_engine(driver_url(url), poolclass=NullPool).begin() as connection:
         campaign = {"id": play.campaign_id, "name": "Stage", "status": "import_complete"}
         connection.execute(insert(tables.campaigns).values(campaign))
-        connection.execute(insert(tables.leads), [_lead(person, play.campaign_id) for person in people])
+        connection.execute(
+            insert(tables.leads), [_lead(person, play.campaign_id, place) for person in people]
+        )
     return Stage(sandbox, play)
 
 
-def _lead(person: Person, campaign_id: UUID) -> dict[str, Any]:
+def _lead(person: Person, campaign_id: UUID, place: int) -> dict[str, Any]:
     return {
-        "id": UUID(int=person.number),
+        "id": UUID(int=place << 64 | person.number),
         "campaign_id": campaign_id,
         "first_name": person.first,
         "last_name": person.last,

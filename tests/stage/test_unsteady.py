@@ -11,25 +11,16 @@ from uuid import uuid4
 
 import pytest
 
-from resources.http_client import http_client
 from resources.postgres.database import upgrade
 from resources.postgres.embedded import EmbeddedPostgres, running
-from resources.providers.source import VendorSource
 from sandbox.app import serve
 from sandbox.options import Options
 from tests.caretaker import cared_for
 from tests.conftest import Server
-from tests.stage.stage import Play, Stage, staged
+from tests.stage.stage import PATIENT, Stage, staged
 from tests.stage.unsteady import Unsteady
 
 pytestmark = pytest.mark.slow
-
-
-class Patient(Play):
-    """Vendors have all their time: only the database is at fault."""
-
-    def source(self) -> VendorSource:
-        return replace(super().source(), open_http=http_client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,7 @@ async def both(
     async with serve(Options(latency_ms=0, rate_factor=0, scale=scale)) as sandbox:
         people = sandbox.parts.world.people[:leads]
         stages = [await staged(sandbox, url, folder, people[first::2], web=False) for first in (0, 1)]
-        plays = [Patient(**vars(stage.play)) for stage in stages]
+        plays = [replace(stage.play, hurry=PATIENT) for stage in stages]  # only the database is at fault
         async with unsteady.restarting() if unsteady else nullcontext():
             ended = await asyncio.gather(*(play.perform() for play in plays))
         assert [one.why_not for one in ended] == ["", ""]

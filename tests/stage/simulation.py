@@ -1,0 +1,344 @@
+"""Schedules drawn from a seed: runs of two campaigns that share leads, and whatever may befall them.
+
+After every step the invariants are looked at, and at the end both campaigns are run until they are done. A
+seed repeats its schedule; how runs interleave within a step is up to sockets and PostgreSQL.
+`python -m tests.stage.simulation SEED...` plays and tells some.
+"""
+
+import asyncio
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from phase3_core.budget import Caps
+from phase3_core.money import usd
+from phase3_core.statuses import Agent
+from resources.configurable import postgres_breakers
+from resources.postgres.database import upgrade
+from resources.postgres.embedded import running
+from sandbox.app import Sandbox, serve
+from sandbox.billing import Account
+from sandbox.faults import Kind
+from sandbox.options import Options
+from tests.conftest import Server
+from tests.stage.age import grow_old
+from tests.stage.invariants import ALWAYS, broken, not_free_again, sums_that_differ
+from tests.stage.killing import Edge, died
+from tests.stage.stage import Ended, Stage, everyone_is_needed, staged
+
+STEPS = 14
+AT_ONCE = 4
+TRIES = 6  # runs until a campaign is done, once nothing goes wrong any more
+HOUR_S, DAY_S = 3_600, 86_400
+JUMPS_S = (HOUR_S, 12 * HOUR_S, 8 * DAY_S, 31 * DAY_S)
+STANDSTILL_S = 0.4  # without any request: everybody waits for time to pass
+LOOK_EVERY_S = 0.005
+OTHER_SEARCHERS = ("claude", "serper", "tavily")  # brave is the one that is asked
+FAULTS = [kind for kind in Kind if kind is not Kind.HUGE_BODY]
+HANG_UP = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+@dataclass
+class Simulation:
+    """`told`: what happened so far. `amiss`: what is broken."""
+
+    seed: int
+    sandbox: Sandbox
+    stages: list[Stage]
+    rng: random.Random
+    told: list[str] = field(default_factory=list)
+    amiss: list[str] = field(default_factory=list)
+    runs: set[asyncio.Task[Ended]] = field(default_factory=set)
+
+    async def play(self) -> None:
+        """Ends early where something is broken."""
+        for _ in range(STEPS):
+            step = self.rng.choices(list(BEFALLS), list(BEFALLS.values()))[0]
+            self.told.append(f"{step.__name__}: {await step(self) or 'nothing to do'}")
+            if self.look(ALWAYS):
+                await self.send_home()
+                return
+        await self.end()
+
+    def look(self, checks: Any = ALWAYS) -> list[str]:
+        self.amiss += broken(self.stages[0], checks)
+        return self.amiss
+
+    @property
+    def accounts(self) -> dict[str, Account]:
+        return self.sandbox.parts.bill.accounts
+
+    @property
+    def requests(self) -> int:
+        return sum(account.requests for account in self.accounts.values())
+
+    def vendor(self) -> str:
+        return self.rng.choice([name for name in self.accounts if name not in OTHER_SEARCHERS])
+
+    def alter(self, **changes: Any) -> None:
+        """For the runs to come."""
+        self.stages = [replace(stage, play=replace(stage.play, **changes)) for stage in self.stages]
+
+    def begin(self, stage: Stage) -> None:
+        run = asyncio.create_task(stage.perform())
+        self.runs.add(run)
+        run.add_done_callback(self.over)
+
+    def over(self, run: asyncio.Task[Ended]) -> None:
+        self.runs.discard(run)
+        if not run.cancelled() and (failure := run.exception()):
+            self.amiss.append(f"a run broke: {failure!r}")
+        elif not run.cancelled():
+            self.told.append(f"  a run ended: {run.result().why_not or 'done'}")
+
+    async def grow_old(self, seconds: int) -> None:
+        await asyncio.to_thread(grow_old, self.stages[0].play.url, seconds)
+        for account in self.accounts.values():
+            account.paid_until = {what: until - seconds for what, until in account.paid_until.items()}
+
+    async def watch(self, until: Callable[[], bool]) -> None:
+        """Where nothing moves any more, time flies."""
+        seen, since = self.requests, time.monotonic()
+        while self.runs and not until():
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self.requests != seen:
+                seen, since = self.requests, time.monotonic()
+            elif time.monotonic() - since > STANDSTILL_S:
+                await self.grow_old(HOUR_S)
+                since = time.monotonic()
+
+    async def send_home(self) -> None:
+        for run in list(self.runs):
+            run.cancel()
+        await self.watch(lambda: False)
+
+    # --- the end
+
+    async def end(self) -> None:
+        """All is well again: both campaigns come to their end, and then cost nothing more."""
+        self.sandbox.parts.faults.rules.clear()
+        for account in self.accounts.values():
+            account.balance, account.blocked = None, False
+        await self.watch(lambda: False)
+        self.alter(caps=Caps())
+        for stage in self.stages:
+            self.amiss += [] if await self.finished(stage) else ["a campaign is never done"]
+        for stage in self.stages:
+            self.amiss += [*await sums_that_differ(stage), *await not_free_again(stage)]
+        self.amiss += broken(self.stages[0])
+
+    async def finished(self, stage: Stage) -> bool:
+        """Breakers close, and what was left for later is asked."""
+        for _ in range(TRIES):
+            await self.grow_old(HOUR_S)
+            self.begin(stage)
+            await self.watch(lambda: False)
+            if not (await stage.report())["waiting_for"] and stage.is_done():
+                return True
+        return False
+
+
+# --- what may befall
+
+
+async def somebody_runs(play: Simulation) -> str:
+    """Also a campaign that is being worked on: one of the two ends at once."""
+    if len(play.runs) >= AT_ONCE:
+        return ""
+    stage = play.rng.choice(play.stages)
+    play.begin(stage)
+    return f"campaign {play.stages.index(stage)}"
+
+
+async def time_passes(play: Simulation) -> str:
+    requests = play.rng.randint(1, 40)
+    until = play.requests + requests
+    await play.watch(lambda: play.requests >= until)
+    return f"{requests} requests"
+
+
+async def somebody_cancels(play: Simulation) -> str:
+    steps = play.rng.randrange(300)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    if play.runs:
+        play.rng.choice(sorted(play.runs, key=id)).cancel()
+    return f"after {steps} steps"
+
+
+async def a_process_dies(play: Simulation) -> str:
+    stage, edge, at = play.rng.choice(play.stages), play.rng.choice(list(Edge)), play.rng.randint(1, 400)
+    task = asyncio.create_task(died(stage.play, edge, at))
+    play.runs.add(waiting := asyncio.create_task(_ended(task)))
+    await play.watch(task.done)
+    play.runs.discard(waiting)
+    return f"campaign {play.stages.index(stage)} at {edge} {at}"
+
+
+async def _ended(task: asyncio.Task[None]) -> Ended:
+    await task
+    return Ended("")
+
+
+async def a_vendor_misbehaves(play: Simulation) -> str:
+    count = play.rng.choice([1, 2, 4, None])
+    rule = {"vendor": play.vendor(), "kind": play.rng.choice(FAULTS).value, "count": count, "ms": 400.0}
+    await play.stages[0].break_something(rule)
+    return str(rule)
+
+
+async def all_is_mended(play: Simulation) -> str:
+    play.sandbox.parts.faults.rules.clear()
+    return "yes"
+
+
+async def the_clock_jumps(play: Simulation) -> str:
+    seconds = play.rng.choice(JUMPS_S)
+    await play.grow_old(seconds)
+    return f"{seconds // HOUR_S} hours"
+
+
+async def a_price_falls(play: Simulation) -> str:
+    """At once, also for who is at work; our settings follow for the runs to come."""
+    vendor = play.vendor()
+    account = play.accounts[vendor]
+    account.price = usd(account.price / 2)
+    play.alter(prices={**play.stages[0].play.prices, vendor: account.price})
+    return f"{vendor} {account.price}"
+
+
+async def an_account_runs_dry(play: Simulation) -> str:
+    vendor, balance = play.vendor(), play.rng.randrange(3)
+    play.accounts[vendor].balance = Decimal(balance)
+    return f"{vendor} {balance}"
+
+
+async def an_account_is_closed(play: Simulation) -> str:
+    vendor = play.vendor()
+    play.accounts[vendor].blocked = True
+    return vendor
+
+
+async def accounts_are_refilled(play: Simulation) -> str:
+    for account in play.accounts.values():
+        account.balance, account.blocked = None, False
+    return "all"
+
+
+async def caps_are_raised(play: Simulation) -> str:
+    caps = play.stages[0].play.caps
+    if caps is None:
+        return ""
+    play.alter(caps=Caps(_doubled(caps.agents), _doubled(caps.tiers), _doubled(caps.daily)))
+    return "doubled"
+
+
+def _doubled(caps: Any) -> Any:
+    return {what: 2 * cap for what, cap in caps.items()}
+
+
+async def the_server_hangs_up(play: Simulation) -> str:
+    """On everybody: who was at work goes on, unless another has taken its campaign."""
+    return f"on {len(await asyncio.to_thread(play.stages[0].query, HANG_UP))} connections"
+
+
+Befall = Callable[[Simulation], Awaitable[str]]
+BEFALLS: dict[Befall, int] = {
+    somebody_runs: 8,
+    time_passes: 6,
+    a_vendor_misbehaves: 5,
+    somebody_cancels: 3,
+    a_process_dies: 2,
+    the_clock_jumps: 2,
+    an_account_runs_dry: 1,
+    an_account_is_closed: 1,
+    accounts_are_refilled: 1,
+    a_price_falls: 1,
+    caps_are_raised: 1,
+    all_is_mended: 1,
+    the_server_hangs_up: 1,
+}
+
+
+# --- a seed
+
+
+@dataclass(frozen=True)
+class Simulator:
+    server: Server
+    template: str
+    folder: Path
+
+    async def play(self, seed: int) -> Simulation:
+        rng = random.Random(seed)
+        name = f"phase3_simulated_{uuid4().hex[:12]}"
+        async with AsyncExitStack() as stack:
+            stack.callback(self.server.drop, name)
+            url = self.server.make(name, self.template)
+            options = Options(latency_ms=rng.choice([0, 3]), rate_factor=0)
+            sandbox = await stack.enter_async_context(serve(options))
+            simulation = Simulation(seed, sandbox, await self._stages(rng, sandbox, url), rng)
+            await simulation.play()
+            return simulation
+
+    async def _stages(self, rng: random.Random, sandbox: Sandbox, url: str) -> list[Stage]:
+        """Two campaigns of a few leads each; some leads are of both."""
+        people = everyone_is_needed(sandbox.parts.world.people, each=4)
+        shared = rng.sample(people, 2)
+        casts = [[*shared, *rng.sample([one for one in people if one not in shared], 2)] for _ in range(2)]
+        stages = [
+            await staged(sandbox, url, self.folder, cast, web=False, place=place)
+            for place, cast in enumerate(casts)
+        ]
+        caps = _caps(rng)
+        return [
+            replace(stage, play=replace(stage.play, caps=caps, breakers=postgres_breakers))
+            for stage in stages
+        ]
+
+
+def _caps(rng: random.Random) -> Caps | None:
+    """For every second seed tight ones."""
+    if rng.random() < 0.5:
+        return None
+    agents = {
+        agent: usd(rng.choice(["0.02", "0.2", "2"])) for agent in (Agent.EMAIL_VERIFICATION, Agent.ENRICHMENT)
+    }
+    return Caps(agents=agents, daily={"tomba": usd("0.03"), "reoon": usd(rng.choice(["0.003", "1"]))})
+
+
+async def _told(simulator: Simulator, seeds: Iterable[int]) -> int:
+    failed = 0
+    for seed in seeds:
+        began = time.monotonic()
+        simulation = await simulator.play(seed)
+        failed += bool(simulation.amiss)
+        lines = [f"seed {seed}, {time.monotonic() - began:.1f} s", *simulation.told, *simulation.amiss]
+        sys.stdout.write("\n".join(lines) + "\n")
+    return failed
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="phase3-simulation-") as folder:
+        os.chmod(folder, 0o755)  # noqa: PTH101 - the server's own user must pass
+        with running(Path(folder) / "postgres", durable=False) as embedded:
+            server = Server(embedded.uri)
+            upgrade(server.make("template"))
+            simulator = Simulator(server, "template", Path(folder))
+            return 1 if asyncio.run(_told(simulator, map(int, sys.argv[1:]))) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

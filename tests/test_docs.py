@@ -62,3 +62,14 @@ def test_nothing_in_the_repo_names_a_registry() -> None:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in lock
     assert "requirements.lock" in listed or not listed
+
+
+def test_every_test_that_proves_something_is_there() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    written = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    named = re.findall(r"`(test_\w+)(…?)`", page)
+    assert named
+    assert [name for name, more in named if f"def {name}{'' if more else '('}" not in written] == []
+    checks = re.findall(r"^\| I\d+ .* \| (.*) \|$", page, flags=re.MULTILINE)
+    named_checks = [name for check in checks for name in re.findall(r"`(\w+)`", check)]
+    assert [name for name in named_checks if f"def {name}(" not in written] == []

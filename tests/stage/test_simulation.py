@@ -1,0 +1,42 @@
+"""Whatever befalls runs of two campaigns, in whatever order: the promises hold after every step.
+
+A failure names its seed; `python -m tests.stage.simulation SEED` plays the same schedule again.
+"""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Server
+from tests.stage.simulation import Simulation, Simulator
+
+LONG_S = float(os.environ.get("PHASE3_SIMULATION_S", "1200"))
+
+
+def assert_held(simulation: Simulation) -> None:
+    told = "\n".join([f"seed {simulation.seed}", *simulation.told, *simulation.amiss])
+    assert simulation.amiss == [], told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [random.SystemRandom().randrange(10**9) for _ in range(1)])
+async def test_the_promises_hold_whatever_befalls(
+    seed: int, postgres: Server, template: str, tmp_path: Path
+) -> None:
+    assert_held(await Simulator(postgres, template, tmp_path).play(seed))
+
+
+@pytest.mark.soak
+async def test_the_promises_hold_for_as_long_as_there_is_time(
+    postgres: Server, template: str, tmp_path: Path
+) -> None:
+    """`PHASE3_SIMULATION_S`: seconds."""
+    simulator, until, played = Simulator(postgres, template, tmp_path), time.monotonic() + LONG_S, 0
+    while time.monotonic() < until:
+        assert_held(await simulator.play(random.SystemRandom().randrange(10**9)))
+        played += 1
+    print(f"{played} seeds")  # noqa: T201 - published with a release
+    assert played

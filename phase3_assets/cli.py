@@ -98,6 +98,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Campaigns, how far they are, what they cost."""
+    from phase3_assets.reconciling import cases
     from phase3_assets.views import campaign_rows, campaign_table
 
     with workplace.database(tell) as url:
@@ -106,6 +107,33 @@ def status(
             print(json.dumps(rows, indent=2))
         else:
             Console().print(campaign_table(rows))
+        for one in cases(url):
+            tell(one.told)
+
+
+@app.command()
+def reconcile(
+    provider: Annotated[str, typer.Option(help="only this one")] = "",
+    accept: Annotated[str, typer.Option(help="count anew from this one's balance of now")] = "",
+    as_json: Json = False,
+    use_sandbox: UseSandbox = False,
+) -> None:
+    """Hold vendors' balances against the ledger; exit code 1 where they drift apart."""
+    from phase3_assets.reconciling import Wish, reconciled, reconciled_table
+
+    with ExitStack() as stack:
+        url = stack.enter_context(workplace.database(tell))
+        if use_sandbox:
+            stack.enter_context(in_sandbox())
+        told = reconciled(url, Wish(provider, accept))
+        if as_json:
+            print(json.dumps([one.as_json() for one in told], indent=2))
+        else:
+            Console().print(reconciled_table(told))
+    cases = [one for one in told if one.is_case]
+    for one in cases:
+        tell(one.told)
+    raise typer.Exit(1 if cases else 0)
 
 
 @app.command()

@@ -4,12 +4,14 @@ import asyncio
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 from rich.table import Table
 
+from phase3_core.breaker import Breaker, Closed, HalfOpen, Open
 from phase3_core.calls import Gap, NoAnswer
 from phase3_core.errors import BadInput
 from phase3_core.leads import Lead
@@ -21,6 +23,7 @@ from resources.clock import SystemClock
 from resources.configurable import postgres_breakers, postgres_ledger, postgres_limits
 from resources.http_client import http_client
 from resources.names import mailbox_names
+from resources.postgres.breakers import PostgresBreakers
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.rate_limits import Use, in_use
 from resources.postgres.scorecard import Score, scores
@@ -84,12 +87,27 @@ async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[d
     async with PostgresDatabase(url, longest_outage_s=0).reading() as books:
         record = await scores(books.engine, SCORED_DAYS)
         use = await in_use(books.engine)
+        names = [each.row.name for each in source.standings()]
+        fares = (await PostgresBreakers(books.engine).tell({}, names)).breakers
     left = await _balances(source)
     asked = await asked_of_all(url, source, probe) if probe else {}
     return [
-        _row(each, record, left) | _of_limits(each, source, use) | asked.get(each.row.spec.label, {})
+        _row(each, record, left)
+        | _of_limits(each, source, use)
+        | {"breaker": _word(fares.get(each.row.name, Closed()))}
+        | asked.get(each.row.spec.label, {})
         for each in source.standings()
     ]
+
+
+def _word(breaker: Breaker) -> str:
+    match breaker:
+        case Open(until, why):
+            return f"open until {datetime.fromtimestamp(until, UTC):%H:%M} UTC: {why}"
+        case HalfOpen(why):
+            return f"half-open after: {why}"
+        case Closed():
+            return "closed"
 
 
 async def _balances(source: VendorSource) -> dict[str, Decimal | None]:
@@ -185,7 +203,7 @@ def provider_table(rows: Iterable[dict[str, Any]]) -> Table:
         table.add_row(
             row["provider"],
             row["role"],
-            "yes" if row["usable"] else row["why_not"],
+            row["why_not"] or ("yes" if row["breaker"] == "closed" else f"breaker {row['breaker']}"),
             f"{usd(row['price_usd']).normalize():f}",
             row["credits_left"] or "",
             today,

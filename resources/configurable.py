@@ -15,6 +15,7 @@ from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy
 from phase3_core.ports import Books, Database, Exporter, ProviderSource, Relay, Run
+from phase3_core.reconciliation import ReadingBook
 from resources.clock import SystemClock
 from resources.exports.campaign_exports import USUAL, exporter_of, spreadsheet_of
 from resources.exports.files import EXPORTS_DIR, exports_folder
@@ -22,6 +23,7 @@ from resources.postgres.breakers import PostgresBreakers
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.postgres.rate_limits import SharedRateLimits, shared_rate_limits
+from resources.postgres.readings import PostgresReadings
 from resources.providers.source import LedgerOpener, VendorSource
 from resources.relay import OutboxRelay, slack_terms, webhook_terms
 from resources.settings import Settings, read_settings, settings_path
@@ -65,6 +67,7 @@ class VendorsResource(dg.ConfigurableResource["ProviderSource"]):
             SystemClock(),
             breakers=postgres_breakers,
             open_limits=postgres_limits,
+            readings=postgres_readings,
         )
 
 
@@ -142,6 +145,13 @@ def postgres_breakers(books: Books) -> BreakerBook:
     if not isinstance(books, PostgresBooks):
         raise TypeError("breakers are shared in the database of the books")
     return PostgresBreakers(books.engine, books.outage)
+
+
+def postgres_readings(books: Books) -> ReadingBook:
+    """Readings of balances in the database of the books."""
+    if not isinstance(books, PostgresBooks):
+        raise TypeError("readings are kept in the database of the books")
+    return PostgresReadings(books.engine)
 
 
 def _settings(named: str, overrides: Mapping[str, Any]) -> Settings:

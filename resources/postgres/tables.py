@@ -35,6 +35,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import UserDefinedType
 
+from phase3_core.reconciliation import Agreement
 from phase3_core.statuses import ApprovalStatus, EmailStatus, EnrichmentStatus, OutboxKind
 from phase3_core.tiers import Tier
 
@@ -300,6 +301,26 @@ breakers = Table(
     _never_negative("reopened"),
     _never_negative("answered"),
     CheckConstraint("state <> 'open' OR open_until IS NOT NULL", name="until"),
+)
+
+balance_readings = Table(
+    "balance_readings",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("taken_at", TIME, primary_key=True),
+    Column("credits", Numeric, nullable=False),
+    Column("booked_usd", USD, nullable=False),
+    Column("in_doubt_usd", USD, nullable=False),
+    Column("price_usd", USD, nullable=False),
+    Column("since", TIME, nullable=False),  # the first reading of the span
+    Column("span_taken_usd", USD, nullable=False),
+    Column("span_booked_usd", USD, nullable=False),
+    Column("drift_usd", USD, nullable=False),
+    Column("agreement", Text, nullable=False),
+    _never_negative("in_doubt_usd"),
+    _never_negative("price_usd"),
+    _one_of("agreement", Agreement),
 )
 
 workflow_checkpoints = Table(

@@ -5,11 +5,13 @@ so they are not reported as skipped either.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from phase3_core.breaker import BreakerBook
 from phase3_core.calls import (
@@ -31,6 +33,7 @@ from phase3_core.ledger import CallLedger
 from phase3_core.money import Money, usd
 from phase3_core.ports import Books, Clock, Run, Skipped
 from phase3_core.rate_limits import RateLimits
+from phase3_core.reconciliation import Agreement, ReadingBook, Reconciled
 from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import Topic
 from phase3_core.waiting import Wait
@@ -46,11 +49,14 @@ from resources.providers.gate import Limits
 from resources.providers.gates import CALLS, Gates, account_name, kind_of
 from resources.providers.health import Health
 from resources.providers.naps import Naps
+from resources.providers.reconciling import VendorAccount, account_of, newest_of, news, reconcile
 from resources.providers.settlement import Tally
 from resources.providers.spec import Choice, ProviderSpec, Question, Response
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import SANDBOX_WEB, website_transport
 from resources.settings import ProviderSettings, Settings
+
+_log = logging.getLogger(__name__)
 
 BALANCE_TIMEOUT_S = 30.0
 LONGEST_ALONE_S = 1_800.0  # single calls may take so long; what would take longer is done in bulk
@@ -61,6 +67,7 @@ Sleep = Callable[[float], Awaitable[None]]
 HttpOpener = Callable[[], AbstractAsyncContextManager[HttpClient]]
 BreakerOpener = Callable[[Books], BreakerBook]
 LimitsOpener = Callable[[Books], AbstractAsyncContextManager[RateLimits | None]]
+ReadingOpener = Callable[[Books], ReadingBook]
 LedgerOpener = Callable[[Books, Run], AbstractAsyncContextManager[CallLedger]]
 
 
@@ -212,7 +219,7 @@ class Standing:
 class VendorSource:
     """Implements `ProviderSource`. `environment` holds keys and base URLs; only this class reads it.
 
-    Without `breakers` nothing is shared with other runs.
+    Without `breakers` nothing is shared with other runs, without `readings` no balance is kept.
     """
 
     settings: Settings
@@ -223,6 +230,7 @@ class VendorSource:
     open_http: HttpOpener = http_client
     breakers: BreakerOpener | None = None
     open_limits: LimitsOpener = unshared
+    readings: ReadingOpener | None = None
 
     @asynccontextmanager
     async def open(self, run: Run, books: Books) -> AsyncIterator[OpenProviders]:
@@ -238,10 +246,50 @@ class VendorSource:
             providers = self._providers(ledger, http, pages, waiting, shared)
             accounts = list(shared.accounts.values())
             async with shared.exchange.open(), watched(accounts, self.clock.monotonic):
+                await self._reconciled(run, books, http, shared.healths)
                 try:
                     yield providers
                 finally:
                     await asyncio.shield(_drained(providers, shared.gates))
+                await self._reconciled(run, books, http, {})
+
+    async def _reconciled(
+        self, run: Run, books: Books, http: HttpClient, healths: Mapping[str, Health]
+    ) -> None:
+        """Balances beside the books, for a run that buys; whose account drifted too far is parked."""
+        if self.readings is None or run.agent is Agent.FINALIZER:
+            return
+        try:
+            told = await self.reconcile(run.campaign_id, books, self.readings(books), http)
+        except Exception as failure:  # noqa: BLE001 - a reading is a courtesy: no run fails for it
+            _log.warning("No balance was kept: %s", type(failure).__name__)
+            return
+        for one in told:
+            if one.agreement is Agreement.PARKED and one.provider in healths:
+                healths[one.provider].park(one.why_parked)
+
+    async def reconcile(
+        self, campaign_id: UUID, books: Books, book: ReadingBook, http: HttpClient, only: str = ""
+    ) -> list[Reconciled]:
+        """The newest word on each account with a key; a case that is new goes to the audit log."""
+        accounts = [one for one in self._vendor_accounts(http) if only in {"", one.provider}]
+        known = await book.newest()
+        told = await reconcile(accounts, book, self.clock)
+        for one in news(told, known):
+            await books.campaigns.audit(campaign_id, "balance_drift", one.as_json())
+        return newest_of(accounts, told, known)
+
+    def _vendor_accounts(self, http: HttpClient) -> list[VendorAccount]:
+        """Of usable providers that cost something, one for each vendor."""
+        usable = (one for one in self.standings() if not one.why_not and one.terms.price.ceiling)
+        by_name = {one.row.name: one for one in usable}
+        return [self._vendor_account(one, http) for one in by_name.values()]
+
+    def _vendor_account(self, one: Standing, http: HttpClient) -> VendorAccount:
+        account = account_of(self._secrets(one.row.spec))
+        return VendorAccount(
+            one.row.name, account, one.terms.price.per_credit, lambda: self.balance(one.row, http)
+        )
 
     def _shared(self, books: Books, limits: RateLimits | None) -> Shared:
         book = self.breakers(books) if self.breakers else None

@@ -1,5 +1,6 @@
 """`phase3 providers` over a socket: who is usable, what is left, how good they were, a probe with a cap."""
 
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -8,10 +9,13 @@ import pytest
 
 import sandbox.app
 from phase3_assets.vendors import Probe, asked_of_all, provider_table, rows_of
+from phase3_core.breaker import Failed
 from phase3_core.errors import BadInput
 from phase3_core.money import usd
 from resources.clock import SystemClock
 from resources.configurable import postgres_ledger
+from resources.postgres.breakers import PostgresBreakers
+from resources.postgres.database import PostgresDatabase
 from resources.providers.source import VendorSource
 from resources.settings import Settings
 from sandbox.options import Options
@@ -104,6 +108,16 @@ async def test_a_probe_stays_below_its_cap_and_tells_of_undocumented_answers(
 def test_a_probe_needs_a_known_person(email: str, name: str) -> None:
     with pytest.raises(BadInput, match="--probe"):
         Probe(email, name, usd("1")).lead()
+
+
+async def test_an_open_breaker_is_shown_with_what_opened_it(
+    box: sandbox.app.Sandbox, database_url: str
+) -> None:
+    async with PostgresDatabase(database_url).reading() as books:
+        await PostgresBreakers(books.engine).tell({"tomba": [Failed("HTTP 502")] * 5}, ["tomba"])
+    rows = await rows_of(database_url, source(box, "tomba", "reoon"), None)
+    assert re.fullmatch(r"open until \d\d:\d\d UTC: HTTP 502", named(rows, "tomba")["breaker"])
+    assert named(rows, "reoon")["breaker"] == "closed"
 
 
 async def test_the_table_shows_a_line_for_each(box: sandbox.app.Sandbox, database_url: str) -> None:

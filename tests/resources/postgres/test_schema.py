@@ -274,6 +274,46 @@ def test_a_lead_belongs_to_a_campaign(query: Query) -> None:
     )
 
 
+def test_a_breaker_is_in_a_known_state_and_open_until_some_time(query: Query) -> None:
+    query("INSERT INTO breakers (provider) VALUES ('tomba')")
+    assert broken(query, "UPDATE breakers SET state = 'ajar'") == "breakers_state_check"
+    assert broken(query, "UPDATE breakers SET state = 'open'") == "breakers_until_check"
+
+
+@pytest.mark.parametrize("column", ["in_a_row", "reopened", "answered"])
+def test_a_breakers_counts_are_never_negative(query: Query, column: str) -> None:
+    query("INSERT INTO breakers (provider) VALUES ('tomba')")
+    assert broken(query, f"UPDATE breakers SET {column} = -1") == f"breakers_{column}_check"
+
+
+READING = (
+    "INSERT INTO balance_readings (provider, account, taken_at, credits, booked_usd, in_doubt_usd, "
+    "price_usd, since, span_taken_usd, span_booked_usd, drift_usd, agreement) "
+    "VALUES ('tomba', 'a', '2026-11-22', 5, 0, {doubt}, {price}, now(), 0, 0, 0, '{agreement}')"
+)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "constraint"),
+    [
+        ({"doubt": -1}, "in_doubt_usd_check"),
+        ({"price": -1}, "price_usd_check"),
+        ({"agreement": "maybe"}, "agreement_check"),
+    ],
+)
+def test_a_reading_holds_amounts_and_a_known_word(
+    query: Query, wrong: dict[str, Any], constraint: str
+) -> None:
+    values = {"doubt": 0, "price": 1, "agreement": "agreed", **wrong}
+    assert broken(query, READING.format(**values)) == f"balance_readings_{constraint}"
+
+
+def test_an_account_has_one_reading_at_a_moment(query: Query) -> None:
+    reading = READING.format(doubt=0, price=1, agreement="agreed")
+    query(reading)
+    assert broken(query, reading) == "balance_readings_pkey"
+
+
 CHECKPOINT = (
     "INSERT INTO workflow_checkpoints (workflow_id, agent_id, step_id, status, campaign_id, items_processed) "
     "VALUES ('run', 'agent', 'step', 'completed', gen_random_uuid(), :done)"

@@ -31,6 +31,8 @@ class Observations:
     context: dg.AssetExecutionContext
 
     def __call__(self, advance: Advance) -> None:
+        for alert in advance.alerts:
+            self.context.log.warning("A budget is nearly spent: %s.", alert)
         observation = dg.AssetObservation(
             asset_key=self.context.asset_key,
             partition=self.context.partition_key,
@@ -38,6 +40,7 @@ class Observations:
                 "leads_done": advance.done,
                 "leads_total": advance.total,
                 "spent_usd": float(round(advance.spent, 6)),
+                **({"budget_alerts": list(advance.alerts)} if advance.alerts else {}),
             },
         )
         with suppress(DBAPIError, DagsterPostgresException):  # the next one tells all of it

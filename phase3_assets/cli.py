@@ -36,6 +36,8 @@ By = Annotated[str, typer.Option(help="who decides: a name among the approvers")
 Feedback = Annotated[str, typer.Option(help="what is wrong or missing")]
 UseSandbox = Annotated[bool, typer.Option("--sandbox", help="ask the sandbox, not the real vendors")]
 
+Cap = Annotated[str | None, typer.Option(help="USD; `none`: as the settings say", metavar="USD")]
+
 
 def tell(sentence: str) -> None:
     words.print(sentence, soft_wrap=True, markup=False)
@@ -134,6 +136,35 @@ def reconcile(
     for one in cases:
         tell(one.told)
     raise typer.Exit(1 if cases else 0)
+
+
+@app.command()
+def budget(
+    campaign: CampaignArgument,
+    email_verification: Cap = None,
+    enrichment: Cap = None,
+    tier_a: Cap = None,
+    tier_b: Cap = None,
+    tier_c: Cap = None,
+    as_json: Json = False,
+) -> None:
+    """The campaign's caps and what is spent under each; with options: caps of its own, from now on."""
+    from phase3_assets.budgeting import budget_rows
+    from phase3_assets.views import budget_table
+
+    wishes = {
+        "email_verification": email_verification,
+        "enrichment": enrichment,
+        "tier_a": tier_a,
+        "tier_b": tier_b,
+        "tier_c": tier_c,
+    }
+    with workplace.database(tell) as url:
+        rows = budget_rows(url, campaign, wishes)
+        if as_json:
+            print(json.dumps(rows, indent=2))
+        else:
+            Console().print(budget_table(rows))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from phase3_core.money import Money
 from phase3_core.ports import Books, CampaignCounts, ProviderSpend
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus
 from phase3_core.summary import cost_table, result_counts
+from phase3_core.waiting import Waiting
 
 ASSET_OF = {
     Agent.EMAIL_VERIFICATION: "verified_emails",
@@ -42,8 +43,9 @@ def phase3_result(
     spend: Sequence[ProviderSpend],
     durations: Mapping[Agent, float],
     approval: ApprovalStatus | None,
+    waiting: Sequence[Waiting] = (),
 ) -> dict[str, Any]:
-    """Amounts are USD, six places.
+    """Amounts are USD, six places. An agent that left leads waiting is `partial`; `waiting` tells for whom.
 
     `status` is not_started, running, stopped, failed, pending_approval or completed.
     """
@@ -56,7 +58,7 @@ def phase3_result(
         "agents_run": [
             {
                 "agent": agent.value,
-                "status": "stopped" if _stopped_at(agent, agents, campaign) else "completed",
+                "status": _agent_status(agent, agents, campaign, counts),
                 "duration_seconds": round(durations[agent], 3),
             }
             for agent in agents
@@ -64,6 +66,7 @@ def phase3_result(
         "result": dict(result_counts(counts)),
         "costs": {name: as_number(amount) for name, amount in cost_table(spend).items()},
         "approval_status": approval.value if approval else "not_requested",
+        "waiting": [one.as_json() for one in waiting],
     }
 
 
@@ -75,11 +78,18 @@ async def read_result(instance: dg.DagsterInstance, books: Books, campaign_id: U
         await books.campaigns.spend(campaign_id),
         recorded_durations(instance, str(campaign_id)),
         await books.approvals.newest(campaign_id),
+        await books.checkpoints.waiting(campaign_id),
     )
 
 
-def _stopped_at(agent: Agent, agents: Sequence[Agent], campaign: Campaign) -> bool:
-    return campaign.status is CampaignStatus.STOPPED and agent is agents[-1]
+def _agent_status(agent: Agent, agents: Sequence[Agent], campaign: Campaign, counts: CampaignCounts) -> str:
+    if campaign.status is CampaignStatus.STOPPED and agent is agents[-1]:
+        return "stopped"
+    left = {
+        Agent.EMAIL_VERIFICATION: counts.pending_verification,
+        Agent.ENRICHMENT: counts.pending_enrichment,
+    }
+    return "partial" if left.get(agent) else "completed"
 
 
 def as_number(amount: Money) -> float:

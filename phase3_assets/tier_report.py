@@ -52,7 +52,9 @@ def tier_report(
     durations = recorded_durations(context.instance, context.partition_key)
     durations[Agent.FINALIZER] = final.summary.duration_s
     summary = final.summary
-    result = phase3_result(final.campaign, summary.counts, summary.spend, durations, final.approval)
+    result = phase3_result(
+        final.campaign, summary.counts, summary.spend, durations, final.approval, summary.waiting
+    )
     facts = metadata.of_report(summary, final.report, durations)
     return dg.MaterializeResult(
         metadata=facts | _asked(final, relay) | {"phase3_result": dg.MetadataValue.json(result)},

@@ -70,7 +70,8 @@ async def _steps(
         leaders = await _leaders(books, about)
         steps = await email_steps(about.delivered, leaders, providers, plan, history.taken)
         if about.lead.email_status in ACCEPTED:
-            steps += await enrichment_steps(about.lead, providers.enrichers, history.taken)
+            profile = settings.budgets.lead_caps().profile(about.lead.tier)
+            steps += await enrichment_steps(about.lead, providers, profile, history.taken)
     return steps
 
 

@@ -16,6 +16,7 @@ def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
     wanted = look(url, lambda books: books.campaigns.campaign_named(name)) if name else None
     rows = look(url, lambda books: books.campaigns.overview())
     waiting = look(url, lambda books: books.checkpoints.all_waiting())
+    budgets = look(url, lambda books: books.budgets.of_all())
     tried = [step for step in look(url, lambda books: books.saga.open_steps()) if step.attempts]
     return [
         {
@@ -31,6 +32,7 @@ def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
             "spent_usd": str(row.spent),
             "created_at": row.created_at.isoformat(),
             "waiting": [one.as_json() for one in waiting.get(row.id, ())],
+            "budgets": [one.as_json() for one in budgets.get(row.id, ())],
         }
         for row in rows
         if wanted in {None, row.id}
@@ -55,7 +57,12 @@ def _why(row: dict[str, Any]) -> str:
         for one in row["compensating"]
     )
     waiting = (str(from_json(one)) for one in row["waiting"])
-    return "; ".join(filter(None, (row["reason"], *waiting, *stuck)))
+    near = (
+        f"{one['of']}: {one['spent_usd']} of {one['cap_usd']} USD spent"
+        for one in row["budgets"]
+        if one["alerted"]
+    )
+    return "; ".join(filter(None, (row["reason"], *near, *waiting, *stuck)))
 
 
 def campaign_table(rows: list[dict[str, Any]]) -> Table:
@@ -69,6 +76,14 @@ def campaign_table(rows: list[dict[str, Any]]) -> Table:
             row["spent_usd"],
             _why(row),
         )
+    return table
+
+
+def budget_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("budget", "cap USD", "spent USD", "reserved USD", "")
+    for row in rows:
+        told = "reached" if row["reached"] else "nearly spent" if row["alerted"] else ""
+        table.add_row(row["of"], row["cap_usd"], row["spent_usd"], row["reserved_usd"], told)
     return table
 
 

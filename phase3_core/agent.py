@@ -75,7 +75,16 @@ class Shift:
             resumed_from=self.resumed_from,
             shortfall="" if policy.force_continue else shortfall_of(counts, policy.thresholds),
             waiting=await self.books.checkpoints.waiting(self.run.campaign_id),
+            budgets=await self.books.budgets.of(self.run.campaign_id),
         )
+
+    async def alerts(self) -> tuple[str, ...]:
+        """Budgets that have come near their caps, each told once: here, and in the audit log."""
+        campaign_id, alert_at = self.run.campaign_id, self.around.policy.alert_at
+        near = await self.books.budgets.newly_near(campaign_id, alert_at)
+        for budget in near:
+            await self.books.campaigns.audit(campaign_id, "budget_alert", budget.as_json())
+        return tuple(budget.told for budget in near)
 
     async def begin(self, status: CampaignStatus) -> None:
         """On to `status`, for as long as the agent works."""
@@ -91,7 +100,8 @@ class Shift:
     async def conclude(self, status: CampaignStatus, summary: AgentSummary) -> None:
         """On to `status`, or stopped where the summary falls short of a threshold; it stays done."""
         to = CampaignStatus.STOPPED if summary.shortfall else status
-        await self.books.campaigns.move(self.run.campaign_id, to, summary.shortfall, ends=self.run)
+        why = summary.shortfall or summary.partial
+        await self.books.campaigns.move(self.run.campaign_id, to, why, ends=self.run)
 
 
 @asynccontextmanager
@@ -188,7 +198,8 @@ class ResultsBehind(Generic[Result]):
         """A batch, then one checkpoint row rewritten and one observation."""
         await self._save_batch()
         run = self.shift.run
-        advance = Advance(run.agent, self.done, self.total, self.earlier_cost + self.providers.spent)
+        alerts = await self.shift.alerts()
+        advance = Advance(run.agent, self.done, self.total, self.earlier_cost + self.providers.spent, alerts)
         data = {"spent_usd": str(advance.spent), **self._waiting()}
         await self.shift.books.checkpoints.save(run, "leads", status, advance, data)
         self.shift.around.observe(advance)

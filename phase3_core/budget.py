@@ -3,13 +3,34 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from phase3_core.money import ZERO, Money
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
+
+
+def campaign_scope(campaign_id: UUID, of: str) -> str:
+    return f"{campaign_id} {of}"
+
+
+def day_scope(provider: str, day: date) -> str:
+    return f"{provider} {day.isoformat()}"
+
+
+def why_spent(scope: str) -> tuple[str, datetime | None]:
+    """In words for the user, and when there is money again: a provider's next day, else None."""
+    of = scope.partition(" ")[2]
+    try:
+        tomorrow = date.fromisoformat(of) + timedelta(days=1)
+    except ValueError:
+        return f"the campaign's budget for {of.replace('_', ' ')} is spent", None
+    return "its budget for the day is spent", datetime.combine(tomorrow, time(), UTC)
+
+
+NAMES = {Agent.EMAIL_VERIFICATION: "email_verification", Agent.ENRICHMENT: "enrichment"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +53,18 @@ class Budget:
     refused_at: datetime | None = None
 
     @property
+    def name(self) -> str:
+        """Of a campaign's budget, as `phase3 budget` and the report call it."""
+        if self.tier:
+            return f"tier_{self.tier.lower()}"
+        return NAMES.get(self.agent, "") if self.agent else ""
+
+    @property
     def words(self) -> str:
         """What it caps, for people."""
         if self.provider:
             return f"{self.provider} on {self.day}"
-        if self.tier:
-            return f"tier {self.tier}"
-        return (self.agent or "the campaign").replace("_", " ")
+        return self.name.replace("_", " ")
 
     @property
     def told(self) -> str:

@@ -31,7 +31,6 @@ from phase3_core.ports import (
 )
 from phase3_core.statuses import CampaignStatus
 from phase3_core.summary import AgentSummary
-from phase3_core.tiers import PROFILES
 
 COMPANIES_REMEMBERED = 10_000  # beyond that the ledger answers again, for nothing
 
@@ -58,7 +57,7 @@ async def _enrich_leads(shift: Shift, providers: Providers) -> int:
     books = shift.books
     pending = (await books.campaigns.counts(shift.run.campaign_id)).pending_enrichment
     behind = await results_behind(shift, books.leads.save_enrichment_results, providers, pending)
-    work = Enrichment(providers.enrichers, behind)
+    work = Enrichment(providers, behind)
     return await worked_through(lambda: _leads(shift.run, books), work.enrich_lead, behind)
 
 
@@ -108,7 +107,10 @@ class Companies:
 class Enrichment:
     """Drives the policy for each lead: asks for the next source until there is none."""
 
-    def __init__(self, enrichers: Sequence[Enricher], behind: ResultsBehind[EnrichmentResult]) -> None:
+    def __init__(self, providers: Providers, behind: ResultsBehind[EnrichmentResult]) -> None:
+        enrichers = providers.enrichers
+        self._providers = providers
+        self._caps = behind.shift.around.policy.lead_caps
         self._enrichers = [enrichers[i] for i in in_order(enrichers)]
         self._of_companies = [enricher for enricher in self._enrichers if enricher.per_company]
         self._by_name = {enricher.name: enricher for enricher in self._enrichers}
@@ -121,10 +123,12 @@ class Enrichment:
         gathered = await self._gather(lead, self._of_companies, Gathered())
         self._companies.leave(lead)
         gathered = await self._gather(lead, self._enrichers, gathered)
-        await self._behind.add(result_of(lead.id, PROFILES[lead.tier], gathered))
+        self._providers.done_with(lead)
+        await self._behind.add(result_of(lead.id, self._caps.profile(lead.tier), gathered))
 
     async def _gather(self, lead: Lead, sources: Sequence[Enricher], gathered: Gathered) -> Gathered:
-        while name := next_source(PROFILES[lead.tier], sources, gathered):
+        profile = self._caps.profile(lead.tier)
+        while name := next_source(profile, sources, gathered, self._providers.spent_on(lead)):
             enricher = self._by_name[name]
             gathered = after_reply(gathered, enricher, await self._companies.ask(enricher, lead))
         return gathered

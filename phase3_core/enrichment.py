@@ -55,18 +55,19 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What is known of one lead so far. `reserved` is USD at worst-case prices of what was asked.
+    """What is known of one lead so far.
 
-    `waits`: who could not be asked now, and `owed`, the fields that they could have told.
+    `waits`: who could not be asked now; `owed`, the fields that they could have told; `reserved`, USD that
+    they will cost at worst.
     """
 
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
     gaps: Mapping[str, str] = field(default_factory=dict)
-    reserved: Money = ZERO
     waits: tuple[Wait, ...] = ()
     owed: frozenset[str] = frozenset()
+    reserved: Money = ZERO
 
 
 def in_order(sources: Sequence[Source]) -> list[int]:
@@ -81,12 +82,17 @@ def _rank(source: Source, place: int) -> tuple[bool, bool, int]:
     return (not source.per_company, source.price.ceiling > ZERO, place)
 
 
-def next_source(profile: Profile, sources: Sequence[Source], gathered: Gathered) -> str | None:
-    """The next enricher worth asking within the tier's cap, or None when there is none."""
+def next_source(
+    profile: Profile, sources: Sequence[Source], gathered: Gathered, spent: Money = ZERO
+) -> str | None:
+    """The next enricher worth asking, or None when there is none.
+
+    `spent` USD that the lead has cost so far: with one more at its worst it stays within the tier's cap.
+    """
     for source in sources:
         if source.name in gathered.asked or not _open_topics(profile, gathered) & source.topics:
             continue
-        if gathered.reserved + source.price.ceiling <= profile.cap:
+        if spent + gathered.reserved + source.price.ceiling <= profile.cap:
             return source.name
     return None
 
@@ -102,9 +108,7 @@ def _answered(topic: Topic, gathered: Gathered) -> bool:
 
 def after_reply(gathered: Gathered, source: Source, reply: EnricherReply) -> Gathered:
     """The first source to name a field keeps it, with its date; everything is kept by source."""
-    noted = replace(
-        gathered, asked=(*gathered.asked, source.name), reserved=gathered.reserved + source.price.ceiling
-    )
+    noted = replace(gathered, asked=(*gathered.asked, source.name))
     match reply:
         case Facts(fields, at):
             stamp = at.isoformat() if at else None
@@ -129,9 +133,14 @@ def after_reply(gathered: Gathered, source: Source, reply: EnricherReply) -> Gat
 
 
 def _waiting(gathered: Gathered, source: Source, wait: Wait) -> Gathered:
-    """Its price stays reserved: it will be asked, beside whatever was asked in its place."""
+    """Its price is reserved: it will be asked, beside whatever is asked in its place."""
     owed = frozenset[str]().union(*(FIELDS_OF[topic] for topic in source.topics))
-    return replace(gathered, waits=(*gathered.waits, wait), owed=gathered.owed | owed)
+    return replace(
+        gathered,
+        waits=(*gathered.waits, wait),
+        owed=gathered.owed | owed,
+        reserved=gathered.reserved + source.price.ceiling,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,10 @@ def digest(provider: str, operation: str, request: Mapping[str, Any]) -> bytes:
     return hashlib.blake2b(encoded, digest_size=DIGEST_BYTES).digest()
 
 
+def question_of(call: bytes) -> bytes:
+    return call[:DIGEST_BYTES]
+
+
 def key(question: bytes, epoch: int) -> bytes:
     """Epochs sort behind their question, so one index finds the newest."""
     return question + epoch.to_bytes(EPOCH_BYTES, "big")
@@ -67,10 +71,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The call may leave now. With a `job_id` it was submitted before: only its result is to be read."""
+    """The call may leave now. With a `job_id` it was submitted before: only its result is to be read.
+
+    `booked` USD that earlier attempts have cost the lead who asks.
+    """
 
     key: bytes
     job_id: str | None = None
+    booked: Money = ZERO
 
 
 @dataclass(frozen=True, slots=True)

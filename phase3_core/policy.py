@@ -1,11 +1,14 @@
 """What a campaign's owner may set: thresholds, how wide the waterfall is, how many leads are in flight."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from phase3_core.approval import ApprovalPolicy
+from phase3_core.money import Money, usd
 from phase3_core.ports import CampaignCounts
 from phase3_core.statuses import EnrichmentStatus
-from phase3_core.tiers import Tier
+from phase3_core.tiers import PROFILES, Profile, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,22 @@ STANDARD = Thresholds()
 PILOT = Thresholds(min_emails=50, min_enriched=50, min_tier_a_ready=10)
 
 
+HALF_A_DOLLAR = usd("0.50")  # twice what the whole waterfall costs at the catalogue's prices
+
+
+@dataclass(frozen=True, slots=True)
+class LeadCaps:
+    """USD that one lead may cost: for its address whatever its tier, for its enrichment by tier."""
+
+    verification: Money = HALF_A_DOLLAR
+    enrichment: Mapping[Tier, Money] = field(
+        default_factory=lambda: {tier: profile.cap for tier, profile in PROFILES.items()}
+    )
+
+    def profile(self, tier: Tier) -> Profile:
+        return replace(PROFILES[tier], cap=self.enrichment[tier])
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -28,6 +47,8 @@ class Policy:
     guessing: bool = True
     max_providers_per_lead: int = 7
     leads_in_flight: int = 3000
+    lead_caps: LeadCaps = field(default_factory=LeadCaps)
+    alert_at: Decimal = Decimal("0.8")
     approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
 
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
 from phase3_core.approval import Asked, Choice, Decided, MoreWanted, Nudge, Ruling
+from phase3_core.budget import Budget
 from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Campaign, Lead
@@ -116,6 +118,14 @@ class Providers(Protocol):
     @property
     def spent(self) -> Money:
         """USD that this run's calls have cost so far, unknown bills at their worst."""
+        ...
+
+    def spent_on(self, lead: Lead) -> Money:
+        """USD that this lead's own calls have cost, of those that were needed again in this run."""
+        ...
+
+    def done_with(self, lead: Lead) -> None:
+        """Nothing more is asked for this lead: what is kept free to verify its address is free again."""
         ...
 
 
@@ -295,12 +305,16 @@ class CampaignRepository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """How far an agent is; `spent` is USD of this agent on this campaign so far, all runs."""
+    """How far an agent is; `spent` is USD of this agent on this campaign so far, all runs.
+
+    `alerts`: budgets that have just come near their caps, in words for the user.
+    """
 
     agent: Agent
     done: int
     total: int
     spent: Money
+    alerts: tuple[str, ...] = ()
 
 
 class Checkpoints(Protocol):
@@ -397,6 +411,16 @@ class Saga(Protocol):
         ...
 
 
+class Budgets(Protocol):
+    async def of(self, campaign_id: UUID) -> list[Budget]:
+        """The campaign's, then those of providers today; empty where nothing is capped."""
+        ...
+
+    async def newly_near(self, campaign_id: UUID, alert_at: Decimal) -> list[Budget]:
+        """Those of which this share is spent, each once."""
+        ...
+
+
 class Books(Protocol):
     """Everything that is written down: one database, opened for one run."""
 
@@ -411,6 +435,9 @@ class Books(Protocol):
 
     @property
     def approvals(self) -> Approvals: ...
+
+    @property
+    def budgets(self) -> Budgets: ...
 
     @property
     def saga(self) -> Saga: ...

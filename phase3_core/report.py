@@ -70,6 +70,7 @@ async def read_report(books: Books, campaign_id: UUID, skipped: Sequence[Skipped
         lead_set=await books.leads.lead_set(campaign_id),
         skipped=tuple(skipped_by_all(told, skipped)),
         waiting=await books.checkpoints.waiting(campaign_id),
+        caps={one.name: one.cap for one in await books.budgets.of(campaign_id) if not one.provider},
     )
     return tier_report(findings)
 

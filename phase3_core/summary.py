@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phase3_core.budget import Budget
 from phase3_core.money import ZERO, Money, ratio, total, usd
 from phase3_core.ports import CampaignCounts, ProviderSpend, Skipped
 from phase3_core.statuses import ACCEPTED, Agent, EmailStatus
-from phase3_core.waiting import Waiting
+from phase3_core.waiting import Waiting, in_brief
 
 VALIDITY_WEIGHT, ENRICHMENT_WEIGHT, READINESS_WEIGHT = 0.4, 0.3, 0.3  # seed rule
 
@@ -16,7 +17,7 @@ VALIDITY_WEIGHT, ENRICHMENT_WEIGHT, READINESS_WEIGHT = 0.4, 0.3, 0.3  # seed rul
 class AgentSummary:
     """One agent's part of a campaign, all runs of it together; `duration_s` is of this run alone.
 
-    `waiting`: whom leads wait for, as each agent's newest run left it.
+    `waiting`: whom leads wait for, as each agent's newest run left it. `budgets`: those that hold for it.
     """
 
     agent: Agent
@@ -29,6 +30,12 @@ class AgentSummary:
     resumed_from: int
     shortfall: str = ""
     waiting: Sequence[Waiting] = ()
+    budgets: Sequence[Budget] = ()
+
+    @property
+    def partial(self) -> str:
+        """Why not all was done that could be, in one line; empty where nothing is left waiting."""
+        return f"partial: {in_brief(self.waiting)}" if self.waiting else ""
 
     @property
     def cost(self) -> Money:
@@ -44,6 +51,7 @@ class AgentSummary:
             "skipped": [{"provider": row.provider, "why": row.why} for row in self.skipped],
             "shortfall": self.shortfall,
             "waiting": [one.as_json() for one in self.waiting],
+            "budgets": [one.as_json() for one in self.budgets],
         }
 
 

@@ -14,7 +14,7 @@ from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money
 from phase3_core.ports import Enricher, Providers
 from phase3_core.statuses import Agent
-from phase3_core.tiers import PROFILES
+from phase3_core.tiers import PROFILES, Profile
 from phase3_core.verify import Domains, Steps
 from phase3_core.waterfall import (
     DELIVERED,
@@ -73,6 +73,7 @@ WHY_GUESS_KNOWN = "an address of this company is known to follow this pattern"
 WHY_STOP = {
     Stop.ACCEPTED: "there is an accepted address: nothing more is bought",
     Stop.VERIFIER_GONE: "no verifier could look at the address: the lead waits",
+    Stop.OVER_BUDGET: "what is left of the lead's cap pays for no further step",
     Stop.EXHAUSTED: "every finder that may be asked was asked",
 }
 
@@ -87,20 +88,24 @@ async def email_steps(
     for leader in leaders:
         domain, leading = await domains.enter(leader)
         progress = start(leader)
-        while not isinstance(step := next_step(leader, plan, domain, progress), Stop):
+        while not isinstance(
+            step := next_step(leader, plan, domain, progress, providers.spent_on(leader)), Stop
+        ):
             progress = await steps.take(leader, progress, step)
         if leading:
             domains.leave(leader, progress)
     taken()
     domain, _ = await domains.enter(lead)
-    return await _walk(lead, domain, plan, steps, taken)
+    return await _walk(lead, domain, plan, steps, lambda: providers.spent_on(lead), taken)
 
 
-async def _walk(lead: Lead, domain: Domain, plan: Plan, steps: Steps, taken: Taken) -> list[TracedStep]:
+async def _walk(
+    lead: Lead, domain: Domain, plan: Plan, steps: Steps, spent: Callable[[], Money], taken: Taken
+) -> list[TracedStep]:
     traced: list[TracedStep] = []
     progress = start(lead)
     while True:
-        step = next_step(lead, plan, domain, progress)
+        step = next_step(lead, plan, domain, progress, spent())
         why = reason(step, plan, domain, progress)
         if isinstance(step, Stop):
             return [*traced, TracedStep(Agent.EMAIL_VERIFICATION, "stop", why, step.value)]
@@ -181,15 +186,18 @@ def outcome(step: Step, progress: Progress) -> str:
             return latest.status.value
 
 
-async def enrichment_steps(lead: Lead, enrichers: Sequence[Enricher], taken: Taken) -> list[TracedStep]:
+async def enrichment_steps(
+    lead: Lead, providers: Providers, profile: Profile, taken: Taken
+) -> list[TracedStep]:
     """Company questions first, as agent 3.2 asks them."""
+    enrichers = providers.enrichers
     sources = [enrichers[place] for place in in_order(enrichers)]
     company = [source for source in sources if source.per_company]
     traced: list[TracedStep] = []
     gathered = Gathered()
     taken()
     for group in (company, sources):
-        while name := next_source(PROFILES[lead.tier], group, gathered):
+        while name := next_source(profile, group, gathered, providers.spent_on(lead)):
             source = next(one for one in group if one.name == name)
             why = _why_source(lead, source, gathered)
             after = after_reply(gathered, source, await source.enrich(lead))

@@ -15,7 +15,7 @@ from phase3_core.agent import (
     worked_through,
 )
 from phase3_core.calls import FinderReply, VerifierReply
-from phase3_core.errors import NothingUsable
+from phase3_core.errors import BadInput, NothingUsable
 from phase3_core.leads import Lead
 from phase3_core.policy import Policy, email_shortfall
 from phase3_core.ports import (
@@ -79,13 +79,22 @@ def plan_for(providers: Providers, policy: Policy) -> Plan:
         raise NothingUsable(f"No usable finder, so nothing was spent. {why}")
     if providers.verifier is None or _nobody_verifies(providers, away):
         raise NothingUsable(f"No usable verifier, so nothing was spent. {why}")
-    return Plan(
+    second = providers.second_verifier
+    plan = Plan(
         finders=tuple(Quote(finder.name, finder.price) for finder in providers.finders),
         verifier=providers.verifier.price,
-        second_opinion=providers.second_verifier is not None,
+        second_opinion=second is not None,
         guessing=policy.guessing,
         max_providers_per_lead=policy.max_providers_per_lead,
+        second=second.price if second else None,
+        lead_cap=policy.lead_caps.verification,
     )
+    if plan.verification > plan.lead_cap:
+        raise BadInput(
+            f"To verify one address may cost {plan.verification} USD, and a lead may cost "
+            f"{plan.lead_cap}: raise budgets.email_verification_per_lead_usd."
+        )
+    return plan
 
 
 def _nobody_verifies(providers: Providers, away: Mapping[str, Wait]) -> bool:
@@ -210,6 +219,7 @@ class Waterfall:
 
     def __init__(self, providers: Providers, plan: Plan, behind: ResultsBehind[EmailResult]) -> None:
         self.domains = Domains()
+        self._providers = providers
         self._steps = Steps(providers)
         self._plan = plan
         self._behind = behind
@@ -218,6 +228,7 @@ class Waterfall:
         """A leader that breaks never leaves: the run is ending, and nobody is asked without its knowledge."""
         domain, leading = await self.domains.enter(turn.lead)
         progress = await self._run(turn.lead, domain)
+        self._providers.done_with(turn.lead)
         if leading:
             self.domains.leave(turn.lead, progress)
         if not turn.rerun:
@@ -225,9 +236,12 @@ class Waterfall:
 
     async def _run(self, lead: Lead, domain: Domain) -> Progress:
         progress = start(lead)
-        while not isinstance(step := next_step(lead, self._plan, domain, progress), Stop):
+        while not isinstance(step := self._next_step(lead, domain, progress), Stop):
             progress = await self._steps.take(lead, progress, step)
         return progress
+
+    def _next_step(self, lead: Lead, domain: Domain, progress: Progress) -> Step:
+        return next_step(lead, self._plan, domain, progress, self._providers.spent_on(lead))
 
 
 async def _ask(verifier: Verifier | None, lead: Lead, email: str) -> VerifierReply:

@@ -71,6 +71,20 @@ class WaitingRoom:
         return list(self._waiting.values())
 
 
+def in_brief(waiting: Sequence[Waiting]) -> str:
+    """One line; leads that wait for several providers for the same reason are told of once."""
+    by_reason: dict[str, list[Waiting]] = {}
+    for one in waiting:
+        by_reason.setdefault(one.wait.why, []).append(one)
+    return "; ".join(_in_brief(group) for group in by_reason.values())
+
+
+def _in_brief(group: Sequence[Waiting]) -> str:
+    most = max(group, key=lambda one: one.leads)
+    names = ", ".join(one.wait.provider for one in group)
+    return str(replace(most, wait=replace(most.wait, provider=names)))
+
+
 def until(waiting: Sequence[Waiting]) -> datetime | None:
     """When the first of them can go on by itself."""
     return min((one.wait.until for one in waiting if one.wait.until), default=None)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from phase3_core.calls import Billing, FinderReply, Gap, Hit, Judgement, NoAnswer, Price
 from phase3_core.leads import Lead
+from phase3_core.money import ZERO, Money, total
 from phase3_core.patterns import Pattern, guesses, pattern_of, worth_guessing
 from phase3_core.statuses import ACCEPTED, EmailStatus, Reason, Verdict, email_status
 from phase3_core.waiting import Wait
@@ -36,15 +37,28 @@ class Quote:
         return (fee + verification) / USUAL_VALID_RATE
 
 
+WITHOUT_END = Money("Infinity")
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a campaign's waterfall may use. `finders` in the order in which they are asked."""
+    """What a campaign's waterfall may use. `finders` in the order in which they are asked.
+
+    `lead_cap`: USD that one lead may cost.
+    """
 
     finders: tuple[Quote, ...]
     verifier: Price
     second_opinion: bool
     guessing: bool = True
     max_providers_per_lead: int = 7
+    second: Price | None = None
+    lead_cap: Money = WITHOUT_END
+
+    @property
+    def verification(self) -> Money:
+        """USD at worst for one address: verified, and by the second verifier too."""
+        return self.verifier.ceiling + (self.second.ceiling if self.second else ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +138,7 @@ class Find:
 class Stop(StrEnum):
     ACCEPTED = "accepted"
     EXHAUSTED = "exhausted"
+    OVER_BUDGET = "over_budget"  # what is left of the lead's own cap pays for no further step
     VERIFIER_GONE = "verifier_gone"  # the candidate waits as found and unverified (rule 19)
 
 
@@ -140,17 +155,20 @@ def start(lead: Lead) -> Progress:
     return Progress(candidates=(Candidate(lead.email, DELIVERED),) if lead.email else ())
 
 
-def next_step(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> Step:
+def next_step(lead: Lead, plan: Plan, domain: Domain, progress: Progress, spent: Money = ZERO) -> Step:
+    """`spent` USD that the lead has cost so far: a step that may go beyond its cap is not taken."""
+    left = plan.lead_cap - spent
     if progress.verifier_gone:
         return Stop.VERIFIER_GONE
     latest = progress.candidates[-1] if progress.candidates else None
     if latest and not latest.judged:
-        return Verify(latest.email)
-    if latest and plan.second_opinion and _deserves_second_opinion(latest):
+        return Verify(latest.email) if plan.verifier.ceiling <= left else Stop.OVER_BUDGET
+    second = plan.second.ceiling if plan.second else ZERO
+    if latest and plan.second_opinion and _deserves_second_opinion(latest) and second <= left:
         return SecondOpinion(latest.email)
     if progress.accepted:
         return Stop.ACCEPTED
-    return _next_source(lead, plan, domain, progress)
+    return _next_source(lead, plan, domain, progress, left)
 
 
 def _deserves_second_opinion(candidate: Candidate) -> bool:
@@ -161,15 +179,22 @@ def _deserves_second_opinion(candidate: Candidate) -> bool:
     return catch_all or candidate.lost
 
 
-def _next_source(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> Step:
+def _next_source(lead: Lead, plan: Plan, domain: Domain, progress: Progress, left: Money) -> Step:
+    """A finder is asked only while what it finds can be verified too."""
     guess = _next_guess(lead, plan, domain, progress)
-    if guess:
+    if guess and plan.verifier.ceiling <= left:
         return guess
     asked = len(progress.tried)
     untried = [quote for quote in plan.finders if quote.provider not in progress.tried]
-    if untried and asked < plan.max_providers_per_lead:
-        return Find(untried[0].provider)
-    return Stop.EXHAUSTED
+    if not untried or asked >= plan.max_providers_per_lead:
+        return Stop.EXHAUSTED
+    later = {wait.provider for wait in progress.waits}  # will be asked too, at these prices
+    reserved = total(
+        quote.price.ceiling + plan.verification for quote in plan.finders if quote.provider in later
+    )
+    affordable = (q for q in untried if reserved + q.price.ceiling + plan.verification <= left)
+    chosen = next(affordable, None)
+    return Find(chosen.provider) if chosen else Stop.OVER_BUDGET
 
 
 def _next_guess(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> Guess | None:

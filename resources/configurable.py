@@ -1,8 +1,8 @@
 """Every resource: typed configuration in, a plain adapter out. The only file here that knows Dagster."""
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from phase3_core.breaker import BreakerBook
+from phase3_core.budget import Caps
 from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy
@@ -24,7 +25,7 @@ from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.postgres.rate_limits import SharedRateLimits, shared_rate_limits
 from resources.postgres.readings import PostgresReadings
-from resources.providers.source import LedgerOpener, VendorSource
+from resources.providers.source import LedgerOpener, VendorSource, daily_caps
 from resources.relay import OutboxRelay, slack_terms, webhook_terms
 from resources.settings import Settings, read_settings, settings_path
 
@@ -59,11 +60,11 @@ class VendorsResource(dg.ConfigurableResource["ProviderSource"]):
 
     def create_resource(self, context: dg.InitResourceContext) -> ProviderSource:  # noqa: ARG002 - see above
         settings = _settings(self.settings_file, self.overrides)
-        opened = postgres_ledger(settings.ledger.ttl_s)
+        open_ledger = postgres_ledger(settings.ledger.ttl_s, _caps(settings))
         return VendorSource(
             settings,
             os.environ,
-            opened,
+            open_ledger,
             SystemClock(),
             breakers=postgres_breakers,
             open_limits=postgres_limits,
@@ -129,13 +130,19 @@ def postgres_limits(books: Books) -> AbstractAsyncContextManager[SharedRateLimit
     return shared_rate_limits(books.engine)
 
 
-def postgres_ledger(ttl_s: float) -> LedgerOpener:
-    """The ledger beside the books of the same database; answers are fresh for `ttl_s` seconds."""
+def postgres_ledger(ttl_s: float, caps: Callable[[Caps], Caps] | None = None) -> LedgerOpener:
+    """The ledger beside the books of the same database; answers are fresh for `ttl_s` seconds.
 
-    def opened(books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:
+    `caps` that hold for a campaign, from its own; without it nothing is capped.
+    """
+
+    @asynccontextmanager
+    async def opened(books: Books, run: Run) -> AsyncIterator[CallLedger]:
         if not isinstance(books, PostgresBooks):
             raise TypeError("the ledger lives in the database of the books")
-        return ledger(books.engine, run, ttl_s, books.fence, books.outage)
+        holding = caps(await books.budgets.own(run.campaign_id)) if caps else None
+        async with ledger(books.engine, run, ttl_s, books.fence, books.outage, holding) as book:
+            yield book
 
     return opened
 
@@ -152,6 +159,14 @@ def postgres_readings(books: Books) -> ReadingBook:
     if not isinstance(books, PostgresBooks):
         raise TypeError("readings are kept in the database of the books")
     return PostgresReadings(books.engine)
+
+
+def _caps(settings: Settings) -> Callable[[Caps], Caps]:
+    try:
+        daily = daily_caps(settings, os.environ)
+    except BadInput as failure:
+        raise dg.Failure(str(failure), allow_retries=False) from None
+    return lambda own: settings.caps(own, daily)
 
 
 def _settings(named: str, overrides: Mapping[str, Any]) -> Settings:

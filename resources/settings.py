@@ -7,7 +7,7 @@ do not belong here: they come from the environment.
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,8 +16,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from phase3_core.approval import ApprovalPolicy, AutoApproval
+from phase3_core.budget import Caps
 from phase3_core.errors import BadInput
-from phase3_core.policy import PILOT, STANDARD, Policy, Thresholds
+from phase3_core.money import Money, usd
+from phase3_core.policy import PILOT, STANDARD, LeadCaps, Policy, Thresholds
+from phase3_core.statuses import Agent
+from phase3_core.tiers import Tier
 
 FILE_NAME = "phase3.toml"
 FILE_VARIABLE = "PHASE3_SETTINGS"
@@ -44,6 +48,7 @@ class ProviderSettings(Strict):
     per_minute: Rate | None = None
     per_hour: Rate | None = None
     per_day: Annotated[int, Field(gt=0)] | None = None
+    per_day_usd: Amount | None = None  # what all runs together may spend on it in a UTC day
     reads_per_minute: Rate | None = None  # of jobs' results
     in_flight: Annotated[int, Field(gt=0)] | None = None
     bulk: Literal["auto", "always", "never"] = "auto"
@@ -70,6 +75,47 @@ class ThresholdSettings(Strict):
         given = {name: getattr(self, name) for name in ("min_emails", "min_enriched", "min_tier_a_ready")}
         return Thresholds(
             **{name: getattr(base, name) if value is None else value for name, value in given.items()}
+        )
+
+
+class TierAmounts(Strict):
+    A: Amount | None = None
+    B: Amount | None = None
+    C: Amount | None = None
+
+    def by_tier(self) -> dict[Tier, Money]:
+        given = self.model_dump(exclude_none=True)
+        return {Tier(name): usd(amount) for name, amount in given.items()}
+
+
+class BudgetSettings(Strict):
+    """USD. Of each campaign: per agent, and per tier over both; what is not set has no cap.
+
+    Of each lead: for finding and verifying its address; for its enrichment, by tier.
+    """
+
+    email_verification_usd: Amount | None = None
+    enrichment_usd: Amount | None = None
+    tier_usd: TierAmounts = TierAmounts()
+    email_verification_per_lead_usd: Amount = Decimal("0.50")
+    per_lead_usd: TierAmounts = TierAmounts()
+    alert_at: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.8")
+
+    def caps(self) -> Caps:
+        agents = {
+            Agent.EMAIL_VERIFICATION: self.email_verification_usd,
+            Agent.ENRICHMENT: self.enrichment_usd,
+        }
+        return Caps(
+            {agent: usd(cap) for agent, cap in agents.items() if cap is not None},
+            self.tier_usd.by_tier(),
+            alert_at=self.alert_at,
+        )
+
+    def lead_caps(self) -> LeadCaps:
+        usual = LeadCaps()
+        return LeadCaps(
+            usd(self.email_verification_per_lead_usd), {**usual.enrichment, **self.per_lead_usd.by_tier()}
         )
 
 
@@ -176,6 +222,7 @@ class Settings(Strict):
     exports: ExportSettings = ExportSettings()
     approval: ApprovalSettings = ApprovalSettings()
     webhook: WebhookSettings = WebhookSettings()
+    budgets: BudgetSettings = BudgetSettings()
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
     def mistake(self, *where: str, told: str) -> BadInput:
@@ -184,6 +231,12 @@ class Settings(Strict):
 
     def provider(self, name: str) -> ProviderSettings:
         return self.providers.get(name) or ProviderSettings()
+
+    def caps(self, own: Caps, daily: Mapping[str, Money]) -> Caps:
+        """A run's own before those of the campaign, these before the file's."""
+        given = self._origin.overrides.get("budgets", {})
+        of_run = BudgetSettings.model_validate(given).caps()
+        return replace(self.budgets.caps().under(own).under(of_run), daily=daily)
 
     def policy(self, *, preset: str | None = None, force_continue: bool | None = None) -> Policy:
         """The campaign's policy; a run may choose another preset and force its way on."""
@@ -197,6 +250,8 @@ class Settings(Strict):
             guessing=self.waterfall.guessing,
             max_providers_per_lead=self.waterfall.max_providers_per_lead,
             leads_in_flight=self.waterfall.leads_in_flight,
+            lead_caps=self.budgets.lead_caps(),
+            alert_at=self.budgets.alert_at,
             approval=self.approval.policy(),
         )
 

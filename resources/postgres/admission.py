@@ -9,7 +9,7 @@ from phase3_core.budget import Caps, Promises
 from phase3_core.ledger import End, Intent, OverBudget
 from phase3_core.money import ZERO, Money
 from phase3_core.tiers import Tier
-from resources.postgres.database import json_text
+from resources.postgres.jsonb import json_text
 
 RECHECK_S = 60.0  # how long a refusal for good is believed: a day ends, a cap is raised
 TODAY = "(now() AT TIME ZONE 'UTC')::date"

@@ -13,12 +13,13 @@ from uuid import UUID
 from sqlalchemy import RowMapping, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from phase3_core.budget import Budget, Caps
-from phase3_core.money import Money
+from phase3_core.budget import NAMES, Budget, Caps, campaign_scope, day_scope
+from phase3_core.errors import BadInput
+from phase3_core.money import Money, usd
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.admission import TODAY
-from resources.postgres.database import json_text
+from resources.postgres.jsonb import json_text
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import campaigns
 
@@ -82,6 +83,12 @@ _OF = text(f"""
     ORDER BY campaign_id IS NULL, tier IS NOT NULL, scope
 """)  # noqa: S608 - a constant
 
+_OF_ALL = text("""
+    SELECT campaign_id, scope, cap_usd, spent_usd, reserved_usd, agent, tier, provider, day, alerted_at,
+           refused_at
+    FROM budgets WHERE campaign_id IS NOT NULL ORDER BY tier IS NOT NULL, scope
+""")
+
 _NEAR = text(f"""
     UPDATE budgets SET alerted_at = now()
     WHERE alerted_at IS NULL AND spent_usd > 0 AND spent_usd >= cap_usd * :alert_at
@@ -90,6 +97,27 @@ _NEAR = text(f"""
 """)  # noqa: S608 - a constant
 
 _REFUSED = text("UPDATE budgets SET refused_at = now() WHERE scope = :scope AND refused_at IS NULL")
+
+
+_SET_OWN = text("""
+    UPDATE campaigns SET updated_at = now(),
+        budgets = nullif((coalesce(budgets, '{}') || CAST(:given AS jsonb)) - CAST(:gone AS text[]), '{}')
+    WHERE id = :campaign_id
+""")
+
+AGENTS = {name: agent for agent, name in NAMES.items()}
+TIERS = {f"tier_{tier.lower()}": tier for tier in Tier}
+
+
+def caps_of(told: Mapping[str, str]) -> Caps:
+    """From JSON as `set_own` writes it."""
+    amounts = {name: usd(amount) for name, amount in told.items()}
+    if amounts.keys() - AGENTS.keys() - TIERS.keys() or any(amount < 0 for amount in amounts.values()):
+        raise ValueError(f"no caps: {told}")
+    return Caps(
+        {agent: amounts[name] for name, agent in AGENTS.items() if name in amounts},
+        {tier: amounts[name] for name, tier in TIERS.items() if name in amounts},
+    )
 
 
 class PostgresBudgets:
@@ -105,6 +133,14 @@ class PostgresBudgets:
             return [_budget(row) for row in rows]
 
     @repeatable
+    async def of_all(self) -> dict[UUID, list[Budget]]:
+        """By campaign; those without a cap are left out."""
+        found: dict[UUID, list[Budget]] = {}
+        async with self._engine.connect() as connection:
+            for row in (await connection.execute(_OF_ALL)).mappings():
+                found.setdefault(row["campaign_id"], []).append(_budget(row))
+        return found
+
     async def newly_near(self, campaign_id: UUID, alert_at: Decimal) -> list[Budget]:
         values = {"campaign_id": campaign_id, "alert_at": alert_at}
         async with self._engine.begin() as connection:
@@ -132,11 +168,25 @@ class PostgresBudgets:
             await connection.execute(_REFUSED, {"scope": scope})
 
     @repeatable
-    async def own(self, campaign_id: UUID) -> dict[str, Any]:
-        """The campaign's own caps as JSON, empty where it has none."""
+    async def own(self, campaign_id: UUID) -> Caps:
+        """The campaign's own caps; raises BadInput for what is none."""
         query = select(campaigns.c.budgets).where(campaigns.c.id == campaign_id)
         async with self._engine.connect() as connection:
-            return dict(await connection.scalar(query) or {})
+            told = await connection.scalar(query) or {}
+        try:
+            return caps_of(told)
+        except (ValueError, TypeError, AttributeError, ArithmeticError):
+            raise BadInput(
+                f"The budgets of campaign {campaign_id} cannot be read. `phase3 budget` sets them."
+            ) from None
+
+    async def set_own(self, campaign_id: UUID, changes: Mapping[str, Money | None]) -> None:
+        """By `email_verification`, `enrichment`, `tier_a` and so on; None takes a cap away."""
+        given = {name: str(cap) for name, cap in changes.items() if cap is not None}
+        gone = [name for name, cap in changes.items() if cap is None]
+        values = {"campaign_id": campaign_id, "given": json_text(given), "gone": gone}
+        async with self._engine.begin() as connection:
+            await connection.execute(_SET_OWN, values)
 
 
 async def _today(connection: AsyncConnection) -> date:
@@ -149,14 +199,19 @@ async def _today(connection: AsyncConnection) -> date:
 def _of_campaign(campaign_id: UUID, caps: Caps) -> Iterator[dict[str, Any]]:
     owner = {"campaign_id": str(campaign_id)}
     for agent, cap in caps.agents.items():
-        yield {"scope": f"{campaign_id} {agent}", **owner, "agent": agent, "cap_usd": str(cap)}
+        yield {"scope": campaign_scope(campaign_id, agent), **owner, "agent": agent, "cap_usd": str(cap)}
     for tier, cap in caps.tiers.items():
-        yield {"scope": f"{campaign_id} tier {tier}", **owner, "tier": tier, "cap_usd": str(cap)}
+        yield {
+            "scope": campaign_scope(campaign_id, f"tier {tier}"),
+            **owner,
+            "tier": tier,
+            "cap_usd": str(cap),
+        }
 
 
 def _of_days(daily: Mapping[str, Money], today: date) -> Iterator[dict[str, Any]]:
     for provider, cap in daily.items():
-        scope = f"{provider} {today}"
+        scope = day_scope(provider, today)
         yield {"scope": scope, "provider": provider, "day": today.isoformat(), "cap_usd": str(cap)}
 
 

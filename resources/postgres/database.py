@@ -1,7 +1,5 @@
 """The connection to PostgreSQL: reaching it, upgrading it, holding a campaign for one run."""
 
-import json
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -22,9 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from phase3_core.errors import BadInput, OutsideFailure
 from phase3_core.ports import Run
 from resources.postgres.approvals import PostgresApprovals
+from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.campaigns import Actor, PostgresCampaigns
 from resources.postgres.checkpoints import PostgresCheckpoints
 from resources.postgres.events import PostgresEvents
+from resources.postgres.jsonb import json_text
 from resources.postgres.leads import PostgresLeads
 from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, lock_key, standing
 from resources.postgres.outage import LONGEST_S, Outage
@@ -50,8 +50,6 @@ _SERVER_PATIENCE = {
     "tcp_keepalives_count": "3",
     "idle_in_transaction_session_timeout": "60s",
 }
-_PLAIN = json.JSONEncoder(default=str, ensure_ascii=False)
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 # Of a campaign that has just come in the planner knows nothing: it would sort all of it for every page.
 _KNOW_THE_LEADS = text("ANALYZE (SKIP_LOCKED) leads")
 
@@ -67,6 +65,7 @@ class PostgresBooks:
     campaigns: PostgresCampaigns
     checkpoints: PostgresCheckpoints
     approvals: PostgresApprovals
+    budgets: PostgresBudgets
     outbox: PostgresOutbox
     events: PostgresEvents
     saga: PostgresSaga
@@ -152,6 +151,7 @@ def _books(
         campaigns=PostgresCampaigns(engine, begin, outage, actor),
         checkpoints=PostgresCheckpoints(engine, begin, outage),
         approvals=PostgresApprovals(engine, begin, outage),
+        budgets=PostgresBudgets(engine, outage),
         outbox=PostgresOutbox(engine),
         events=PostgresEvents(engine),
         saga=PostgresSaga(engine, begin, outage, actor),
@@ -180,14 +180,6 @@ def _connect_args(url: URL, application: str) -> dict[str, Any]:
     theirs = str(url.query.get("options", ""))
     options = " ".join(filter(None, (*settings, theirs, "-c timezone=UTC")))
     return {name: value for name, value in ours.items() if name not in url.query} | {"options": options}
-
-
-def json_text(value: Any) -> str:
-    """JSON as PostgreSQL takes it: exact amounts as text, without what vendors send and jsonb refuses."""
-    written = _PLAIN.encode(value)
-    if "\\u0000" in written:
-        written = _NUL.sub(r"\1", written)
-    return written if written.isascii() else written.encode("utf-8", "replace").decode()
 
 
 @contextmanager

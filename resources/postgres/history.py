@@ -9,6 +9,7 @@ from sqlalchemy import Row, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.ledger import Intent, Opened, Outcome, OverBudget, Stored, Withheld, key
+from phase3_core.money import ZERO, Money
 from phase3_core.trace import LedgerCall
 from resources.postgres.tables import provider_calls
 
@@ -33,15 +34,15 @@ class LedgerHistory:
 
     async def find(self, intent: Intent) -> Stored | None:
         row = await self._row(intent)
-        return _stored(row) if row is not None and _answered(row) else None
+        return _stored(row, intent) if row is not None and _answered(row) else None
 
     async def open(self, intent: Intent) -> Opened:
         row = await self._row(intent)
         if row is None:
             return NOT_ASKED
         if _answered(row):
-            return _stored(row)
-        return NOT_ASKED if row["state"] == "settled" else Withheld()
+            return _stored(row, intent)
+        return NOT_ASKED if row["state"] == "settled" else Withheld(_paid(row, intent))
 
     async def _row(self, intent: Intent) -> RowMapping | None:
         """The newest epoch of the question that had begun by then."""
@@ -106,5 +107,11 @@ def _answered(row: RowMapping) -> bool:
     return row["state"] == "settled" and row["outcome"] not in {None, "error"}
 
 
-def _stored(row: RowMapping) -> Stored:
-    return Stored(row["http_status"] or 200, row["response"], row["settled_at"])
+def _stored(row: RowMapping, intent: Intent) -> Stored:
+    return Stored(row["http_status"] or 200, row["response"], row["settled_at"], _paid(row, intent))
+
+
+def _paid(row: RowMapping, intent: Intent) -> Money:
+    """USD that the call has cost the lead who asks."""
+    own = row["lead_id"] is not None and row["lead_id"] == intent.lead_id
+    return row["cost_usd"] + row["unknown_usd"] if own else ZERO

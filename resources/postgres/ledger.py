@@ -54,8 +54,8 @@ from resources.postgres.admission import (
     Refusal,
 )
 from resources.postgres.budgets import PostgresBudgets
-from resources.postgres.database import json_text
 from resources.postgres.group_commit import GroupCommit
+from resources.postgres.jsonb import json_text
 from resources.postgres.outage import Outage, is_away
 
 FIRST_EPOCH = 0
@@ -494,7 +494,7 @@ class PostgresLedger:
                 if in_flight:
                     lost_row = {"key": row.key, "attempt": row.attempt}
                     await self._rest.rows(BOOK_AS_LOST, lost_row | self._lease)
-                return Withheld(_paid(intent, row, lost=in_flight))
+                return Withheld(_paid(intent, row, int(in_flight)))
             case AfterLoss.ASK_AGAIN:
                 return await self._ask_again(intent, row, booked=int(in_flight))
             case AfterLoss.READ_JOB:
@@ -509,7 +509,8 @@ class PostgresLedger:
         claimed = await self._admitted(self._claim, asking)
         if isinstance(claimed, OverBudget):
             return claimed
-        return Granted(row.key, row.job_id) if claimed else await self._elsewhere()
+        earlier = _paid(intent, row, booked)
+        return Granted(row.key, row.job_id, earlier) if claimed else await self._elsewhere()
 
     async def note_job(self, call: bytes, job_id: str) -> None:
         """A job of an attempt that was given up meanwhile is not the row's: its own caller reads it."""
@@ -654,11 +655,11 @@ class PostgresLedger:
         }
 
 
-def _paid(intent: Intent, row: Row, *, lost: bool = False) -> Money:
-    """USD that this call has cost the lead who asks; nothing where it was another lead's."""
+def _paid(intent: Intent, row: Row, booked: int = 0) -> Money:
+    """USD that this call has cost the lead who asks, nothing where it was another's; `booked` as in CLAIM."""
     if row.lead_id is None or row.lead_id != intent.lead_id:
         return ZERO
-    return row.booked + intent.reserved if lost else row.booked
+    return max(row.booked + booked * intent.reserved, ZERO)
 
 
 def _without_response(ending: Ending) -> Ending:

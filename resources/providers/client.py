@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from phase3_core.breaker import OPEN_S, Open
+from phase3_core.budget import why_spent
 from phase3_core.calls import Facts, Gap, Miss, NoAnswer, Reply
 from phase3_core.ledger import (
     CallLedger,
@@ -21,6 +22,7 @@ from phase3_core.ledger import (
     Withheld,
     digest,
 )
+from phase3_core.money import ZERO, Money
 from phase3_core.ports import Clock
 from resources.http_client import Lost, NotSent
 from resources.providers.bulk import BulkDesk, Refused
@@ -59,9 +61,11 @@ SETTLING_S = 30.0  # how long after its timeout a call counts as lost for others
 ELSEWHERE_EVERY_S = 0.25
 NO_SERVICE = "its service fails"
 QUOTA_SPENT = "its quota is spent"
+ROOM_EVERY_S = 0.5  # while reservations in flight fill a budget
 SAID_KEPT = 300  # characters of a vendor's own words
 
 Waiting = Elsewhere | OverBudget
+Ungranted = Stored | Withheld | Elsewhere | OverBudget
 Reached = Reply | NoAnswer | Waiting
 
 
@@ -71,7 +75,8 @@ class ProviderClient:
 
     Identical questions asked at once share one call. Retries happen here and nowhere else. Clients that
     ask one vendor different questions share its `health`, `gate` and `tokens`; all clients of a run share
-    `naps`. With `bulk`, operations that can be are asked many at a time.
+    `naps`. With `bulk`, operations that can be are asked many at a time. `keeps` USD must stay free beside
+    each call: what it takes to verify the address that it may find.
     """
 
     spec: ProviderSpec
@@ -90,6 +95,7 @@ class ProviderClient:
     tokens: TokenDesk | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     bulk: bool = False
+    keeps: Money = ZERO
 
     def __post_init__(self) -> None:
         self._naps = self.naps or Naps(self.sleep)
@@ -196,11 +202,13 @@ class ProviderClient:
             deadline_s=operation.timeout_s + poll_s + SETTLING_S,
             replay=self.terms.replay,
             replay_window=self.terms.replay_window,
+            tier=question.lead.tier,
+            keeps=self.keeps,
         )
 
     async def _call(self, intent: Intent, operation: Operation, request: Request) -> Reply | NoAnswer:
         while isinstance(reply := await self._reached(intent, operation, request), Waiting):
-            await self._naps(ELSEWHERE_EVERY_S)
+            await self._naps(ROOM_EVERY_S if isinstance(reply, OverBudget) else ELSEWHERE_EVERY_S)
         return reply
 
     async def _reached(self, intent: Intent, operation: Operation, request: Request) -> Reached:
@@ -216,6 +224,9 @@ class ProviderClient:
             return self._later(self.health.open)
 
     async def _attempt(self, intent: Intent, operation: Operation, request: Request) -> Reached:
+        if over := self.ledger.spent_up(intent):
+            stored = await self.ledger.find(intent)
+            return self._ungranted(stored or over, intent, operation, request)
         desk = self._desks.get(operation.name) or self._packs.get(operation.name)
         if desk and self.bulk and not self.left_alone:
             with suppress(Alone):
@@ -227,18 +238,19 @@ class ProviderClient:
     ) -> Reached:
         """What was answered before does not wait for others to gather."""
         if stored := await self.ledger.find(intent):
-            return self._again(stored, operation, request)
+            return self._again(stored, intent, operation, request)
         member = desk.join(intent, request)
         opened = await member.opened
         if isinstance(opened, Granted):
+            self.tally.asks(opened.key, intent.lead_id, opened.booked)
             return await self._granted(opened, operation, request, member)
-        return self._ungranted(opened, operation, request)
+        return self._ungranted(opened, intent, operation, request)
 
     async def _alone(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         """A place at the gate first, so that an intent never waits: what waits has not been asked."""
         if not await self._gate.enter_at_once():
             if stored := await self.ledger.find(intent):
-                return self._again(stored, operation, request)
+                return self._again(stored, intent, operation, request)
             if self.parked:
                 return NoAnswer(Gap.PARKED, self.parked)
             if broken := self.health.open:
@@ -254,13 +266,14 @@ class ProviderClient:
         """A grant comes back where a task is to be read: that takes long, and no place at the gate."""
         if self.left_alone:
             if stored := await self.ledger.find(intent):
-                return self._again(stored, operation, request)
+                return self._again(stored, intent, operation, request)
             if self.barred or not await self.health.admits(_longest_s(operation)):
                 return self._not_now()
         opened = await self.ledger.open(intent)
         if not isinstance(opened, Granted):
             self.health.not_asked()
-            return self._ungranted(opened, operation, request)
+            return self._ungranted(opened, intent, operation, request)
+        self.tally.asks(opened.key, intent.lead_id, opened.booked)
         if in_task(operation, opened.job_id):
             return opened
         return await self._granted(opened, operation, request)
@@ -277,20 +290,24 @@ class ProviderClient:
         return self.clock.now() + timedelta(seconds=wait_s)
 
     def _ungranted(
-        self, opened: Stored | Withheld | Elsewhere | OverBudget, operation: Operation, request: Request
+        self, opened: Ungranted, intent: Intent, operation: Operation, request: Request
     ) -> Reached:
         match opened:
             case Stored() as stored:
-                return self._again(stored, operation, request)
-            case Withheld():
+                return self._again(stored, intent, operation, request)
+            case Withheld(booked):
+                self.tally.paid(intent.question, intent.lead_id, booked)
                 return NoAnswer(Gap.LOST, "an earlier answer was lost and may have been billed")
-            case OverBudget(words, for_good=True):
-                return NoAnswer(Gap.LATER, words)
+            case OverBudget(scope, for_good=True):
+                return NoAnswer(Gap.LATER, *why_spent(scope))
             case Elsewhere() | OverBudget() as waiting:
                 return waiting
 
-    def _again(self, stored: Stored, operation: Operation, request: Request) -> Reply | NoAnswer:
+    def _again(
+        self, stored: Stored, intent: Intent, operation: Operation, request: Request
+    ) -> Reply | NoAnswer:
         """A stored answer is read anew, so that a better reader serves old answers too."""
+        self.tally.paid(intent.question, intent.lead_id, stored.booked)
         response = Response(stored.http_status, json.dumps(stored.response), request=request)
         match self.spec.problem(response) or _read_stored(operation, response):
             case Facts(fields):

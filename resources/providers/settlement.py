@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from phase3_core.calls import Judgement, Miss, ReplayClass, Reply
-from phase3_core.ledger import CallLedger, End, Granted, Outcome
-from phase3_core.money import ZERO, Money
+from phase3_core.ledger import CallLedger, End, Granted, Outcome, question_of
+from phase3_core.money import ZERO, Money, total
 from phase3_core.ports import Clock
 from resources.providers.catalogue import Terms
 from resources.providers.plain import plain_json
@@ -14,9 +15,36 @@ from resources.providers.spec import Operation, Response
 
 @dataclass
 class Tally:
-    """What this run has spent, USD."""
+    """What this run has spent, USD, and what its leads have cost that are in work, earlier runs included."""
 
     spent: Money = ZERO
+    _payers: dict[bytes, UUID] = field(default_factory=dict)
+    _by_lead: dict[UUID, dict[bytes, Money]] = field(default_factory=dict)
+
+    def asks(self, call: bytes, lead_id: UUID | None, booked: Money) -> None:
+        """This lead pays for the call; `booked` USD for attempts before."""
+        if lead_id:
+            self._payers[call] = lead_id
+            self.paid(question_of(call), lead_id, booked)
+
+    def paid(self, question: bytes, lead_id: UUID | None, booked: Money) -> None:
+        if lead_id and booked:
+            self._by_lead.setdefault(lead_id, {})[question] = booked
+
+    def book(self, call: bytes, cost: Money) -> None:
+        self.spent += cost
+        if cost and (payer := self._payers.get(call)):
+            costs, question = self._by_lead.setdefault(payer, {}), question_of(call)
+            costs[question] = costs.get(question, ZERO) + cost
+
+    def ended(self, call: bytes) -> None:
+        self._payers.pop(call, None)
+
+    def of(self, lead_id: UUID) -> Money:
+        return total(self._by_lead.get(lead_id, {}).values())
+
+    def forget(self, lead_id: UUID) -> None:
+        self._by_lead.pop(lead_id, None)
 
 
 @dataclass
@@ -78,4 +106,5 @@ class Settlement:
             self._doubts[call] = self._doubts.get(call, ZERO) + cost
         elif ends_doubt and end in {End.HIT, End.MISS}:
             cost -= self._doubts.pop(call, ZERO)
-        self.tally.spent += cost
+        self.tally.book(call, cost)
+        self.tally.ended(call)

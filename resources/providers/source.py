@@ -30,7 +30,7 @@ from phase3_core.calls import (
 from phase3_core.errors import BadInput
 from phase3_core.leads import Lead
 from phase3_core.ledger import CallLedger
-from phase3_core.money import Money, usd
+from phase3_core.money import Money, total, usd
 from phase3_core.ports import Books, Clock, Run, Skipped
 from phase3_core.rate_limits import RateLimits
 from phase3_core.reconciliation import Agreement, ReadingBook, Reconciled
@@ -153,7 +153,14 @@ class OpenProviders:
     verifiers: Sequence[OneProvider]
     enrichers: Sequence[OneProvider]
     left_out: Sequence[Skipped]
+    ledger: CallLedger | None = None
     tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        """A find is worth its price only if it can be verified."""
+        verification = total(one.price.ceiling for one in self.verifiers[:2])
+        for finder in self.finders:
+            finder.client.keeps = verification
 
     @property
     def verifier(self) -> OneProvider | None:
@@ -166,6 +173,14 @@ class OpenProviders:
     @property
     def spent(self) -> Money:
         return self.tally.spent
+
+    def spent_on(self, lead: Lead) -> Money:
+        return self.tally.of(lead.id)
+
+    def done_with(self, lead: Lead) -> None:
+        self.tally.forget(lead.id)
+        if self.ledger:
+            self.ledger.done_with(lead.id)
 
     @property
     def all(self) -> list[OneProvider]:
@@ -354,7 +369,12 @@ class VendorSource:
             client.bulk = in_bulk(own_settings(self.settings, row.spec), client, waiting)
             usable[row.spec.role].append(OneProvider(client))
         return OpenProviders(
-            usable[Role.FINDER], usable[Role.VERIFIER], usable[Role.ENRICHER], list(left_out), shared.tally
+            finders=usable[Role.FINDER],
+            verifiers=usable[Role.VERIFIER],
+            enrichers=usable[Role.ENRICHER],
+            left_out=list(left_out),
+            ledger=ledger,
+            tally=shared.tally,
         )
 
     def _account(self, row: Row, client: ProviderClient, http: HttpClient) -> Account:
@@ -508,6 +528,22 @@ def _picked(variable: str, rows: Sequence[Row], environment: Mapping[str, str]) 
         raise BadInput(f"{variable} is {wish!r}; there are {', '.join(values)}")
     keyed = (spec.choice for spec in specs if all(environment.get(name) for name in spec.secrets))
     return Choice(variable, wish) if wish else next(keyed, None) or Choice(variable, next(iter(values)))
+
+
+def daily_caps(settings: Settings, environment: Mapping[str, str]) -> dict[str, Money]:
+    """USD a provider may cost in a UTC day; raises BadInput for a cap under which nothing can be asked."""
+    caps = {}
+    for row in chosen(in_order(settings), environment):
+        own = own_settings(settings, row.spec)
+        worst = agreed(row.terms, own).price.ceiling
+        if own.per_day_usd is None:
+            continue
+        if own.per_day_usd < worst:
+            named = row.name if row.name in settings.providers else row.spec.env.lower()
+            why = f"one call may cost {worst} USD, so nothing could ever be asked"
+            raise settings.mistake("providers", named, "per_day_usd", told=why)
+        caps[row.name] = usd(own.per_day_usd)
+    return caps
 
 
 def agreed(terms: Terms, own: ProviderSettings) -> Terms:

@@ -31,6 +31,7 @@ SHAPE = {
     },
     "costs": {"email_verification": float, "enrichment": float, "total": float},
     "approval_status": str,
+    "waiting": [],
 }
 
 
@@ -39,7 +40,7 @@ def shape(value: Any) -> Any:
         case dict():
             return {name: shape(inner) for name, inner in value.items()}
         case list():
-            return [shape(value[0])]
+            return [shape(one) for one in value[:1]]
         case _:
             return type(value)
 

@@ -21,7 +21,7 @@ from phase3_core.enrichment import (
     next_source,
     result_of,
 )
-from phase3_core.money import ZERO, usd
+from phase3_core.money import ZERO, Money, usd
 from phase3_core.statuses import EnrichmentStatus
 from phase3_core.tiers import PROFILES, Profile, Tier, Topic
 
@@ -63,9 +63,12 @@ def gather(
 ) -> tuple[Gathered, list[str]]:
     """Asks until there is nobody left to ask; whoever has no reply knows nothing."""
     by_name = {source.name: source for source in sources}
-    gathered = Gathered()
-    while name := next_source(profile, sources, gathered):
-        gathered = after_reply(gathered, by_name[name], replies.get(name, Miss()))
+    gathered, spent = Gathered(), ZERO
+    while name := next_source(profile, sources, gathered, spent):
+        reply = replies.get(name, Miss())
+        spent += ZERO if isinstance(reply, NoAnswer) else by_name[name].price.charge(reply)
+        gathered = after_reply(gathered, by_name[name], reply)
+        assert spent + gathered.reserved <= profile.cap
     return gathered, list(gathered.asked)
 
 
@@ -171,17 +174,22 @@ def test_a_cap_may_be_reached_exactly() -> None:
     assert gather(STANDARD, (one("x", Topic.COMPANY, usd_each="0.20"),), {})[1] == ["x"]
 
 
-def test_worst_prices_count_even_where_the_answer_cost_nothing() -> None:
+def test_what_an_answer_did_not_cost_is_left_for_another_source() -> None:
     first = one("x", Topic.COMPANY, usd_each="0.15")
     second = one("y", Topic.COMPANY, usd_each="0.10")
-    gathered, asked = gather(STANDARD, (first, second), {"x": Miss()})
-    assert asked == ["x"]
-    assert gathered.reserved == usd("0.15")
+    assert gather(STANDARD, (first, second), {"x": Miss()})[1] == ["x", "y"]
+    told_little = {"x": told(company_industry="Machinery")}
+    assert gather(STANDARD, (first, second), told_little)[1] == ["x"]
+
+
+def test_the_price_of_a_source_that_waits_is_kept_for_it() -> None:
+    first = one("x", Topic.COMPANY, usd_each="0.15")
+    second = one("y", Topic.COMPANY, usd_each="0.10")
+    assert gather(STANDARD, (first, second), {"x": NoAnswer(Gap.LATER)})[1] == ["x"]
 
 
 def test_a_free_source_is_asked_when_the_money_is_gone() -> None:
-    spent = Gathered(reserved=BASIC.cap)
-    assert next_source(BASIC, (SEARCH, WEBSITE), spent) == "website"
+    assert next_source(BASIC, (SEARCH, WEBSITE), Gathered(), spent=BASIC.cap) == "website"
 
 
 # --- merging ---------------------------------------------------------------------------------------------
@@ -323,8 +331,10 @@ def test_nobody_is_asked_twice_or_for_nothing_and_no_cap_is_broken(
     by_name = {source.name: source for source in sources}
     assert len(asked) == len(set(asked))
     assert all(by_name[name].topics & profile.topics for name in asked)
-    assert gathered.reserved == sum((by_name[name].price.ceiling for name in asked), ZERO)
-    assert gathered.reserved <= profile.cap
+    later = [
+        name for name in asked if isinstance(told := replies.get(name), NoAnswer) and told.gap is Gap.LATER
+    ]
+    assert gathered.reserved == sum((by_name[name].price.ceiling for name in later), ZERO)
 
 
 @given(PROFILE, SOURCES, REPLIES)
@@ -332,10 +342,19 @@ def test_whoever_was_left_out_had_nothing_to_add_or_cost_too_much(
     profile: Profile, sources: tuple[Enricher, ...], replies: dict[str, EnricherReply]
 ) -> None:
     gathered, asked = gather(profile, ordered(*sources), replies)
+    by_name = {source.name: source for source in sources}
     missing = {topic for topic in profile.topics if not answered(topic, gathered)}
     for source in sources:
-        too_dear = gathered.reserved + source.price.ceiling > profile.cap
+        spent = sum((worst(by_name[name], replies.get(name, Miss())) for name in asked), ZERO)
+        too_dear = spent + source.price.ceiling > profile.cap
         assert source.name in asked or not source.topics & missing or too_dear
+
+
+def worst(source: Enricher, reply: EnricherReply) -> Money:
+    """What it costs, or will cost where it waits."""
+    if isinstance(reply, NoAnswer):
+        return source.price.ceiling if reply.gap is Gap.LATER else ZERO
+    return source.price.charge(reply)
 
 
 def answered(topic: Topic, gathered: Gathered) -> bool:

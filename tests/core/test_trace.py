@@ -8,7 +8,7 @@ from phase3_core.calls import Billing, Facts, Gap, Hit, Judgement, Miss, NoAnswe
 from phase3_core.money import usd
 from phase3_core.patterns import Pattern
 from phase3_core.statuses import Verdict
-from phase3_core.tiers import Tier, Topic
+from phase3_core.tiers import PROFILES, Tier, Topic
 from phase3_core.trace import LedgerCall, email_steps, enrichment_steps, reason
 from phase3_core.verify import plan_for
 from phase3_core.waterfall import (
@@ -123,7 +123,7 @@ async def test_enrichment_is_traced_to_what_is_missing() -> None:
     ]
     lead = a_lead(tier=Tier.B)
     async with office.database.open(a_run()) as books, office.source.open(a_run(), books) as providers:
-        traced = await enrichment_steps(lead, providers.enrichers, tuple)
+        traced = await enrichment_steps(lead, providers, PROFILES[lead.tier], tuple)
     told_by = {step.step: step.outcome for step in traced}
     assert told_by == {
         "ask website": "company_description",

@@ -31,7 +31,8 @@ class Books:
     def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         address = driver_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(address, autocommit=True, row_factory=dict_row) as connection:
-            return list(connection.execute(statement.encode(), values or None))
+            cursor = connection.execute(statement.encode(), values or None)
+            return list(cursor) if cursor.description else []
 
     def number(self, of: str, *values: Any) -> int:
         """How many rows, of what follows FROM."""

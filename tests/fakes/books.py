@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from phase3_core.approval import (
     Stale,
     TooLate,
 )
+from phase3_core.budget import Budget
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.errors import CampaignBusy, OutsideFailure, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign, Lead
@@ -127,6 +129,7 @@ class Tables:
     waiting: dict[tuple[UUID, Agent], list[Waiting]] = field(default_factory=dict)
     waiting_long: list[Nudge] = field(default_factory=list)
     saga: Steps = field(default_factory=Steps)
+    budgets: list[Budget] = field(default_factory=list)
     gone: bool = False
     writing: Callable[[], Awaitable[None]] = at_once
 
@@ -503,11 +506,30 @@ class FakeApprovals:
 
 
 @dataclass(frozen=True)
+class FakeBudgets:
+    tables: Tables
+
+    async def of(self, campaign_id: UUID) -> list[Budget]:
+        del campaign_id
+        await self.tables.reached()
+        return list(self.tables.budgets)
+
+    async def newly_near(self, campaign_id: UUID, alert_at: Decimal) -> list[Budget]:
+        del campaign_id
+        await self.tables.reached()
+        near = [one for one in self.tables.budgets if not one.alerted_at and one.spent >= one.cap * alert_at]
+        told = [replace(one, alerted_at=NOON) for one in near]
+        self.tables.budgets = [one for one in self.tables.budgets if one not in near] + told
+        return told
+
+
+@dataclass(frozen=True)
 class FakeBooks:
     leads: FakeLeads
     campaigns: FakeCampaigns
     checkpoints: FakeCheckpoints
     approvals: FakeApprovals
+    budgets: FakeBudgets
     saga: FakeSaga
 
 
@@ -550,5 +572,6 @@ class FakeDatabase:
             FakeCampaigns(self.tables),
             FakeCheckpoints(self.tables),
             FakeApprovals(self.tables),
+            FakeBudgets(self.tables),
             FakeSaga(self.tables.saga, self.tables.audit, self.tables.held),
         )

@@ -180,6 +180,12 @@ class FakeProviders:
     def spent(self) -> Money:
         return self.line.spent
 
+    def spent_on(self, lead: Lead) -> Money:
+        return self.line.bills.cost_of(lead.id, self.line.run.agent)
+
+    def done_with(self, lead: Lead) -> None:
+        """Nothing is kept free here."""
+
 
 @dataclass
 class FakeProviderSource:

@@ -163,7 +163,7 @@ async def test_asking_again_needs_room_too(runs: Runs, query: Query, end: End) -
     assert sums(query)[0][2] + sums(query)[0][3] <= usd("0.02")
 
 
-async def test_a_job_that_is_on_the_bill_is_read_whatever_the_budget_says(runs: Runs) -> None:
+async def test_a_job_that_is_on_the_bill_is_read_whatever_the_budget_says(runs: Runs, query: Query) -> None:
     book = await runs.begin(caps("0.02"))
     job = by_lead(1, replay=ReplayClass.JOB)
     call = await granted(book, job)
@@ -171,6 +171,7 @@ async def test_a_job_that_is_on_the_bill_is_read_whatever_the_budget_says(runs: 
     await book.settle(ended(call.key, End.LOST))
     book = await runs.begin(caps("0.001"))
     assert await book.open(job) == Granted(call.key, "job-1")
+    assert sums(query)[0][2:] == (0, CEILING)
 
 
 # Which budgets a call concerns

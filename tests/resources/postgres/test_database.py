@@ -12,10 +12,10 @@ from phase3_core.statuses import Agent
 from resources.postgres.database import (
     PostgresDatabase,
     driver_url,
-    json_text,
     require_current,
     upgrade,
 )
+from resources.postgres.jsonb import json_text
 from resources.postgres.lease import campaign_lock
 from tests.conftest import Server
 

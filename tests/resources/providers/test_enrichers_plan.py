@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from phase3_core.calls import EnricherReply, Facts, Miss, Price
+from phase3_core.calls import Facts, Miss, Price
 from phase3_core.enrichment import FIELDS_OF, Gathered, after_reply, in_order, next_source
 from phase3_core.errors import BadInput
-from phase3_core.money import usd
+from phase3_core.money import ZERO, usd
 from phase3_core.tiers import PROFILES, Tier, Topic
 from resources.providers.catalogue import CATALOGUE, Row
 from resources.providers.source import chosen
@@ -39,14 +39,15 @@ def enrichers(environment: Wallet) -> list[Declared]:
 def asked(
     tier: Tier, environment: Wallet, knowing: frozenset[str] = frozenset()
 ) -> tuple[list[str], Decimal]:
-    """Who is asked about a lead, in order, and what was reserved; only those in `knowing` know something."""
+    """Who is asked about a lead, in order, and what it costs; only those in `knowing` know something."""
     sources = enrichers(environment)
     by_name = {source.name: source for source in sources}
-    gathered = Gathered()
-    while name := next_source(PROFILES[tier], sources, gathered):
-        reply: EnricherReply = by_name[name].everything() if name in knowing else Miss()
+    gathered, spent = Gathered(), ZERO
+    while name := next_source(PROFILES[tier], sources, gathered, spent):
+        reply = by_name[name].everything() if name in knowing else Miss()
+        spent += by_name[name].price.charge(reply)
         gathered = after_reply(gathered, by_name[name], reply)
-    return list(gathered.asked), gathered.reserved
+    return list(gathered.asked), spent
 
 
 ALL = frozenset(source.name for source in enrichers(EVERY_KEY))
@@ -60,7 +61,7 @@ def test_a_full_profile_costs_about_half_of_its_cap_where_the_first_one_asked_al
 
 
 def test_every_topic_of_a_full_profile_is_asked_about_even_where_nobody_knows_anything() -> None:
-    names, reserved = asked(Tier.A, EVERY_KEY)
+    names, cost = asked(Tier.A, EVERY_KEY)
     topics = {source.name: source.topics for source in enrichers(EVERY_KEY)}
     assert frozenset[Topic]().union(*(topics[name] for name in names)) == frozenset(Topic)
     assert names == [
@@ -73,18 +74,20 @@ def test_every_topic_of_a_full_profile_is_asked_about_even_where_nobody_knows_an
         "people_data_labs",
         "builtwith",
         "zoominfo:intent",
+        "zoominfo:company",
         "apollo:people",
+        "zoominfo:contact",
     ]
-    assert reserved == usd("0.4145")
+    assert cost == usd("0.1645"), "only some are billed for knowing nothing"
 
 
 @pytest.mark.parametrize(
     "unknown_to", [{"clearbit"}, {"clearbit", "apollo"}, {"brave:news", "apollo:people"}]
 )
 def test_a_full_profile_goes_on_where_one_does_not_know(unknown_to: set[str]) -> None:
-    names, reserved = asked(Tier.A, EVERY_KEY, ALL - unknown_to)
+    names, cost = asked(Tier.A, EVERY_KEY, ALL - unknown_to)
     assert {"zoominfo:intent", "apollo:people"} <= set(names)
-    assert reserved <= PROFILES[Tier.A].cap
+    assert cost <= PROFILES[Tier.A].cap
 
 
 def test_a_standard_profile() -> None:
@@ -98,7 +101,7 @@ def test_a_standard_profile_without_a_key_of_clearbit_can_ask_everybody_else_tha
     keys = {name: key for name, key in EVERY_KEY.items() if "CLEARBIT" not in name}
     assert asked(Tier.B, keys) == (
         ["website", "brave:news", "apollo", "people_data_labs", "apollo:people"],
-        usd("0.155"),
+        usd("0.105"),
     )
 
 
@@ -108,9 +111,9 @@ def test_a_basic_profile_is_the_website_and_the_news() -> None:
 
 @pytest.mark.parametrize("provider", ["brave", "claude", "serper", "tavily"])
 def test_a_basic_profile_fits_with_any_search_and_a_description_from_elsewhere(provider: str) -> None:
-    names, reserved = asked(Tier.C, EVERY_KEY | {"WEB_SEARCH_PROVIDER": provider})
+    names, cost = asked(Tier.C, EVERY_KEY | {"WEB_SEARCH_PROVIDER": provider})
     assert names == ["website", f"{provider}:news", "apollo"]
-    assert reserved <= PROFILES[Tier.C].cap
+    assert cost <= PROFILES[Tier.C].cap
 
 
 # --- who is chosen ---------------------------------------------------------------------------------------

@@ -1,0 +1,51 @@
+"""`phase3 budget`: what a campaign may cost, and what of that is spent."""
+
+import os
+from collections.abc import Mapping
+from decimal import InvalidOperation
+from typing import Any
+
+from phase3_assets.looking import look
+from phase3_core.errors import BadInput
+from phase3_core.money import Money, usd
+from resources.postgres.database import PostgresBooks
+from resources.providers.source import daily_caps
+from resources.settings import read_settings, settings_path
+
+LIKE_THE_SETTINGS = "none"
+MOST = usd(999_999)
+
+
+def budget_rows(url: str, name: str, wishes: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """One object per cap that holds for the campaign, those of providers today behind.
+
+    `wishes` are USD, by the names that `phase3 budget` has for options. A run that is on takes them over.
+    Raises BadInput, UnknownCampaign.
+    """
+    changes = {option: _cap(option, wish) for option, wish in wishes.items() if wish is not None}
+    settings = read_settings(settings_path())
+    daily = daily_caps(settings, os.environ)
+
+    async def set_and_show(books: PostgresBooks) -> list[dict[str, Any]]:
+        campaign_id = await books.campaigns.campaign_named(name)
+        if changes:
+            await books.budgets.set_own(campaign_id, changes)
+            told = {option: str(cap) if cap is not None else None for option, cap in changes.items()}
+            await books.campaigns.audit(campaign_id, "budgets_set", told)
+        await books.budgets.open(campaign_id, settings.caps(await books.budgets.own(campaign_id), daily))
+        return [budget.as_json() for budget in await books.budgets.of(campaign_id)]
+
+    return look(url, set_and_show)
+
+
+def _cap(option: str, wish: str) -> Money | None:
+    if wish.strip().lower() == LIKE_THE_SETTINGS:
+        return None
+    try:
+        cap = usd(wish)
+    except InvalidOperation:
+        cap = usd(-1)
+    if not 0 <= cap <= MOST:
+        named = option.replace("_", "-")
+        raise BadInput(f"--{named} {wish!r} is no amount of USD: write 25.50, or {LIKE_THE_SETTINGS}.")
+    return cap

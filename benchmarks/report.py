@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -108,18 +109,26 @@ def cells(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"tier": row["tier"], "cells": [*told[:-1], float(row["cost_usd"])]}
 
 
-def timed(url: str, folder: Path, rounds: int) -> list[tuple[float, float]]:
-    """Seconds (alone, ours) of each round after one to warm up."""
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds by the wall, and of this process alone: the database's own work is not in `cpu_s`."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def timed(act: Callable[[], object]) -> Times:
+    wall, cpu = time.perf_counter(), time.process_time()
+    act()
+    return Times(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def rounds_of(url: str, folder: Path, rounds: int) -> list[tuple[Times, Times]]:
+    """Alone and ours, each round after one to warm up."""
     rows = [cells(row) for row in asyncio.run(rows_of(url, FULL))]
-    told = []
-    for number in range(rounds + 1):
-        began = time.perf_counter()
-        alone(rows, folder / "alone.xlsx")
-        between = time.perf_counter()
-        asyncio.run(export(url, FULL, folder))
-        if number:
-            told.append((between - began, time.perf_counter() - between))
-    return told
+    both = (lambda: alone(rows, folder / "alone.xlsx"), lambda: asyncio.run(export(url, FULL, folder)))
+    told = [(timed(both[0]), timed(both[1])) for _ in range(rounds + 1)]
+    return told[1:]
 
 
 def peak_mb(url: str, folder: Path, leads: int) -> float:
@@ -148,7 +157,7 @@ def only(url: str, leads: int, folder: Path) -> None:
     print(json.dumps({"peak_mb": (after - before) / 1_024}))
 
 
-def measure(rounds: int) -> tuple[list[tuple[float, float]], dict[int, float]]:
+def measure(rounds: int) -> tuple[list[tuple[Times, Times]], dict[int, float]]:
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o711)  # noqa: PTH101 - the server's own user must pass
         folder = Path(directory) / "exports"
@@ -158,7 +167,7 @@ def measure(rounds: int) -> tuple[list[tuple[float, float]], dict[int, float]]:
             for leads in (TENTH // 10, TENTH, FULL):
                 fill(server.uri, leads)
             peaks = {leads: peak_mb(server.uri, folder, leads) for leads in (TENTH, FULL)}
-            return timed(server.uri, folder, rounds), peaks
+            return rounds_of(server.uri, folder, rounds), peaks
 
 
 def main() -> int:
@@ -180,18 +189,19 @@ def main() -> int:
 
 
 def told(
-    times: Sequence[tuple[float, float]], peaks: Mapping[int, float], at_most: float, flat_mb: float
+    rounds: Sequence[tuple[Times, Times]], peaks: Mapping[int, float], at_most: float, flat_mb: float
 ) -> int:
-    print(f"{'round':>5} {'XlsxWriter alone, s':>20} {'report + workbook, s':>21} {'ratio':>6}")
-    for number, (plainly, ours) in enumerate(times, 1):
-        print(f"{number:>5} {plainly:>20.2f} {ours:>21.2f} {ours / plainly:>6.2f}")
-    ratio = min(ours for _, ours in times) / min(plainly for plainly, _ in times)
+    print(f"{'round':>5} {'XlsxWriter alone, s':>20} {'report + workbook, s':>21} {'ratio':>6} {'of CPU':>7}")
+    for number, (plainly, ours) in enumerate(rounds, 1):
+        ratio, of_cpu = ours.wall_s / plainly.wall_s, ours.cpu_s / plainly.cpu_s
+        print(f"{number:>5} {plainly.wall_s:>20.2f} {ours.wall_s:>21.2f} {ratio:>6.2f} {of_cpu:>7.2f}")
+    best = min(ours.wall_s for _, ours in rounds) / min(plainly.wall_s for plainly, _ in rounds)
     more = peaks[FULL] - peaks[TENTH]
-    print(f"best against best {ratio:.2f} for {FULL:,} ready leads (at most {at_most} wanted)")
+    print(f"best against best {best:.2f} for {FULL:,} ready leads (at most {at_most} wanted)")
     print(
         f"peak memory beyond imports: {peaks[TENTH]:.1f} MB for {TENTH:,}, {peaks[FULL]:.1f} MB for {FULL:,}"
     )
-    return 0 if ratio <= at_most and more <= flat_mb else 1
+    return 0 if best <= at_most and more <= flat_mb else 1
 
 
 if __name__ == "__main__":

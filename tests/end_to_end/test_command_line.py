@@ -86,6 +86,9 @@ def test_a_campaign_is_exported_at_any_time(own: Shell, campaign: str, tmp_path:
     assert "Small" in files[2].read_text(encoding="utf-8")
     again = own("export", campaign, "--out", str(tmp_path), "--json").document
     assert [export["url"] for export in again] == [files[0].as_uri(), files[2].as_uri()]
+    refused = own("export", campaign, "--sheets")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.line.startswith("No spreadsheet is set up")
 
 
 def test_an_unknown_preset_and_a_bad_settings_file_are_bad_input(

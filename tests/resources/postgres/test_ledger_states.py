@@ -15,11 +15,25 @@ from hypothesis.stateful import run_state_machine_as_test as run_machine
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
-from phase3_core.ledger import Elsewhere, End, Granted, Intent, Opened, Outcome, Stored, Withheld, digest
+from phase3_core.ledger import (
+    Elsewhere,
+    End,
+    Granted,
+    Intent,
+    Opened,
+    Outcome,
+    OverBudget,
+    Stored,
+    Withheld,
+    digest,
+)
 from phase3_core.money import ZERO, Money, usd
 from phase3_core.ports import Run
 from phase3_core.statuses import Agent
+from phase3_core.tiers import Tier
+from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.database import driver_url
 from resources.postgres.ledger import PostgresLedger
 
@@ -40,6 +54,28 @@ ANY_QUESTION = st.integers(0, len(QUESTIONS) - 1)
 PICKS = st.integers(0, 11)
 STAGES = st.sampled_from(["_intend", "_newest", "_claim"])
 ENDS = st.sampled_from([End.HIT, End.HIT, End.LOST, End.LOST, End.REFUSED, End.NOT_SENT])
+
+
+SUMS = """
+SELECT b.scope, (b.spent_usd, b.reserved_usd)::text AS told,
+       (coalesce(sum(c.cost_usd + c.unknown_usd), 0)::numeric(12,6),
+        coalesce(sum(c.reserved_usd) FILTER (WHERE c.state = 'intent'), 0)::numeric(12,6))::text AS counted
+FROM budgets AS b LEFT JOIN provider_calls AS c
+    ON coalesce(b.campaign_id = c.campaign_id, true) AND coalesce(b.agent = c.agent, true)
+    AND coalesce(b.tier = c.tier, true) AND coalesce(b.provider = c.provider AND b.day = c.day, true)
+GROUP BY b.scope, b.spent_usd, b.reserved_usd
+"""
+NOTING_OVERRUNS = (
+    "CREATE TABLE overruns (scope text, held numeric)",
+    """
+    CREATE FUNCTION note_overrun() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO overruns VALUES (NEW.scope, NEW.spent_usd + NEW.reserved_usd); RETURN NULL; END $$
+    """,
+    """
+    CREATE TRIGGER noting AFTER INSERT OR UPDATE ON budgets FOR EACH ROW
+        WHEN (NEW.spent_usd + NEW.reserved_usd > NEW.cap_usd) EXECUTE FUNCTION note_overrun()
+    """,
+)
 
 
 class Loop:
@@ -100,6 +136,7 @@ class Vendor:
 
 class LedgerMachine(RuleBasedStateMachine):
     loop: Loop
+    caps: Caps | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +150,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self._run(self.loop.rows("TRUNCATE provider_calls"))
+        self._run(self.loop.rows("TRUNCATE provider_calls, budgets"))
         for campaign in CAMPAIGNS:
             self.start(campaign)
 
@@ -126,7 +163,9 @@ class LedgerMachine(RuleBasedStateMachine):
         if campaign in self.living:
             self.zombies.append(self.living[campaign])
         run = Run(uuid4().hex, campaign, Agent.EMAIL_VERIFICATION)
-        book = PostgresLedger(run, timedelta(days=7).total_seconds(), self.loop.engine)
+        if self.caps:
+            self._run(PostgresBudgets(self.loop.engine).open(campaign, self.caps))
+        book = PostgresLedger(run, timedelta(days=7).total_seconds(), self.loop.engine, caps=self.caps)
         self.living[campaign] = Process(book, campaign)
 
     def _intent(self, question: int) -> Intent:
@@ -134,7 +173,16 @@ class LedgerMachine(RuleBasedStateMachine):
         request = {"question": question}
         window = WINDOW if replay is ReplayClass.FREE else None
         return Intent(
-            digest("vendor", "ask", request), "vendor", "ask", request, PRICE, None, 60.0, replay, window
+            question=digest("vendor", "ask", request),
+            provider="vendor",
+            operation="ask",
+            request=request,
+            reserved=PRICE,
+            lead_id=None,
+            deadline_s=60.0,
+            replay=replay,
+            replay_window=window,
+            tier=Tier.A if question % 2 else Tier.B,
         )
 
     def _asking(self, process: Process, question: int) -> bool:
@@ -185,6 +233,8 @@ class LedgerMachine(RuleBasedStateMachine):
             case Stored(response=response):
                 assert response == question
                 assert self.age in self._answered_at(question)
+            case OverBudget():
+                assert self.caps, "nothing is capped"
             case Withheld():
                 assert self._lost(question), "only a lost call is withheld"
             case Elsewhere():
@@ -318,6 +368,13 @@ class LedgerMachine(RuleBasedStateMachine):
         for key, sends in self.vendor.sends.items():
             assert sends <= MOST_SENDS[replays[key[:-4]]]
 
+    @invariant()
+    def the_budgets_are_what_the_calls_say_and_never_held_more_than_their_caps(self) -> None:
+        sums = self._run(self.loop.rows(SUMS))
+        assert [row.scope for row in sums if row.told != row.counted] == []
+        if self.caps:
+            assert self._run(self.loop.rows("SELECT * FROM overruns")) == []
+
     def teardown(self) -> None:
         for process in (*self.living.values(), *self.zombies):
             self._run(process.book.close())
@@ -355,6 +412,26 @@ def test_no_history_pays_twice_or_hides_a_bill(database_url: str) -> None:
     class Machine(LedgerMachine):
         loop = Loop(database_url)
 
+    play(Machine)
+
+
+def test_no_history_goes_beyond_a_cap(database_url: str) -> None:
+    """At any commit: the database itself notes it."""
+
+    class Machine(LedgerMachine):
+        loop = Loop(database_url)
+        caps = Caps(
+            {Agent.EMAIL_VERIFICATION: 4 * PRICE},
+            {Tier.A: 2 * PRICE, Tier.B: 3 * PRICE},
+            {"vendor": 5 * PRICE},
+        )
+
+    for statement in NOTING_OVERRUNS:
+        Machine.loop.run(Machine.loop.rows(statement))
+    play(Machine)
+
+
+def play(machine: type[LedgerMachine]) -> None:
     examples = settings(
         max_examples=int(os.environ.get("PHASE3_LEDGER_EXAMPLES", "40")),
         stateful_step_count=40,
@@ -363,7 +440,7 @@ def test_no_history_pays_twice_or_hides_a_bill(database_url: str) -> None:
         suppress_health_check=list(HealthCheck),
     )
     try:
-        run_machine(Machine, settings=examples)
+        run_machine(machine, settings=examples)
     finally:
-        Machine.loop.run(Machine.loop.engine.dispose())
-        Machine.loop.runner.close()
+        machine.loop.run(machine.loop.engine.dispose())
+        machine.loop.runner.close()

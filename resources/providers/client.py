@@ -109,6 +109,7 @@ class ProviderClient:
         self._desks = {one.name: self._desk(one, one.bulk) for one in self.spec.operations if one.bulk}
         self._packs = {one.name: self._pack(one, one.pack) for one in self.spec.operations if one.pack}
         self.barred = ""
+        self._put_off: NoAnswer | None = None
 
     def _gate_of(self, kind: str, limits: Limits) -> Gate:
         return self.gate_of(kind, limits) if self.gate_of else Gate(limits, self.clock.monotonic, self._naps)
@@ -209,7 +210,16 @@ class ProviderClient:
     async def _call(self, intent: Intent, operation: Operation, request: Request) -> Reply | NoAnswer:
         while isinstance(reply := await self._reached(intent, operation, request), Waiting):
             await self._naps(ROOM_EVERY_S if isinstance(reply, OverBudget) else ELSEWHERE_EVERY_S)
+        if isinstance(reply, NoAnswer) and reply.gap is Gap.LATER and reply.detail != NO_SERVICE:
+            self._put_off = reply
         return reply
+
+    @property
+    def put_off(self) -> NoAnswer | None:
+        """By a quota or a cap, as long as that holds; of its health see `health`."""
+        reply = self._put_off
+        over = reply is None or (reply.until is not None and reply.until <= self.clock.now())
+        return None if over else reply
 
     async def _reached(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         try:

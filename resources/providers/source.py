@@ -98,8 +98,8 @@ class OneProvider:
 
     def _told_of_breaker(self) -> str:
         told = f"{NO_SERVICE} ({self.client.health.broken})"
-        if wait := self.away:
-            return f"{told}; it is asked again after {wait.until:%H:%M} UTC"
+        if broken := self.client.health.open:
+            return f"{told}; it is asked again after {self.client.asked_again_at(broken):%H:%M} UTC"
         return told
 
     @property
@@ -108,6 +108,8 @@ class OneProvider:
         client, broken = self.client, self.client.health.open
         if client.parked:
             return Wait(self.name, client.parked)
+        if put_off := client.put_off:
+            return Wait(self.name, put_off.detail, put_off.until)
         return Wait(self.name, NO_SERVICE, client.asked_again_at(broken)) if broken else None
 
     @property

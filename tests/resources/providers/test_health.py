@@ -9,9 +9,12 @@ import pytest
 
 from phase3_core.breaker import FAILURES_IN_A_ROW, OPEN_S, PROBES, Closed, HalfOpen, Open
 from phase3_core.calls import Gap, Hit, Judgement, Miss, NoAnswer
+from phase3_core.ledger import OverBudget
+from phase3_core.waiting import Wait
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.gate import Limits
 from resources.providers.health import TRY_EVERY_S
+from resources.providers.source import OneProvider
 from resources.providers.spec import Question
 from tests.fakes.clock import NOON
 from tests.resources.providers.sheet import DANA, EMAIL, FINDYMAIL, HTML, REOON
@@ -86,6 +89,20 @@ async def test_who_cannot_be_reached_is_waited_for_at_no_cost() -> None:
     vendor = Vendor("findymail", (NOT_SENT,))
     assert (await vendor.ask()).gap is Gap.LATER
     assert vendor.ledger.booked == 0
+
+
+async def test_who_is_over_a_cap_is_away_for_good_and_with_a_broken_service_for_minutes() -> None:
+    vendor = await broken_down(VALID)
+    one = OneProvider(vendor.client)
+    assert one.away is not None
+    assert (one.away.why, one.away.until is None) == ("its service fails", False)
+    assert one.left_alone is not None
+    assert one.left_alone.why.startswith("its service fails (HTTP 502); it is asked again after 12:05")
+    capped = a_verifier(VALID)
+    capped.ledger.over = lambda _: OverBudget("the campaign's cap is reached", for_good=True)
+    await capped.ask()
+    assert OneProvider(capped.client).away == Wait("reoon", "the campaign's cap is reached")
+    assert capped.sends == 0
 
 
 # --- half-open

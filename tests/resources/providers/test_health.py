@@ -99,9 +99,11 @@ async def test_who_is_over_a_cap_is_away_for_good_and_with_a_broken_service_for_
     assert one.left_alone is not None
     assert one.left_alone.why.startswith("its service fails (HTTP 502); it is asked again after 12:05")
     capped = a_verifier(VALID)
-    capped.ledger.over = lambda _: OverBudget("the campaign's cap is reached", for_good=True)
+    capped.ledger.over = lambda _: OverBudget("a-campaign email_verification", for_good=True)
     await capped.ask()
-    assert OneProvider(capped.client).away == Wait("reoon", "the campaign's cap is reached")
+    assert OneProvider(capped.client).away == Wait(
+        "reoon", "the campaign's budget for email verification is spent"
+    )
     assert capped.sends == 0
 
 

@@ -8,20 +8,26 @@ from phase3_core.statuses import EmailStatus, Reason, Verdict
 from phase3_core.waterfall import (
     DELIVERED,
     GUESS,
+    Candidate,
     Domain,
     Find,
     Guess,
     Plan,
+    Progress,
     Quote,
     SecondOpinion,
+    Step,
     Stop,
     Verify,
+    after_find,
     after_second_opinion,
     after_verify,
     learn,
+    next_step,
+    result_of,
     start,
 )
-from tests.core.walk import PER_CALL, PER_HIT, Oracle, a_plan, walk
+from tests.core.walk import PER_CALL, PER_HIT, STRANGE, Oracle, a_plan, walk
 from tests.fakes.people import a_lead
 
 ADA = a_lead()
@@ -370,3 +376,46 @@ def test_a_first_verdict_that_is_lost_keeps_the_address_unjudged_until_the_secon
     assert lost.candidates[-1].judged
     found = after_second_opinion(lost, "mailverify", VALID).candidates[-1]
     assert (found.status, found.lost, found.verifier) == (EmailStatus.VALID, False, "mailverify")
+
+
+# --- a lead's own cap ------------------------------------------------------------------------------------
+
+
+def step_after(spent: str, cap: str, *tried: str) -> Step:
+    """Finders at a cent and at four, verification at a tenth of a cent with either verifier."""
+    dear = Price(usd("0.04"), Billing.PER_HIT)
+    plan = Plan(
+        (Quote("dear", dear), Quote("tomba", PER_HIT)),
+        PER_CALL,
+        True,
+        False,
+        second=PER_CALL,
+        lead_cap=usd(cap),
+    )
+    return next_step(a_lead(), plan, STRANGE, Progress(tried=tried), usd(spent))
+
+
+def test_a_finder_is_asked_only_if_its_find_can_be_verified_too() -> None:
+    assert step_after("0", "0.042") == Find("dear")
+    assert step_after("0.000001", "0.042") == Find("tomba")
+
+
+def test_a_lead_stops_at_its_cap_and_is_finished() -> None:
+    assert step_after("0.031", "0.042", "dear") is Stop.OVER_BUDGET
+    assert result_of(a_lead(), Progress(tried=("dear",))).status is EmailStatus.NOT_FOUND
+
+
+def test_what_a_waiting_finder_will_cost_is_kept_for_it() -> None:
+    later = after_find(Progress(), "tomba", NoAnswer(Gap.LATER, "its quota is spent"))
+    plan = Plan(
+        (Quote("tomba", PER_HIT), Quote("muraena", PER_HIT)), PER_CALL, False, False, lead_cap=usd("0.02")
+    )
+    assert next_step(a_lead(), plan, STRANGE, later) is Stop.OVER_BUDGET
+
+
+def test_without_money_for_it_the_first_verdict_stands() -> None:
+    judged = Candidate("ada@acme.com", DELIVERED, judgement=Judgement(Verdict.CATCH_ALL))
+    plan = Plan((), PER_CALL, True, False, second=PER_CALL, lead_cap=usd("0.0015"))
+    progress = Progress(candidates=(judged,))
+    assert next_step(a_lead(), plan, STRANGE, progress, usd("0.0005")) == SecondOpinion("ada@acme.com")
+    assert next_step(a_lead(), plan, STRANGE, progress, usd("0.001")) is Stop.EXHAUSTED

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from phase3_core.budget import Caps
 from phase3_core.errors import BadInput
+from phase3_core.money import usd
 from phase3_core.policy import PILOT, STANDARD, Thresholds
+from phase3_core.statuses import Agent
+from phase3_core.tiers import Tier
 from resources.providers.catalogue import row
-from resources.providers.source import agreed, in_order
+from resources.providers.source import agreed, daily_caps, in_order
 from resources.settings import Settings, read_settings, settings_path
 
 
@@ -49,6 +53,9 @@ def test_a_price_is_exact_whether_text_or_number(tmp_path: Path) -> None:
         ('[providers.tomba]\n\n# a note\nper_minute = "many"\n', 4, "per_minute"),
         ("[providers.tomba]\ncolour = 1\n", 2, "colour"),
         ("[thresholds]\npreset = 'huge'\n", 2, "preset"),
+        ("[budgets]\nalert_at = 1.5\n", 2, "alert_at"),
+        ("[budgets]\ntier_usd = { D = 1 }\n", 2, "tier_usd"),
+        ("[budgets]\n\nenrichment_usd = -1\n", 3, "enrichment_usd"),
         ("[waterfall]\nmax_providers_per_lead = 0\n", 2, "max_providers_per_lead"),
         ("[ledger]\nfresh_days = 0\n", 2, "fresh_days"),
         ('[web]\ncontact = "a\\nb"\n', 2, "contact"),
@@ -128,3 +135,32 @@ def test_a_mistake_in_a_runs_own_settings_names_the_run_config(tmp_path: Path) -
     settings = read_settings(path, {"waterfall": {"order": ["nobody"]}})
     with pytest.raises(BadInput, match=r"run config: waterfall\.order"):
         in_order(settings)
+
+
+def test_a_runs_own_cap_goes_before_the_campaigns_and_that_before_the_files(tmp_path: Path) -> None:
+    file = written(tmp_path, "[budgets]\nenrichment_usd = 1\nemail_verification_usd = 2\ntier_usd.A = 3\n")
+    settings = read_settings(file, {"budgets": {"enrichment_usd": "7"}})
+    own = Caps({Agent.ENRICHMENT: usd(5), Agent.EMAIL_VERIFICATION: usd(6)})
+    held = settings.caps(own, {"reoon": usd(4)})
+    assert held.agents == {Agent.ENRICHMENT: usd(7), Agent.EMAIL_VERIFICATION: usd(6)}
+    assert (held.tiers, held.daily) == ({Tier.A: usd(3)}, {"reoon": usd(4)})
+
+
+def test_only_a_lead_is_capped_unless_something_is_set() -> None:
+    settings = Settings()
+    assert settings.caps(Caps(), daily_caps(settings, {})) == Caps()
+    usual = settings.policy().lead_caps
+    assert usual.verification == usd("0.50")
+    assert usual.enrichment == {Tier.A: usd("0.50"), Tier.B: usd("0.20"), Tier.C: usd("0.05")}
+
+
+def test_a_tiers_cap_for_a_lead_may_be_another() -> None:
+    settings = Settings.model_validate({"budgets": {"per_lead_usd": {"C": "0.10"}}})
+    assert settings.policy().lead_caps.profile(Tier.C).cap == usd("0.10")
+    assert settings.policy().lead_caps.profile(Tier.A).cap == usd("0.50")
+
+
+def test_a_day_under_which_nothing_can_be_asked_is_told_with_its_line(tmp_path: Path) -> None:
+    file = written(tmp_path, "[providers.reoon]\n\nper_day_usd = 0.001\n")
+    with pytest.raises(BadInput, match=rf"{file}:3: providers.reoon.per_day_usd: one call may cost 0.001190"):
+        daily_caps(read_settings(file), {})

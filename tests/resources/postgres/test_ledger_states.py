@@ -151,6 +151,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self._run(self.loop.rows("TRUNCATE provider_calls, budgets"))
+        if self.caps:
+            self._run(self.loop.rows("TRUNCATE overruns"))
         for campaign in CAMPAIGNS:
             self.start(campaign)
 

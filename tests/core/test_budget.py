@@ -1,0 +1,85 @@
+"""Caps and promises as values; what agents do when the money ends."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import pytest
+
+from phase3_core.budget import Budget, Caps, Promises, campaign_scope, day_scope, why_spent
+from phase3_core.calls import Gap, Hit, Judgement, NoAnswer
+from phase3_core.errors import BadInput
+from phase3_core.money import ZERO, usd
+from phase3_core.policy import LeadCaps, Policy
+from phase3_core.statuses import Agent, Verdict
+from phase3_core.tiers import Tier
+from tests.core.office import ANY_NUMBER, an_office
+from tests.fakes.people import a_lead
+from tests.fakes.providers import finder, verifier
+
+ONE, OTHER = UUID(int=1), UUID(int=2)
+SPENT = "the campaign's budget for email verification is spent"
+
+
+def test_promises_are_counted_by_tier_and_end_with_their_lead() -> None:
+    promises = Promises()
+    promises.keep(ONE, Tier.A, usd("0.004"))
+    promises.keep(OTHER, Tier.B, usd("0.004"))
+    promises.use(ONE, usd("0.001"))
+    assert promises.by_tier == {Tier.A: usd("0.003"), Tier.B: usd("0.004")}
+    promises.keep(ONE, Tier.A, usd("0.004"))
+    assert promises.of(ONE) == usd("0.004")
+    promises.use(OTHER, usd("1"))
+    promises.drop(ONE)
+    assert (bool(promises), sum(promises.by_tier.values())) == (False, ZERO)
+
+
+def test_a_scope_is_told_in_words_and_a_providers_day_ends() -> None:
+    assert why_spent(campaign_scope(ONE, "email_verification")) == (SPENT, None)
+    assert why_spent(campaign_scope(ONE, "tier A")) == ("the campaign's budget for tier A is spent", None)
+    assert why_spent(day_scope("reoon", date(2026, 12, 31))) == (
+        "its budget for the day is spent",
+        datetime(2027, 1, 1, tzinfo=UTC),
+    )
+
+
+def test_a_campaigns_own_caps_go_before_the_settings() -> None:
+    usual = Caps({Agent.ENRICHMENT: usd(5)}, {Tier.A: usd(1), Tier.B: usd(2)}, {"reoon": usd(3)})
+    own = Caps({Agent.ENRICHMENT: usd(9)}, {Tier.A: ZERO})
+    assert usual.under(own) == Caps(
+        {Agent.ENRICHMENT: usd(9)}, {Tier.A: ZERO, Tier.B: usd(2)}, {"reoon": usd(3)}
+    )
+
+
+async def test_leads_that_wait_for_money_leave_the_campaign_partial_with_the_reason() -> None:
+    office = an_office([a_lead(n, f"P{n} Q{n}") for n in (1, 2)], Policy(ANY_NUMBER, guessing=False))
+    office.source.finders = [
+        finder("tomba", lambda name: Hit("p1@acme.com") if name == "P1 Q1" else NoAnswer(Gap.LATER, SPENT)),
+        finder("icypeas", lambda _: NoAnswer(Gap.LATER, SPENT)),
+    ]
+    office.source.verifiers = [verifier("reoon", lambda _: Judgement(Verdict.VALID))]
+    summary = await office.verify()
+    assert office.campaign.reason == f"partial: 1 lead waits for tomba, icypeas ({SPENT})"
+    assert [row.email_status for row in office.rows] == ["valid", None]
+    assert summary.partial == office.campaign.reason
+
+
+async def test_a_budget_that_is_nearly_spent_is_told_once() -> None:
+    near = Budget("x", usd(10), usd(8), agent=Agent.EMAIL_VERIFICATION)
+    office = an_office([a_lead()], Policy(ANY_NUMBER, guessing=False))
+    office.database.tables.budgets = [near, replace(near, scope="y", spent=usd("7.999999"))]
+    office.source.finders = [finder("tomba")]
+    office.source.verifiers = [verifier("reoon")]
+    await office.verify()
+    told = [alert for advance in office.progress.told for alert in advance.alerts]
+    assert told == ["email verification: 8.000000 of 10.000000 USD spent"]
+    assert [action for _, action, _ in office.database.tables.audit].count("budget_alert") == 1
+
+
+async def test_a_leads_cap_below_one_verification_is_a_mistake() -> None:
+    office = an_office([a_lead()], Policy(ANY_NUMBER, lead_caps=LeadCaps(usd("0.0009"))))
+    office.source.finders = [finder("tomba")]
+    office.source.verifiers = [verifier("reoon")]
+    with pytest.raises(BadInput, match=r"may cost 0.001000 USD.*email_verification_per_lead_usd"):
+        await office.verify()
+    assert office.source.asked == []

@@ -123,11 +123,11 @@ def outbox_relay(url: str, settings: Settings) -> OutboxRelay:
     )
 
 
-def postgres_limits(books: Books) -> AbstractAsyncContextManager[SharedRateLimits]:
+def postgres_limits(books: Books, run: Run) -> AbstractAsyncContextManager[SharedRateLimits]:
     """The rate limits that all runs over one database share."""
     if not isinstance(books, PostgresBooks):
         raise TypeError("rate limits are shared in the database of the books")
-    return shared_rate_limits(books.engine)
+    return shared_rate_limits(books.engine, run.campaign_id)
 
 
 def postgres_ledger(ttl_s: float, caps: Callable[[Caps], Caps] | None = None) -> LedgerOpener:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -156,8 +156,8 @@ class SharedRateLimits:
 
     engine: AsyncEngine
     outage: Outage
+    process: UUID
     monotonic: Callable[[], float] = monotonic
-    process: UUID = field(default_factory=uuid4)
     time: DatabaseTime = field(default_factory=DatabaseTime)
 
     def __post_init__(self) -> None:
@@ -249,9 +249,13 @@ class SharedRateLimit:
 
 
 @asynccontextmanager
-async def shared_rate_limits(engine: AsyncEngine) -> AsyncIterator[SharedRateLimits]:
-    """Gives its places back on the way out; those of a process that was killed are free after 30 s."""
-    limits = SharedRateLimits(engine, Outage())
+async def shared_rate_limits(engine: AsyncEngine, holder: UUID) -> AsyncIterator[SharedRateLimits]:
+    """Gives its places back on the way out.
+
+    `holder` is whoever has one process at a time, a campaign: the next run takes over the places of one
+    that was killed; where none comes, they are free after 30 s.
+    """
+    limits = SharedRateLimits(engine, Outage(), holder)
     try:
         yield limits
     finally:

@@ -66,15 +66,15 @@ OWN_LIMITS = {field.name for field in fields(Limits)}
 Sleep = Callable[[float], Awaitable[None]]
 HttpOpener = Callable[[], AbstractAsyncContextManager[HttpClient]]
 BreakerOpener = Callable[[Books], BreakerBook]
-LimitsOpener = Callable[[Books], AbstractAsyncContextManager[RateLimits | None]]
+LimitsOpener = Callable[[Books, Run], AbstractAsyncContextManager[RateLimits | None]]
 ReadingOpener = Callable[[Books], ReadingBook]
 LedgerOpener = Callable[[Books, Run], AbstractAsyncContextManager[CallLedger]]
 
 
 @asynccontextmanager
-async def unshared(books: Books) -> AsyncIterator[None]:
+async def unshared(books: Books, run: Run) -> AsyncIterator[None]:
     """Every limit is this process's own."""
-    del books
+    del books, run
     yield
 
 
@@ -254,7 +254,7 @@ class VendorSource:
         web = website_transport(self.settings.web.contact, self.environment.get(SANDBOX_WEB))
         async with (
             self.open_ledger(books, run) as ledger,
-            self.open_limits(books) as limits,
+            self.open_limits(books, run) as limits,
             self.open_http() as http,
             web as pages,
         ):

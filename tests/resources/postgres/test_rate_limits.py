@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent
 from resources.postgres.database import PostgresBooks
+from resources.postgres.outage import Outage
 from resources.postgres.rate_limits import SharedRateLimits, in_use, shared_rate_limits
 
 Query = Callable[..., list[dict[str, Any]]]
@@ -17,14 +19,14 @@ IN_FLIGHT = Allowance(NAME, in_flight=10)
 
 @pytest.fixture
 async def here(books: PostgresBooks) -> AsyncIterator[SharedRateLimits]:
-    async with shared_rate_limits(books.engine) as limits:
+    async with shared_rate_limits(books.engine, uuid4()) as limits:
         yield limits
 
 
 @pytest.fixture
 async def there(books: PostgresBooks) -> AsyncIterator[SharedRateLimits]:
     """Another process."""
-    async with shared_rate_limits(books.engine) as limits:
+    async with shared_rate_limits(books.engine, uuid4()) as limits:
         yield limits
 
 
@@ -148,8 +150,18 @@ async def test_places_of_a_process_that_died_are_free_after_a_while(
     assert len(query("SELECT * FROM rate_limit_places")) == 1
 
 
+async def test_the_next_run_of_a_campaign_takes_over_the_places_of_the_one_that_was_killed(
+    books: PostgresBooks,
+) -> None:
+    campaign = uuid4()
+    killed = SharedRateLimits(books.engine, Outage(), campaign)
+    await killed.of(IN_FLIGHT).share(Demand(10, 50))
+    async with shared_rate_limits(books.engine, campaign) as limits:
+        assert (await limits.of(IN_FLIGHT).share(Demand(0, 1))).places == 10
+
+
 async def test_a_run_that_ends_gives_its_places_back(books: PostgresBooks, query: Query) -> None:
-    async with shared_rate_limits(books.engine) as limits:
+    async with shared_rate_limits(books.engine, uuid4()) as limits:
         await limits.of(IN_FLIGHT).share(Demand(0, 50))
     assert query("SELECT * FROM rate_limit_places") == []
 

@@ -17,6 +17,7 @@ PROCESSES = 8
 # Imports once, then forks: `what` is done by every child, which tells what it saw as one line of JSON.
 RUN = """
 import asyncio, json, os, random, sys, time
+from uuid import uuid4
 from sqlalchemy.ext.asyncio import create_async_engine
 from resources.postgres.database import driver_url
 from resources.postgres.rate_limits import shared_rate_limits
@@ -50,7 +51,7 @@ async def ask(limits, allowed, seconds):
 
 async def child(what, url, allowed, seconds):
     engine = create_async_engine(driver_url(url), pool_size=2)
-    async with shared_rate_limits(engine) as limits:
+    async with shared_rate_limits(engine, uuid4()) as limits:
         saw = await what(limits, allowed, seconds)
     await engine.dispose()
     sys.stdout.write(json.dumps(saw) + "\\n")

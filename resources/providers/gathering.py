@@ -8,7 +8,6 @@ from typing import Any
 from phase3_core.ledger import CallLedger, Granted, Intent, Opened
 from resources.providers.gate import Gate
 from resources.providers.naps import Naps
-from resources.providers.pace import QuotaSpent
 from resources.providers.spec import Request, Response
 
 
@@ -97,11 +96,11 @@ class Gathering:
             return
         try:
             await self._together(batch)
-        except QuotaSpent as spent:
-            fail((one.opened for one in batch), spent)
+        except Exception as failure:  # noqa: BLE001 - handed on to everyone whose question is not opened
+            fail((one.opened for one in batch), failure)
 
     async def _together(self, batch: list[Member]) -> None:
-        """Raises QuotaSpent before anything is opened."""
+        """Raises what the gate does (QuotaSpent, a database that is gone) before anything is opened."""
         async with self.gate.place():
             if why := self.parked() or self.unwanted:
                 fail((one.opened for one in batch), Alone(why))
@@ -135,5 +134,7 @@ class Gathering:
 
 
 def fail(waiting: Iterable[asyncio.Future[Any]], failure: Exception) -> None:
+    """Whoever has been told already keeps that."""
     for one in waiting:
-        one.set_exception(failure)
+        if not one.done():
+            one.set_exception(failure)

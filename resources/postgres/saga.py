@@ -23,7 +23,9 @@ from resources.postgres.tables import saga_steps
 _OUTLIVE = text("""
 UPDATE campaign_leases SET fence = fence + 1 WHERE campaign_id = :campaign_id AND run_id = :run_id
 """)
-# Before the calls themselves, as everybody does who changes calls.
+# The table, the budgets, the calls: everybody who changes calls takes them in this order, in one statement
+# or in several. Whoever opens budgets holds the table while it waits for them.
+_WILL_WRITE = text("LOCK TABLE provider_calls IN ROW EXCLUSIVE MODE")
 _HOLD_BUDGETS = text("""
 SELECT phase3_hold_budgets(array_agg(key)) FROM provider_calls
 WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id AND state = 'intent'
@@ -112,6 +114,7 @@ class PostgresSaga:
 
     async def release(self, step: Step) -> Released:
         async with self._begin() as connection:
+            await connection.execute(_WILL_WRITE)
             await connection.execute(_HOLD_BUDGETS, _run(step))
             row = (await connection.execute(_RELEASE, _run(step))).one()
         return Released(row.lost, row.in_time)

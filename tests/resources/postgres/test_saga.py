@@ -1,13 +1,20 @@
+import asyncio
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from phase3_core.budget import Caps
 from phase3_core.compensation import KEPT, compensate_dead
+from phase3_core.money import usd
 from phase3_core.ports import Run
 from phase3_core.saga import StepKind, StepState, Successor
 from phase3_core.statuses import Agent, CampaignStatus
+from phase3_core.tiers import Tier
+from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from tests.conftest import Made, MakeCampaign
 from tests.fakes.exporter import FakeExporter
@@ -45,6 +52,18 @@ async def begun(database: PostgresDatabase, campaign: UUID) -> None:
     """As a process leaves it that has died."""
     async with database.open(a_run(campaign)) as books:
         await begin(books, a_run(campaign))
+
+
+async def until_waiting(engine: AsyncEngine, count: int) -> None:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        async with asyncio.timeout(10):
+            while await connection.scalar(waiting) < count:  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
 
 
 async def take_back(database: PostgresDatabase) -> None:
@@ -189,3 +208,23 @@ async def test_a_request_for_approval_is_withdrawn_with_its_run(
     await take_back(database)
     async with database.reading() as books:
         assert await books.approvals.newest(campaign.id) == "withdrawn"
+
+
+async def test_calls_are_booked_as_lost_while_budgets_are_opened(
+    database: PostgresDatabase, campaign: Made, book_call: BookCall
+) -> None:
+    """Both need the calls and the budgets; in another order they would wait for each other."""
+    book_call(campaign.id, lost_after=OVERDUE, **IN_FLIGHT)
+    await begun(database, campaign.id)
+    cap = {Agent.EMAIL_VERIFICATION: usd("5.00")}
+    async with database.reading() as books:
+        budgets, releasing = PostgresBudgets(books.engine), books.saga
+        await budgets.open(campaign.id, Caps(cap))
+        step = next(one for one in await releasing.steps("first") if one.kind is StepKind.RESERVATIONS)
+        async with books.engine.begin() as other:  # until both are under way
+            await other.execute(text("SELECT FROM budgets FOR UPDATE"))
+            released = asyncio.create_task(releasing.release(step))
+            await until_waiting(books.engine, 1)
+            opened = asyncio.create_task(budgets.open(campaign.id, Caps(cap, {Tier.A: usd("1.00")})))
+            await until_waiting(books.engine, 2)
+        await asyncio.gather(released, opened)

@@ -127,7 +127,7 @@ def postgres_limits(books: Books, run: Run) -> AbstractAsyncContextManager[Share
     """The rate limits that all runs over one database share."""
     if not isinstance(books, PostgresBooks):
         raise TypeError("rate limits are shared in the database of the books")
-    return shared_rate_limits(books.engine, run.campaign_id)
+    return shared_rate_limits(books.engine, run.campaign_id, books.outage)
 
 
 def postgres_ledger(ttl_s: float, caps: Callable[[Caps], Caps] | None = None) -> LedgerOpener:

@@ -168,13 +168,17 @@ class SharedRateLimits:
 
     async def execute(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
         """One statement, committed at once; repeated while the database is away."""
+        return await self.outage.outlast(lambda: self._once(statement, values))
 
-        async def run() -> Sequence[Row[Any]]:
-            async with self._at_once.connect() as connection:
-                result = await connection.execute(statement, values)
-                return result.all() if result.returns_rows else []
+    async def _once(self, statement: TextClause, values: dict[str, Any]) -> Sequence[Row[Any]]:
+        async with self._at_once.connect() as connection:
+            result = await connection.execute(statement, values)
+            return result.all() if result.returns_rows else []
 
-        return await self.outage.outlast(run)
+    async def give_back(self) -> None:
+        """Places are free again; tried once, for they come free by themselves."""
+        with suppress(OperationalError, InterfaceError):
+            await self._once(GIVE_BACK, {"process": self.process})
 
 
 @dataclass
@@ -249,16 +253,16 @@ class SharedRateLimit:
 
 
 @asynccontextmanager
-async def shared_rate_limits(engine: AsyncEngine, holder: UUID) -> AsyncIterator[SharedRateLimits]:
+async def shared_rate_limits(
+    engine: AsyncEngine, holder: UUID, outage: Outage | None = None
+) -> AsyncIterator[SharedRateLimits]:
     """Gives its places back on the way out.
 
     `holder` is whoever has one process at a time, a campaign: the next run takes over the places of one
     that was killed; where none comes, they are free after 30 s.
     """
-    limits = SharedRateLimits(engine, Outage(), holder)
+    limits = SharedRateLimits(engine, outage or Outage(), holder)
     try:
         yield limits
     finally:
-        limits.outage.longest_s = 0.0
-        with suppress(OperationalError, InterfaceError):
-            await limits.execute(GIVE_BACK, process=limits.process)
+        await limits.give_back()

@@ -120,6 +120,11 @@ class Providers(Protocol):
         """USD that this run's calls have cost so far, unknown bills at their worst."""
         ...
 
+    @property
+    def remembered(self) -> "Providers":
+        """The same, who tell again what they were paid for and are asked for nothing new."""
+        ...
+
     def spent_on(self, lead: Lead) -> Money:
         """USD that this lead's own calls have cost, of those that were needed again in this run."""
         ...

@@ -221,23 +221,24 @@ class Waterfall:
         self.domains = Domains()
         self._providers = providers
         self._steps = Steps(providers)
+        self._remembered = Steps(providers.remembered)
         self._plan = plan
         self._behind = behind
 
     async def verify_lead(self, turn: Turn) -> None:
         """A leader that breaks never leaves: the run is ending, and nobody is asked without its knowledge."""
         domain, leading = await self.domains.enter(turn.lead)
-        progress = await self._run(turn.lead, domain)
+        progress = await self._run(turn.lead, domain, self._remembered if turn.rerun else self._steps)
         self._providers.done_with(turn.lead)
         if leading:
             self.domains.leave(turn.lead, progress)
         if not turn.rerun:
             await self._behind.add(result_of(turn.lead, progress))
 
-    async def _run(self, lead: Lead, domain: Domain) -> Progress:
+    async def _run(self, lead: Lead, domain: Domain, steps: Steps) -> Progress:
         progress = start(lead)
         while not isinstance(step := self._next_step(lead, domain, progress), Stop):
-            progress = await self._steps.take(lead, progress, step)
+            progress = await steps.take(lead, progress, step)
         return progress
 
     def _next_step(self, lead: Lead, domain: Domain, progress: Progress) -> Step:

@@ -62,6 +62,7 @@ ELSEWHERE_EVERY_S = 0.25
 NO_SERVICE = "its service fails"
 QUOTA_SPENT = "its quota is spent"
 ROOM_EVERY_S = 0.5  # while reservations in flight fill a budget
+NOT_REMEMBERED = NoAnswer(Gap.LOST, "no answer is remembered")
 SAID_KEPT = 300  # characters of a vendor's own words
 
 Waiting = Elsewhere | OverBudget
@@ -163,6 +164,15 @@ class ProviderClient:
         for operation in self.spec.operations:
             if (request := operation.ask(question)) is not None:
                 return await self._shared(question, operation, request)
+        return NoAnswer(Gap.NO_INPUT)
+
+    async def recall(self, question: Question) -> Reply | NoAnswer:
+        """What was answered before and is fresh; the vendor is not asked."""
+        for operation in self.spec.operations:
+            if (request := operation.ask(question)) is not None:
+                intent = self._intent(question, operation, request)
+                stored = await self.ledger.find(intent)
+                return self._again(stored, intent, operation, request) if stored else NOT_REMEMBERED
         return NoAnswer(Gap.NO_INPUT)
 
     async def drain(self) -> None:

@@ -24,6 +24,7 @@ from phase3_core.calls import (
     Miss,
     NoAnswer,
     Price,
+    Reply,
     Role,
     VerifierReply,
 )
@@ -124,8 +125,11 @@ class OneProvider:
     def per_company(self) -> bool:
         return self.client.spec.per_company
 
+    async def _told(self, question: Question) -> Reply | NoAnswer:
+        return await self.client.ask(question)
+
     async def find(self, lead: Lead) -> FinderReply:
-        match await self.client.ask(Question(lead, options=self.client.options)):
+        match await self._told(Question(lead, options=self.client.options)):
             case Hit() | Miss() | NoAnswer() as reply:
                 return reply
             case Judgement() | Facts():
@@ -133,18 +137,26 @@ class OneProvider:
 
     async def verify(self, lead: Lead, email: str) -> VerifierReply:
         """An address that the verifier refuses as input stays unknown: a refusal is no verdict."""
-        match await self.client.ask(Question(lead, email, self.client.options)):
+        match await self._told(Question(lead, email, self.client.options)):
             case Judgement() | NoAnswer() as reply:
                 return reply
             case Hit() | Miss() | Facts():
                 return Judgement(Verdict.UNKNOWN)
 
     async def enrich(self, lead: Lead) -> EnricherReply:
-        match await self.client.ask(Question(lead, options=self.client.options)):
+        match await self._told(Question(lead, options=self.client.options)):
             case Facts() | Miss() | NoAnswer() as reply:
                 return reply
             case Hit() | Judgement():
                 return NoAnswer(Gap.DOWN, "the answer is not an enricher's")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered(OneProvider):
+    """Tells again what it was paid for."""
+
+    async def _told(self, question: Question) -> Reply | NoAnswer:
+        return await self.client.recall(question)
 
 
 @dataclass
@@ -175,6 +187,14 @@ class OpenProviders:
     @property
     def spent(self) -> Money:
         return self.tally.spent
+
+    @property
+    def remembered(self) -> "OpenProviders":
+        finders, verifiers, enrichers = (
+            [Remembered(one.client) for one in role]
+            for role in (self.finders, self.verifiers, self.enrichers)
+        )
+        return replace(self, finders=finders, verifiers=verifiers, enrichers=enrichers)
 
     def spent_on(self, lead: Lead) -> Money:
         return self.tally.of(lead.id)

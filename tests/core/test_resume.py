@@ -11,14 +11,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from phase3_core.calls import Gap, NoAnswer, VerifierReply
+from phase3_core.calls import FinderReply, Gap, Hit, Miss, NoAnswer, VerifierReply
 from phase3_core.errors import OutsideFailure
 from phase3_core.policy import Policy
-from phase3_core.statuses import CampaignStatus
-from tests.core.office import ANY_NUMBER, Office, ledger_down, shuffled, then
+from phase3_core.statuses import CampaignStatus, EmailStatus
+from tests.core.office import ANY_NUMBER, Office, an_office, ledger_down, shuffled, then
 from tests.core.world import World
 from tests.fakes.bills import Bill
 from tests.fakes.books import Row
+from tests.fakes.people import a_lead
+from tests.fakes.providers import finder, verifier
 
 SEEDS = st.integers(0, 10**6)
 WORLDS = st.builds(World, SEEDS, st.just(24), st.sampled_from([1, 2, 4, 12]))
@@ -168,3 +170,19 @@ def test_while_the_verifier_comes_and_goes_only_leads_that_waited_cost_anything_
     assert {bill.lead_id for bill in office.database.bills.rows[bought:]} <= waiting
     assert [row for row in office.rows if row.lead.id not in waiting] == finished
     assert all(row.email_status for row in office.rows)
+
+
+async def test_a_finished_lead_tells_again_what_it_taught_and_costs_nothing_more() -> None:
+    leads = [a_lead(number, f"Ada{number} L{number}", company_domain="acme.com") for number in (1, 2)]
+    office = an_office(leads, Policy(ANY_NUMBER, guessing=False))
+    unable = NoAnswer(Gap.PARKED, "bad key")
+    said: dict[str, FinderReply] = {"Ada1 L1": Miss(), "Ada2 L2": NoAnswer(Gap.LATER, "its quota is spent")}
+    office.source.finders = [finder("muraena", said), finder("tomba", lambda _: unable)]
+    office.source.verifiers = [verifier("reoon")]
+    await office.verify()
+    before = len(office.source.asked)
+
+    office.source.finders = [finder("muraena"), finder("tomba", lambda _: Hit("ada@acme.com"))]
+    await office.verify("run-2")
+    assert {question.about for question in office.source.asked[before:]} == {"Ada2 L2", "ada@acme.com"}
+    assert office.row(1).email_status is EmailStatus.NOT_FOUND

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, cast
 
 from phase3_core.calls import (
@@ -123,6 +123,7 @@ class Line:
 class _Provider(Generic[R]):
     script: Script[R]
     line: Line
+    remembers: bool = False  # and is asked for nothing new
 
     @property
     def name(self) -> str:
@@ -132,15 +133,21 @@ class _Provider(Generic[R]):
     def price(self) -> Price:
         return self.script.price
 
+    async def _told(self, operation: str, about: str, lead: Lead) -> R:
+        if not self.remembers:
+            return await self.line.ask(self.script, operation, about, lead)
+        question = Question(self.script.name, operation, about)
+        return cast("R", self.line.bills.answers.get(question, NoAnswer(Gap.LOST)))
+
 
 class FakeFinder(_Provider[FinderReply]):
     async def find(self, lead: Lead) -> FinderReply:
-        return await self.line.ask(self.script, "find", lead.full_name, lead)
+        return await self._told("find", lead.full_name, lead)
 
 
 class FakeVerifier(_Provider[VerifierReply]):
     async def verify(self, lead: Lead, email: str) -> VerifierReply:
-        return await self.line.ask(self.script, "verify", email, lead)
+        return await self._told("verify", email, lead)
 
 
 class FakeEnricher(_Provider[EnricherReply]):
@@ -154,7 +161,7 @@ class FakeEnricher(_Provider[EnricherReply]):
 
     async def enrich(self, lead: Lead) -> EnricherReply:
         about = lead.company_domain if self.per_company and lead.company_domain else lead.full_name
-        return await self.line.ask(self.script, "enrich", about, lead)
+        return await self._told("enrich", about, lead)
 
 
 @dataclass(frozen=True)
@@ -179,6 +186,12 @@ class FakeProviders:
     @property
     def spent(self) -> Money:
         return self.line.spent
+
+    @property
+    def remembered(self) -> "FakeProviders":
+        verifiers = [one and replace(one, remembers=True) for one in (self.verifier, self.second_verifier)]
+        finders = [replace(one, remembers=True) for one in self.finders]
+        return replace(self, finders=finders, verifier=verifiers[0], second_verifier=verifiers[1])
 
     def spent_on(self, lead: Lead) -> Money:
         return self.line.bills.cost_of(lead.id, self.line.run.agent)

@@ -17,7 +17,8 @@ from phase3_core.statuses import Verdict
 from resources.http_client import Received
 from resources.providers.client import ELSEWHERE_EVERY_S
 from resources.providers.gate import Limits
-from tests.fakes.people import a_run
+from resources.providers.spec import Question
+from tests.fakes.people import a_lead, a_run
 from tests.resources.providers.sheet import (
     ANYMAILFINDER,
     EMAIL,
@@ -57,6 +58,16 @@ async def test_a_hit_is_kept_with_what_it_cost() -> None:
     assert (vendor.call.last.end, vendor.call.cost) == (End.HIT, FINDYMAIL_PRICE)
     assert json.loads(vendor.call.last.response or "") == FINDYMAIL
     assert vendor.client.tally.spent == FINDYMAIL_PRICE
+
+
+async def test_who_is_to_remember_is_not_asked() -> None:
+    vendor = a_vendor()
+    question = Question(a_lead(1, "Ada Lovelace", company_domain="acme.com"))
+    assert await vendor.client.recall(question) == NoAnswer(Gap.LOST, "no answer is remembered")
+    assert vendor.sends == 0
+    assert await vendor.client.ask(question) == Hit(EMAIL)
+    assert await vendor.client.recall(question) == Hit(EMAIL)
+    assert vendor.sends == 1
 
 
 async def test_a_miss_costs_nothing_where_hits_are_billed() -> None:

@@ -1,5 +1,9 @@
 """The job of the three assets, and the sensor that starts it when phase 2 is done."""
 
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
 import dagster as dg
 
 from phase3_assets.agents import reading
@@ -13,6 +17,9 @@ from phase3_core.ports import Database, DueAgain
 ASSETS = (verified_emails, enriched_leads, tier_report)
 MOST_CAMPAIGNS_A_TICK = 25  # a run request takes some 0.2 s; the rest comes with the next tick
 CAMPAIGN_TAG = "phase3/campaign"
+WAIT_TAG = "phase3/waited_until"
+FIRST_PAUSE = timedelta(minutes=15)  # after a run that failed before it could ask; doubled each time
+MOST_TRIES = 8  # the last one some 32 hours after the first
 
 phase3 = dg.define_asset_job(
     "phase3",
@@ -43,19 +50,39 @@ def phase2_completion(
 
 
 @dg.sensor(job=phase3, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
-def waiting_leads(database: dg.ResourceParam[Database]) -> dg.SensorResult | dg.SkipReason:
+def waiting_leads(
+    context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]
+) -> dg.SensorResult | dg.SkipReason:
     """Starts a campaign again when the provider that its leads wait for may be asked.
 
     By state: what the newest run left waiting, of campaigns that are at rest and that nobody has decided.
-    The run key holds the time at which they were due, so each such time starts one run.
+    Each time at which they were due starts one run, and a few more only where that one failed and left
+    everything as it was: whoever they wait for may have been away once more, and nothing was spent.
     """
-    due = _due_again(database)[:MOST_CAMPAIGNS_A_TICK]
-    if not due:
+    requests = list(islice(_runs_again(context.instance, _due_again(database)), MOST_CAMPAIGNS_A_TICK))
+    if not requests:
         return dg.SkipReason("No lead is waiting for a time that has come.")
+    keys = [str(request.partition_key) for request in requests]
     return dg.SensorResult(
-        dynamic_partitions_requests=[campaigns.build_add_request([str(one.campaign.id) for one in due])],
-        run_requests=[_run_again(one) for one in due],
+        dynamic_partitions_requests=[campaigns.build_add_request(keys)], run_requests=requests
     )
+
+
+def _runs_again(instance: dg.DagsterInstance, due: list[DueAgain]) -> Iterator[dg.RunRequest]:
+    for one in due:
+        tries = instance.get_run_records(dg.RunsFilter(tags={WAIT_TAG: _wait(one)}))
+        if _to_try(tries):
+            yield _run_again(one, len(tries))
+
+
+def _to_try(tries: Sequence[dg.RunRecord]) -> bool:
+    """Newest first. One that goes on is waited for, and one that was cancelled was somebody's wish."""
+    if any(one.dagster_run.status is not dg.DagsterRunStatus.FAILURE for one in tries):
+        return False
+    if not tries:
+        return True
+    idle = datetime.now(UTC) - tries[0].update_timestamp
+    return len(tries) < MOST_TRIES and idle >= FIRST_PAUSE * 2 ** (len(tries) - 1)
 
 
 def _due_again(database: Database) -> list[DueAgain]:
@@ -66,11 +93,15 @@ def _due_again(database: Database) -> list[DueAgain]:
     return reading(look)
 
 
-def _run_again(due: DueAgain) -> dg.RunRequest:
+def _wait(due: DueAgain) -> str:
+    return f"phase3:{due.campaign.id}:waited-until:{due.since.isoformat()}"
+
+
+def _run_again(due: DueAgain, tries: int) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"phase3:{due.campaign.id}:waited-until:{due.since.isoformat()}",
+        run_key=f"{_wait(due)}:{tries}" if tries else _wait(due),
         partition_key=str(due.campaign.id),
-        tags={CAMPAIGN_TAG: due.campaign.name},
+        tags={CAMPAIGN_TAG: due.campaign.name, WAIT_TAG: _wait(due)},
     )
 
 

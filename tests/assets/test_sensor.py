@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from phase3_assets.jobs import phase2_completion, waiting_leads
+from phase3_assets.jobs import MOST_TRIES, phase2_completion, waiting_leads
 from phase3_core.errors import OutsideFailure
 from phase3_core.leads import Campaign
 from phase3_core.ports import DueAgain
@@ -147,7 +147,8 @@ class DueLater(Waiting):
         return self.due
 
     def tick(self) -> dg.SensorResult | dg.SkipReason:
-        told = waiting_leads(database=self)
+        with dg.build_sensor_context(instance=self.instance) as context:
+            told = waiting_leads(context, database=self)
         assert isinstance(told, dg.SensorResult | dg.SkipReason)
         return told
 
@@ -167,3 +168,32 @@ def test_a_campaign_whose_leads_can_go_on_is_run_once_for_each_time_that_came() 
     assert first.partition_key == str(UUID(int=1))
     assert first.run_key == same.run_key
     assert first.run_key != later.run_key
+
+
+def due_later(count: int) -> DueLater:
+    at_rest = [replace(imported(n), status=CampaignStatus.VERIFICATION_COMPLETE) for n in range(1, count + 1)]
+    return DueLater([], due=[DueAgain(one, IMPORTED) for one in at_rest])
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELED])
+def test_campaigns_whose_run_goes_on_or_was_cancelled_do_not_crowd_out_others(
+    status: dg.DagsterRunStatus,
+) -> None:
+    office = due_later(30)
+    office.start(office.requested(), status)
+    assert [one.partition_key for one in office.requested()] == [str(UUID(int=n)) for n in range(26, 31)]
+
+
+def test_a_run_that_failed_before_it_could_ask_is_tried_again_later_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office = due_later(1)
+    office.start(first := office.requested(), dg.DagsterRunStatus.FAILURE)
+    assert office.requested() == []  # not at once
+
+    monkeypatch.setattr("phase3_assets.jobs.FIRST_PAUSE", timedelta(0))
+    keys = [one.run_key for one in first]
+    while requests := office.requested():
+        office.start(requests, dg.DagsterRunStatus.FAILURE)
+        keys += [one.run_key for one in requests]
+    assert len(set(keys)) == len(keys) == MOST_TRIES

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -30,6 +31,7 @@ def book_call(query: Query) -> Callable[..., None]:
             "agent": "email_verification",
             "campaign_id": campaign_id,
             "lead_id": lead_id,
+            "day": datetime.now(UTC).date(),
         }
         row = {**usual, **columns}
         names, values = ", ".join(row), ", ".join(f":{name}" for name in row)

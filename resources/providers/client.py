@@ -406,11 +406,11 @@ class ProviderClient:
             case Remedy.RATE_LIMITED:
                 await self._settlement.settle(granted, End.REFUSED, began, response, error=said)
                 wait_s = problem.wait_s or 0.0
+                self.health.hindered(f"rate limited: {said}")
                 if until := self._hold(wait_s):
                     return NoAnswer(Gap.LATER, QUOTA_SPENT, until)
                 if not wait_s:
                     self._gate.strain()
-                self.health.hindered(f"rate limited: {said}")
                 raise AskAgain(f"rate limited: {said}", problem, wait_s or None)
             case Remedy.BAD_KEY | Remedy.OUT_OF_CREDITS | Remedy.NOT_IN_PLAN:
                 await self._settlement.settle(granted, End.REFUSED, began, response, error=said)

@@ -155,6 +155,17 @@ async def test_a_vendor_that_still_limits_or_refuses_connections_is_not_back() -
         assert vendor.sends == FAILURES_IN_A_ROW + 1
 
 
+async def test_nobody_waits_for_a_probe_that_was_told_to_come_back_tomorrow() -> None:
+    vendor = await broken_down(answer({}, 429, retry_after="3600"), takes_s=1.0)
+    vendor.time.advance(OPEN_S)
+    began = vendor.time.seconds
+    asked = asyncio.gather(*(vendor.asking(f"{n}@acme.example") for n in range(100, 120)))
+    replies = await vendor.time.until(asked)
+    assert {reply.gap for reply in replies} == {Gap.LATER}
+    assert vendor.sends == FAILURES_IN_A_ROW + PROBES
+    assert vendor.time.seconds - began < 10
+
+
 async def test_a_probe_that_needs_no_call_is_free_again() -> None:
     vendor = a_verifier(LOST, *[DOWN] * 4, VALID)
     await vendor.ask("lost@acme.example")

@@ -90,9 +90,13 @@ _OF_ALL = text("""
 """)
 
 _NEAR = text(f"""
-    UPDATE budgets SET alerted_at = now()
-    WHERE alerted_at IS NULL AND spent_usd > 0 AND spent_usd >= cap_usd * :alert_at
-        AND (campaign_id = :campaign_id OR day = {TODAY})
+    WITH near AS MATERIALIZED (
+        SELECT scope AS of FROM budgets
+        WHERE alerted_at IS NULL AND spent_usd > 0 AND spent_usd >= cap_usd * :alert_at
+            AND (campaign_id = :campaign_id OR day = {TODAY})
+        ORDER BY scope FOR UPDATE  -- every process locks in this order
+    )
+    UPDATE budgets SET alerted_at = now() FROM near WHERE scope = near.of
     RETURNING scope, cap_usd, spent_usd, reserved_usd, agent, tier, provider, day, alerted_at, refused_at
 """)  # noqa: S608 - a constant
 

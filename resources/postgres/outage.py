@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import psycopg
+from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_delay
@@ -70,7 +71,7 @@ class Outage:
         and everything is tried once.
         """
         try:
-            return await work()
+            return await _unentangled(work)
         except (psycopg.Error, DBAPIError, NoFreeConnection) as failure:
             if self.gone or not self.longest_s or not is_away(failure):
                 raise
@@ -79,7 +80,7 @@ class Outage:
 
     async def _repeated(self, work: Callable[[], Awaitable[Result]]) -> Result:
         async def attempt() -> Result:
-            return await work()
+            return await _unentangled(work)
 
         attempts = AsyncRetrying(
             retry=retry_if_exception(is_away),
@@ -106,6 +107,16 @@ class Outage:
             yield
         finally:
             self.waiting -= 1
+
+
+async def _unentangled(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Whom the server picks to end a deadlock has written nothing, and the other one goes on: once more."""
+    while True:
+        try:
+            return await work()
+        except (psycopg.Error, DBAPIError) as failure:
+            if not isinstance(_cause(failure), DeadlockDetected):
+                raise
 
 
 def _why(failure: BaseException | None) -> str:

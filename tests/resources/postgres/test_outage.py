@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from psycopg import errors
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
@@ -182,3 +183,24 @@ async def test_a_refusal_at_the_repeat_is_the_answer() -> None:
     with pytest.raises(errors.UniqueViolation):
         await Outage(first_pause_s=0.001).outlast(work)
     assert failures == []
+
+
+async def test_who_is_picked_to_end_a_deadlock_goes_on(database_url: str) -> None:
+    both_hold_one = asyncio.Barrier(2)
+    tries: list[int] = []
+    async with PostgresDatabase(database_url).reading() as books:
+
+        async def lock(first: int, second: int) -> int:
+            async with books.engine.begin() as connection:
+                await connection.execute(select(func.pg_advisory_xact_lock(first)))
+                tries.append(first)
+                if tries.count(first) == 1:
+                    await both_hold_one.wait()
+                await connection.execute(select(func.pg_advisory_xact_lock(second)))
+            return first
+
+        outage = Outage(0)
+        entangled = outage.outlast(lambda: lock(1, 2)), outage.outlast(lambda: lock(2, 1))
+        first, second = await asyncio.gather(*entangled)
+    assert (first, second) == (1, 2)
+    assert len(tries) == 3

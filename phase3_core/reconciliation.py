@@ -71,11 +71,14 @@ class Drift:
 
     @property
     def agreement(self) -> Agreement:
-        """Less than one credit is rounding. Books that show too much are a case and no reason to park."""
+        """Less than one credit is rounding. Books that show too much are a case and no reason to park.
+
+        Nor is a dollar: accounts are used by hand, too.
+        """
         beyond = abs(self.unexplained)
         if beyond < self.price or (self.share <= CASE_SHARE and beyond <= CASE_USD):
             return Agreement.AGREED
-        takes_more = self.unexplained > 0 and self.share > PARKED_SHARE
+        takes_more = self.unexplained > CASE_USD and self.share > PARKED_SHARE
         return Agreement.PARKED if takes_more else Agreement.CASE
 
 

@@ -279,22 +279,25 @@ class VendorSource:
             web as pages,
         ):
             waiting = await self._waiting(run, books)
+            buying = self.readings is not None and waiting > 0
             shared = self._shared(books, limits)
             providers = self._providers(ledger, http, pages, waiting, shared)
             accounts = list(shared.accounts.values())
             async with shared.exchange.open(), watched(accounts, self.clock.monotonic):
-                await self._reconciled(run, books, http, shared.healths)
+                if buying:
+                    await self._reconciled(run, books, http, shared.healths)
                 try:
                     yield providers
                 finally:
                     await asyncio.shield(_drained(providers, shared.gates))
-                await self._reconciled(run, books, http, {})
+                if buying:
+                    await self._reconciled(run, books, http, {})
 
     async def _reconciled(
         self, run: Run, books: Books, http: HttpClient, healths: Mapping[str, Health]
     ) -> None:
-        """Balances beside the books, for a run that buys; whose account drifted too far is parked."""
-        if self.readings is None or run.agent is Agent.FINALIZER:
+        """Balances beside the books; whose account drifted too far is parked."""
+        if self.readings is None:
             return
         try:
             told = await self.reconcile(run.campaign_id, books, self.readings(books), http)
@@ -334,10 +337,10 @@ class VendorSource:
         return Shared(Tally(), exchange, Gates(self.clock.monotonic, exchange.naps, limits))
 
     async def _waiting(self, run: Run, books: Books) -> int:
-        """Leads that wait for this agent, where that decides how a vendor is asked."""
+        """Leads that wait for this agent, where anything depends on it."""
         able = [one.row for one in self.standings() if _takes_tasks(one.row.spec) and not one.why_not]
         undecided = any(own_settings(self.settings, row.spec).bulk == "auto" for row in able)
-        if not undecided or run.agent is Agent.FINALIZER:
+        if run.agent is Agent.FINALIZER or not (undecided or self.readings):
             return 0
         counts = await books.campaigns.counts(run.campaign_id)
         emails = run.agent is Agent.EMAIL_VERIFICATION

@@ -56,7 +56,8 @@ def test_a_call_that_was_in_flight_at_the_first_reading_may_have_been_billed_bef
         ("100.00", 500, Agreement.CASE),
         ("100.00", 501, Agreement.PARKED),
         ("100.00", -501, Agreement.CASE),  # to our loss on paper alone
-        ("0.00", 1, Agreement.PARKED),  # nothing was asked, and it took something
+        ("1.00", 100, Agreement.CASE),  # a dollar: somebody used the account by hand
+        ("0.00", 101, Agreement.PARKED),  # nothing was asked, and it took something
     ],
 )
 def test_what_becomes_of_a_drift(booked: str, more: int, expected: Agreement) -> None:

@@ -53,7 +53,7 @@ WITH made AS (
     SELECT made.id, {COLUMNS} FROM made, leads WHERE leads.campaign_id = %s
 )
 SELECT id::text FROM made
-"""  # noqa: S608 - made of constants
+"""
 LOADED = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
 
 
@@ -105,7 +105,7 @@ class Dagster:
             return False
 
     def campaign(self, name: str, status: str = "phase3_failed") -> str:
-        """A copy of the imported one, at once in a state that the sensor leaves alone, unless told otherwise."""
+        """A copy of the imported one, in a state that the sensor leaves alone unless told otherwise."""
         (made,) = self.books.query(COPY, name, status, self.imported)
         return str(made["id"])
 

@@ -72,6 +72,7 @@ def test_the_sensors_of_the_gate_tick_without_slack(dagster: Dagster) -> None:
 def test_terminating_a_run_settles_what_is_in_flight(dagster: Dagster) -> None:
     """A run from a shell beside it has ended at once, and changed nothing."""
     dagster.books.query("DELETE FROM provider_calls RETURNING key")
+    dagster.books.query("DELETE FROM balance_readings RETURNING provider")
     dagster.vendors.slow_down("*", 1_000)
     campaign_id = dagster.campaign("terminated")
     run = dagster.launch(campaign_id)

@@ -122,7 +122,7 @@ async def test_companies_are_joined_on_their_domain() -> None:
 async def test_what_cannot_be_joined_is_no_miss() -> None:
     """One of the missing was found and billed under a name of its own: nobody knows which."""
     elsewhere = organizations(*DOMAINS[2:], "holding.example")
-    vendor, replies = await packed(elsewhere, elsewhere)
+    vendor, replies = await packed(elsewhere, answer({"error": "out of order"}, 500))
     assert [type(reply) for reply in replies] == [NoAnswer, NoAnswer, Facts, Facts]
     assert [call.last.end for call in vendor.ledger.calls].count(End.LOST) == 2
 

@@ -22,13 +22,16 @@ from resources.providers.spec import Question
 from resources.settings import ProviderSettings, Settings
 from sandbox.app import serve
 from sandbox.options import Options
+from tests.conftest import MakeCampaign
 from tests.resources.providers.market import CAMPAIGN, HastyClock, Market, Query, lead_of
 
 OPTED_IN = Settings(providers={name: ProviderSettings(opt_in=True) for name in ("muraena", "nimbler")})
 
 
 @pytest.fixture
-async def market(database_url: str, query: Query) -> AsyncIterator[Market]:
+async def market(database_url: str, query: Query, make_campaign: MakeCampaign) -> AsyncIterator[Market]:
+    """One lead waits, so there is something to buy."""
+    make_campaign([{}], id=CAMPAIGN)
     async with (
         serve(Options(latency_ms=0, rate_factor=1000)) as sandbox,
         PostgresDatabase(database_url).reading() as books,
@@ -89,12 +92,12 @@ async def test_a_charge_that_nobody_asked_for_parks_the_vendor_until_it_is_accep
 ) -> None:
     async with a_run(market) as providers:
         await asked(providers, market, "findymail", 60)
-        takes_unasked(market, "findymail", 20)
+        takes_unasked(market, "findymail", 60)  # over a dollar
     async with a_run(market) as following:
         [wait] = [wait for wait in following.away if wait.provider == "findymail"]
         assert "phase3 reconcile --accept findymail" in wait.why
     [line] = audited(query)
-    assert line["details"]["drift_credits"] == "20.00"
+    assert line["details"]["drift_credits"] == "60.00"
     assert line["details"]["agreement"] == "parked"
     await PostgresReadings(market.books.engine).accept("findymail")
     async with a_run(market) as last:
@@ -158,7 +161,10 @@ async def test_a_vendor_that_tells_nothing_fails_no_run(market: Market, query: Q
     assert query("SELECT * FROM balance_readings") == []
 
 
-async def test_a_run_that_buys_nothing_asks_for_no_balance(market: Market, query: Query) -> None:
-    async with a_run(market, Agent.FINALIZER):
+@pytest.mark.parametrize("agent", [Agent.ENRICHMENT, Agent.FINALIZER])
+async def test_a_run_that_buys_nothing_asks_for_no_balance(
+    market: Market, query: Query, agent: Agent
+) -> None:
+    async with a_run(market, agent):
         pass
     assert query("SELECT * FROM balance_readings") == []

@@ -399,6 +399,7 @@ class PostgresLedger:
         self._admissions = Admissions(self._caps)
         self._grants = self._reserving = 0
         self._told: set[str] = set()
+        self._opening: asyncio.Future[None] | None = None
         self._lease = {"campaign_id": run.campaign_id, "fence": fence}
         self._ttl_s = ttl_s
         away = outage or Outage()
@@ -460,7 +461,13 @@ class PostgresLedger:
             if result.scope is not None:
                 in_flight = in_flight or bool(self._granted or self._reserving) or grants != self._grants
                 return await self._over(asking.intent, result, in_flight=in_flight)
-            await self._budgets.open(self._run.campaign_id, self._caps)
+            await self._open_budgets()
+
+    async def _open_budgets(self) -> None:
+        """A day has begun, and a whole batch finds out at once: the calls are counted once for all of it."""
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.ensure_future(self._budgets.open(self._run.campaign_id, self._caps))
+        await asyncio.shield(self._opening)
 
     async def _over(self, intent: Intent, refusal: Refusal, *, in_flight: bool) -> OverBudget:
         over = self._admissions.over(intent, refusal, in_flight=in_flight)

@@ -211,6 +211,20 @@ async def test_a_day_that_begins_during_a_run_gets_its_budget(runs: Runs, query:
     assert isinstance(await book.open(by_lead(3)), OverBudget)
 
 
+async def test_when_a_day_begins_the_calls_are_counted_once_for_all_who_ask(runs: Runs, query: Query) -> None:
+    book = await runs.begin(Caps(daily={"tomba": usd(1)}))
+    query("UPDATE budgets SET day = day - 1, scope = 'yesterday'")
+    query("CREATE TABLE openings (scope text)")
+    query(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN INSERT INTO openings VALUES (NEW.scope); RETURN NEW; END $$"
+    )
+    query("CREATE TRIGGER noting BEFORE INSERT ON budgets FOR EACH ROW EXECUTE FUNCTION note()")
+    opened = await asyncio.gather(*(book.open(by_lead(number)) for number in range(30)))
+    assert {type(one) for one in opened} == {Granted}
+    assert len(query("SELECT scope FROM openings")) == 1
+
+
 async def test_opening_counts_the_ledger_anew(runs: Runs, query: Query) -> None:
     book = await runs.begin()
     await book.settle(hit((await granted(book, by_lead(1))).key, PRICE))

@@ -193,8 +193,14 @@ class ProviderClient:
         if (flying := self._flying.get(intent.question)) is None:
             flying = asyncio.ensure_future(self._call(intent, operation, request))
             self._flying[intent.question] = flying
-            flying.add_done_callback(lambda _: self._flying.pop(intent.question, None))
+            flying.add_done_callback(partial(self._landed, intent.question))
         return await asyncio.shield(flying)
+
+    def _landed(self, question: bytes, call: asyncio.Future[Reply | NoAnswer]) -> None:
+        """Its failure is for whoever waits for it; of a run that is ending nobody may, and that is no news."""
+        self._flying.pop(question, None)
+        if not call.cancelled():
+            call.exception()
 
     def _intent(self, question: Question, operation: Operation, request: Request) -> Intent:
         asked = request.as_json()

@@ -98,10 +98,11 @@ async def perform(play: Play, edge: Edge, at: int = 0) -> Past:
     return past
 
 
-async def died(play: Play, edge: Edge, at: int) -> None:
+async def died(play: Play, edge: Edge, at: int) -> Past:
     """A run that is killed there, unless it ends before, well or not."""
-    _, exit_code = await _past(play, edge, at)
+    past, exit_code = await _past(play, edge, at)
     assert exit_code in {0, 1, KILLED}, f"it ended with {exit_code}"
+    return past
 
 
 async def _past(play: Play, edge: Edge, at: int) -> tuple[Past, int | None]:

@@ -1,6 +1,6 @@
-"""Schedules drawn from a seed: runs of two campaigns that share leads, and whatever may befall them.
+"""Schedules drawn from a seed: runs of campaigns that share leads, and whatever may befall them.
 
-After every step the invariants are looked at, and at the end both campaigns are run until they are done. A
+After every step the invariants are looked at, and at the end all campaigns are run until they are done. A
 seed repeats its schedule; how runs interleave within a step is up to sockets and PostgreSQL.
 `python -m tests.stage.simulation SEED...` plays and tells some.
 """
@@ -27,22 +27,25 @@ from resources.postgres.database import upgrade
 from resources.postgres.embedded import running
 from sandbox.app import Sandbox, serve
 from sandbox.billing import Account
-from sandbox.faults import Kind
+from sandbox.faults import EVERYBODY, Kind
 from sandbox.options import Options
 from tests.conftest import Server
 from tests.stage.age import grow_old
 from tests.stage.invariants import ALWAYS, broken, not_free_again, sums_that_differ
 from tests.stage.killing import Edge, died
-from tests.stage.stage import Ended, Stage, everyone_is_needed, staged
+from tests.stage.stage import Stage, everyone_is_needed, staged
 
-STEPS = 14
+CAMPAIGNS, LEADS, POOL = 3, 4, 7  # so that most leads are of several
+STEPS = 16
 AT_ONCE = 4
 TRIES = 6  # runs until a campaign is done, once nothing goes wrong any more
 HOUR_S, DAY_S = 3_600, 86_400
 JUMPS_S = (HOUR_S, 12 * HOUR_S, 8 * DAY_S, 31 * DAY_S)
 STANDSTILL_S = 0.4  # without any request: everybody waits for time to pass
+MOST_STANDSTILLS = 40  # in a row: then somebody waits for ever
 LOOK_EVERY_S = 0.005
 OTHER_SEARCHERS = ("claude", "serper", "tavily")  # brave is the one that is asked
+SINGLE_SHARE = 0.7  # of faults that are one vendor's
 FAULTS = [kind for kind in Kind if kind is not Kind.HUGE_BODY]
 HANG_UP = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -60,20 +63,28 @@ class Simulation:
     rng: random.Random
     told: list[str] = field(default_factory=list)
     amiss: list[str] = field(default_factory=list)
-    runs: set[asyncio.Task[Ended]] = field(default_factory=set)
+    runs: list[asyncio.Task[str]] = field(default_factory=list)
+    processes: list[asyncio.Task[str]] = field(default_factory=list)
 
     async def play(self) -> None:
         """Ends early where something is broken."""
         for _ in range(STEPS):
-            step = self.rng.choices(list(BEFALLS), list(BEFALLS.values()))[0]
-            self.told.append(f"{step.__name__}: {await step(self) or 'nothing to do'}")
-            if self.look(ALWAYS):
+            await self.go_on()
+            if self.look():
                 await self.send_home()
                 return
         await self.end()
 
-    def look(self, checks: Any = ALWAYS) -> list[str]:
-        self.amiss += broken(self.stages[0], checks)
+    async def go_on(self) -> None:
+        """Something befalls; what cannot be at this moment does not count."""
+        what = ""
+        while not what:
+            step = self.rng.choices(list(BEFALLS), list(BEFALLS.values()))[0]
+            what = await step(self)
+        self.told.append(f"{step.__name__}: {what}")
+
+    def look(self) -> list[str]:
+        self.amiss += broken(self.stages[0], ALWAYS)
         return self.amiss
 
     @property
@@ -92,16 +103,25 @@ class Simulation:
         self.stages = [replace(stage, play=replace(stage.play, **changes)) for stage in self.stages]
 
     def begin(self, stage: Stage) -> None:
-        run = asyncio.create_task(stage.perform())
-        self.runs.add(run)
-        run.add_done_callback(self.over)
+        """A run in this process, which can be cancelled."""
+        self._followed(asyncio.create_task(_performed(stage)), self.runs)
 
-    def over(self, run: asyncio.Task[Ended]) -> None:
-        self.runs.discard(run)
-        if not run.cancelled() and (failure := run.exception()):
+    def begin_to_die(self, stage: Stage, edge: Edge, at: int) -> None:
+        """A run in another process."""
+        self._followed(asyncio.create_task(_killed(stage, edge, at)), self.processes)
+
+    def _followed(self, run: asyncio.Task[str], among: list[asyncio.Task[str]]) -> None:
+        among.append(run)
+        run.add_done_callback(among.remove)
+        run.add_done_callback(self._over)
+
+    def _over(self, run: asyncio.Task[str]) -> None:
+        if run.cancelled():
+            self.told.append("  a run was cancelled")
+        elif failure := run.exception():
             self.amiss.append(f"a run broke: {failure!r}")
-        elif not run.cancelled():
-            self.told.append(f"  a run ended: {run.result().why_not or 'done'}")
+        else:
+            self.told.append(f"  {run.result()}")
 
     async def grow_old(self, seconds: int) -> None:
         await asyncio.to_thread(grow_old, self.stages[0].play.url, seconds)
@@ -110,28 +130,30 @@ class Simulation:
 
     async def watch(self, until: Callable[[], bool]) -> None:
         """Where nothing moves any more, time flies."""
-        seen, since = self.requests, time.monotonic()
-        while self.runs and not until():
+        seen, since, standstills = self.requests, time.monotonic(), 0
+        while (self.runs or self.processes) and not until():
             await asyncio.sleep(LOOK_EVERY_S)
             if self.requests != seen:
-                seen, since = self.requests, time.monotonic()
+                seen, since, standstills = self.requests, time.monotonic(), 0
             elif time.monotonic() - since > STANDSTILL_S:
                 await self.grow_old(HOUR_S)
-                since = time.monotonic()
+                since, standstills = time.monotonic(), standstills + 1
+            if standstills > MOST_STANDSTILLS:
+                self.amiss.append("somebody waits for ever")
+                return
 
     async def send_home(self) -> None:
-        for run in list(self.runs):
+        for run in self.runs:
             run.cancel()
-        await self.watch(lambda: False)
+        await asyncio.gather(*self.runs, *self.processes, return_exceptions=True)
 
     # --- the end
 
     async def end(self) -> None:
-        """All is well again: both campaigns come to their end, and then cost nothing more."""
+        """All is well again: every campaign comes to its end, and then costs nothing more."""
         self.sandbox.parts.faults.rules.clear()
-        for account in self.accounts.values():
-            account.balance, account.blocked = None, False
-        await self.watch(lambda: False)
+        await accounts_are_refilled(self)
+        await self.watch(_never)
         self.alter(caps=Caps())
         for stage in self.stages:
             self.amiss += [] if await self.finished(stage) else ["a campaign is never done"]
@@ -144,17 +166,30 @@ class Simulation:
         for _ in range(TRIES):
             await self.grow_old(HOUR_S)
             self.begin(stage)
-            await self.watch(lambda: False)
+            await self.watch(_never)
             if not (await stage.report())["waiting_for"] and stage.is_done():
                 return True
         return False
 
 
-# --- what may befall
+async def _performed(stage: Stage) -> str:
+    return f"a run ended: {(await stage.perform()).why_not or 'done'}"
+
+
+async def _killed(stage: Stage, edge: Edge, at: int) -> str:
+    past = await died(stage.play, edge, at)
+    return "a process was killed" if past.killed else f"a process ended after {past.edges} edges"
+
+
+def _never() -> bool:
+    return False
+
+
+# --- what may befall: each tells what it did, or nothing where it cannot be
 
 
 async def somebody_runs(play: Simulation) -> str:
-    """Also a campaign that is being worked on: one of the two ends at once."""
+    """Also of a campaign that is being worked on: one of the two ends at once."""
     if len(play.runs) >= AT_ONCE:
         return ""
     stage = play.rng.choice(play.stages)
@@ -163,6 +198,8 @@ async def somebody_runs(play: Simulation) -> str:
 
 
 async def time_passes(play: Simulation) -> str:
+    if not (play.runs or play.processes):
+        return ""
     requests = play.rng.randint(1, 40)
     until = play.requests + requests
     await play.watch(lambda: play.requests >= until)
@@ -170,38 +207,36 @@ async def time_passes(play: Simulation) -> str:
 
 
 async def somebody_cancels(play: Simulation) -> str:
+    if not play.runs:
+        return ""
     steps = play.rng.randrange(300)
     for _ in range(steps):
         await asyncio.sleep(0)
     if play.runs:
-        play.rng.choice(sorted(play.runs, key=id)).cancel()
+        play.rng.choice(play.runs).cancel()
     return f"after {steps} steps"
 
 
 async def a_process_dies(play: Simulation) -> str:
     stage, edge, at = play.rng.choice(play.stages), play.rng.choice(list(Edge)), play.rng.randint(1, 400)
-    task = asyncio.create_task(died(stage.play, edge, at))
-    play.runs.add(waiting := asyncio.create_task(_ended(task)))
-    await play.watch(task.done)
-    play.runs.discard(waiting)
+    play.begin_to_die(stage, edge, at)
     return f"campaign {play.stages.index(stage)} at {edge} {at}"
 
 
-async def _ended(task: asyncio.Task[None]) -> Ended:
-    await task
-    return Ended("")
-
-
 async def a_vendor_misbehaves(play: Simulation) -> str:
-    count = play.rng.choice([1, 2, 4, None])
-    rule = {"vendor": play.vendor(), "kind": play.rng.choice(FAULTS).value, "count": count, "ms": 400.0}
+    """Or all of them now and then."""
+    vendor, often = (play.vendor(), 1.0) if play.rng.random() < SINGLE_SHARE else (EVERYBODY, 0.2)
+    kind, count = play.rng.choice(FAULTS).value, play.rng.choice([1, 2, 4, None])
+    rule = {"vendor": vendor, "kind": kind, "count": count, "probability": often, "ms": 400.0}
     await play.stages[0].break_something(rule)
     return str(rule)
 
 
 async def all_is_mended(play: Simulation) -> str:
-    play.sandbox.parts.faults.rules.clear()
-    return "yes"
+    rules = play.sandbox.parts.faults.rules
+    mended = len(rules)
+    rules.clear()
+    return f"{mended} faults" if mended else ""
 
 
 async def the_clock_jumps(play: Simulation) -> str:
@@ -232,9 +267,10 @@ async def an_account_is_closed(play: Simulation) -> str:
 
 
 async def accounts_are_refilled(play: Simulation) -> str:
-    for account in play.accounts.values():
+    short = [account for account in play.accounts.values() if account.blocked or account.balance is not None]
+    for account in short:
         account.balance, account.blocked = None, False
-    return "all"
+    return " ".join(account.vendor for account in short)
 
 
 async def caps_are_raised(play: Simulation) -> str:
@@ -256,19 +292,19 @@ async def the_server_hangs_up(play: Simulation) -> str:
 
 Befall = Callable[[Simulation], Awaitable[str]]
 BEFALLS: dict[Befall, int] = {
-    somebody_runs: 8,
-    time_passes: 6,
-    a_vendor_misbehaves: 5,
+    somebody_runs: 10,
+    time_passes: 8,
+    a_vendor_misbehaves: 6,
     somebody_cancels: 3,
-    a_process_dies: 2,
+    a_process_dies: 3,
     the_clock_jumps: 2,
     an_account_runs_dry: 1,
     an_account_is_closed: 1,
-    accounts_are_refilled: 1,
+    accounts_are_refilled: 2,
     a_price_falls: 1,
     caps_are_raised: 1,
-    all_is_mended: 1,
-    the_server_hangs_up: 1,
+    all_is_mended: 2,
+    the_server_hangs_up: 2,
 }
 
 
@@ -294,10 +330,8 @@ class Simulator:
             return simulation
 
     async def _stages(self, rng: random.Random, sandbox: Sandbox, url: str) -> list[Stage]:
-        """Two campaigns of a few leads each; some leads are of both."""
-        people = everyone_is_needed(sandbox.parts.world.people, each=4)
-        shared = rng.sample(people, 2)
-        casts = [[*shared, *rng.sample([one for one in people if one not in shared], 2)] for _ in range(2)]
+        people = rng.sample(everyone_is_needed(sandbox.parts.world.people), POOL)
+        casts = [rng.sample(people, LEADS) for _ in range(CAMPAIGNS)]
         stages = [
             await staged(sandbox, url, self.folder, cast, web=False, place=place)
             for place, cast in enumerate(casts)

@@ -197,7 +197,7 @@ class ProviderClient:
         return await asyncio.shield(flying)
 
     def _landed(self, question: bytes, call: asyncio.Future[Reply | NoAnswer]) -> None:
-        """Its failure is for whoever waits for it; of a run that is ending nobody may, and that is no news."""
+        """Its failure is for whoever waits for it. In a run that is ending nobody may: that is no news."""
         self._flying.pop(question, None)
         if not call.cancelled():
             call.exception()

@@ -8,12 +8,20 @@ from resources.postgres import tables
 from resources.postgres.database import driver_url
 
 DAY_S = 86_400
-AGEING = (tables.provider_calls, tables.budgets, tables.breakers, tables.leads)
+AGEING = (
+    tables.provider_calls,
+    tables.budgets,
+    tables.breakers,
+    tables.leads,
+)
 NOBODY_WRITES = "LOCK TABLE provider_calls IN EXCLUSIVE MODE"
 # What breakers remember of single calls is out of their window by then.
 FORGET = "UPDATE breakers SET calls = '[]', probes = '[]'"
 # The day of a budget is in its name; that of today is made when it is needed.
-ANOTHER_DAY = ("DELETE FROM budgets WHERE day IS NOT NULL", "UPDATE provider_calls SET day = day - {days}")
+ANOTHER_DAY = (
+    "DELETE FROM budgets WHERE day IS NOT NULL",
+    "UPDATE provider_calls SET day = day - {days}",
+)
 
 
 def grow_old(url: str, seconds: int) -> None:

@@ -275,8 +275,9 @@ async def accounts_are_refilled(play: Simulation) -> str:
 
 
 async def caps_are_raised(play: Simulation) -> str:
+    """Where nobody is at work: the next agent of a run with the old ones would bring those back."""
     caps = play.stages[0].play.caps
-    if caps is None:
+    if caps is None or play.runs or play.processes:
         return ""
     play.alter(caps=Caps(_doubled(caps.agents), _doubled(caps.tiers), _doubled(caps.daily)))
     return "doubled"

@@ -94,7 +94,13 @@ class Play:
         settings = Settings(providers=priced, waterfall=self.waterfall)
         clock = HastyClock()
         return VendorSource(
-            settings, self.environment, self._ledger, clock, clock.sleep, self._http, breakers=self.breakers
+            settings,
+            self.environment,
+            self._ledger,
+            clock,
+            clock.sleep,
+            self._http,
+            breakers=self.breakers,
         )
 
     def _ledger(self, books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:

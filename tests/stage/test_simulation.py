@@ -1,4 +1,4 @@
-"""Whatever befalls runs of two campaigns, in whatever order: the promises hold after every step.
+"""Whatever befalls runs of campaigns, in whatever order: the promises hold after every step.
 
 A failure names its seed; `python -m tests.stage.simulation SEED` plays the same schedule again.
 """
@@ -22,7 +22,7 @@ def assert_held(simulation: Simulation) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [random.SystemRandom().randrange(10**9) for _ in range(1)])
+@pytest.mark.parametrize("seed", [207, 601, 603])
 async def test_the_promises_hold_whatever_befalls(
     seed: int, postgres: Server, template: str, tmp_path: Path
 ) -> None:

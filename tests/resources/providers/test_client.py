@@ -1,7 +1,6 @@
 """What a provider client does about every way in which a call can end. No test waits in real time."""
 
 import asyncio
-import gc
 import json
 from base64 import b64encode
 from collections import Counter
@@ -136,21 +135,6 @@ async def test_the_ledgers_failure_is_not_swallowed() -> None:
     with pytest.raises(ConnectionError):
         await vendor.ask()
     assert vendor.sends == 0
-
-
-async def test_a_failure_that_nobody_waits_for_any_more_is_no_news() -> None:
-    news: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, told: news.append(told))
-    vendor = a_vendor()
-    vendor.ledger.breaks = ConnectionError("the database is gone")
-    asking = asyncio.create_task(vendor.ask())
-    await asyncio.sleep(0)
-    asking.cancel()
-    await asyncio.wait([asking])
-    await vendor.client.drain()
-    gc.collect()
-    assert asking.cancelled()
-    assert news == []
 
 
 # --- retries that cost nothing ---------------------------------------------------------------------------

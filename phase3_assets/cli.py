@@ -190,6 +190,19 @@ def providers(
             Console().print(provider_table(rows))
 
 
+@app.command("suppress")
+def suppress_who(
+    who: Annotated[str, typer.Argument(help="an address, a domain, or a .csv file of them")],
+    reason: Annotated[str, typer.Option(help="kept with the entry")] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="take off the list")] = False,
+) -> None:
+    """Put people or companies on the suppression list: no vendor is asked about them from now on."""
+    from phase3_assets.suppressing import suppress_all
+
+    with workplace.database(tell) as url:
+        print(suppress_all(url, who, reason, tell, remove=remove))
+
+
 @app.command()
 def approve(
     campaign: CampaignArgument,

@@ -113,6 +113,7 @@ async def on_shift(
     async with database.open(run) as books:
         campaign = await books.campaigns.campaign(run.campaign_id)
         resumed_from = await books.checkpoints.earlier_runs(run)
+        await books.leads.suppress_listed(run.campaign_id)
         try:
             yield Shift(run, books, campaign, around, began, resumed_from)
         except Superseded:

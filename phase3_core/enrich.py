@@ -97,7 +97,7 @@ class Companies:
         if key in self._answers:
             return self._answers[key]
         reply = await enricher.enrich(lead)
-        if not (isinstance(reply, NoAnswer) and reply.gap is Gap.LATER):
+        if not (isinstance(reply, NoAnswer) and reply.gap in {Gap.LATER, Gap.SUPPRESSED}):
             self._answers[key] = reply
         while len(self._answers) > COMPANIES_REMEMBERED:
             self._answers.popitem(last=False)

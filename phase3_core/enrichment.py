@@ -68,6 +68,7 @@ class Gathered:
     waits: tuple[Wait, ...] = ()
     owed: frozenset[str] = frozenset()
     reserved: Money = ZERO
+    suppressed: bool = False
 
 
 def in_order(sources: Sequence[Source]) -> list[int]:
@@ -89,6 +90,8 @@ def next_source(
 
     `spent` USD that the lead has cost so far: with one more at its worst it stays within the tier's cap.
     """
+    if gathered.suppressed:
+        return None
     for source in sources:
         if source.name in gathered.asked or not _open_topics(profile, gathered) & source.topics:
             continue
@@ -126,6 +129,8 @@ def after_reply(gathered: Gathered, source: Source, reply: EnricherReply) -> Gat
             return noted
         case NoAnswer(Gap.NO_INPUT):
             return noted
+        case NoAnswer(Gap.SUPPRESSED):
+            return replace(noted, suppressed=True)
         case NoAnswer(gap, detail, until):
             why = detail or gap.value
             noted = replace(noted, gaps={**noted.gaps, source.name: why})
@@ -147,7 +152,7 @@ def _waiting(gathered: Gathered, source: Source, wait: Wait) -> Gathered:
 class EnrichmentResult:
     """What agent 3.2 writes for one lead; `fields` are columns of `leads`, `data` is everything by source.
 
-    `status` None: not finished, the next run goes on with it.
+    `status` None: not finished, the next run goes on with it. `suppressed`: nothing else is written of it.
     """
 
     lead_id: UUID
@@ -155,10 +160,13 @@ class EnrichmentResult:
     fields: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     waits: tuple[Wait, ...] = ()
+    suppressed: bool = False
 
 
 def result_of(lead_id: UUID, profile: Profile, gathered: Gathered) -> EnrichmentResult:
     """`enriched` with the profile's required fields, `failed` with nothing at all, else `partial`."""
+    if gathered.suppressed:
+        return EnrichmentResult(lead_id, None, suppressed=True)
     missing = profile.required - gathered.fields.keys()
     if missing & gathered.owed:
         return EnrichmentResult(lead_id, None, waits=gathered.waits)

@@ -44,6 +44,7 @@ class Intent:
     """A call about to be made. `reserved` USD at worst; `deadline_s` after which silence means lost.
 
     `keeps` USD must stay free beside it: what it would take to verify the address that it may find.
+    `subjects`: whom it is about, in the words of the suppression list (see `suppression.py`).
     """
 
     question: bytes
@@ -57,6 +58,7 @@ class Intent:
     replay_window: timedelta | None = None
     tier: Tier | None = None
     keeps: Money = ZERO
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,12 @@ class OverBudget:
     for_good: bool
 
 
-Opened = Stored | Granted | Withheld | Elsewhere | OverBudget
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """One of the call's subjects is on the suppression list: nobody may be asked about it."""
+
+
+Opened = Stored | Granted | Withheld | Elsewhere | OverBudget | Suppressed
 
 
 class End(StrEnum):

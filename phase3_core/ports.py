@@ -174,14 +174,22 @@ class LeadRepository(Protocol):
         """
         ...
 
+    async def suppress_listed(self, campaign_id: UUID) -> None:
+        """Marks the leads whom the suppression list names now, and releases those whom it no longer does.
+
+        Marked leads are in no page, list or count but `CampaignCounts.suppressed`.
+        """
+        ...
+
     async def lead_set(self, campaign_id: UUID) -> str:
         """Digest of the ready leads by the rule of `report.lead_set_digest`; phase 4 gets these or none."""
         ...
 
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
-        """One statement for the batch; each lead's `email_cost` is the sum of its calls in the ledger.
+        """One transaction for the batch; each lead's `email_cost` is the sum of its calls in the ledger.
 
-        An address that phase 2 delivered is replaced only by an accepted one.
+        An address that phase 2 delivered is replaced only by an accepted one. One that is on the
+        suppression list is not kept: its lead is marked instead.
         """
         ...
 
@@ -225,7 +233,10 @@ class TierCounts:
 
 @dataclass(frozen=True, slots=True)
 class CampaignCounts:
-    """The state of a campaign's leads. `cost_of_no_lead`: USD of calls whose lead is gone."""
+    """The state of a campaign's leads. `cost_of_no_lead`: USD of calls whose lead is gone.
+
+    `suppressed` leads are counted nowhere else.
+    """
 
     tiers: Sequence[TierCounts]
     by_email_status: Mapping[EmailStatus, int]
@@ -235,6 +246,7 @@ class CampaignCounts:
     pending_verification: int
     pending_enrichment: int
     cost_of_no_lead: Money = ZERO
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

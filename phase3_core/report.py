@@ -104,6 +104,7 @@ def tier_report(findings: Findings) -> dict[str, Any]:
             "verification": counts.pending_verification,
             "enrichment": counts.pending_enrichment,
         },
+        "suppressed": counts.suppressed,
         "waiting_for": [one.as_json() for one in findings.waiting],
         "rest": rest(findings),
     }

@@ -49,6 +49,7 @@ class AgentSummary:
             "valid_rate": valid_rate(self.counts),
             "providers": provider_table([row for row in self.spend if row.agent is self.agent]),
             "skipped": [{"provider": row.provider, "why": row.why} for row in self.skipped],
+            "suppressed": self.counts.suppressed,
             "shortfall": self.shortfall,
             "waiting": [one.as_json() for one in self.waiting],
             "budgets": [one.as_json() for one in self.budgets],

@@ -72,6 +72,7 @@ WHY_GUESS = "a verified guess costs less per valid address than the first finder
 WHY_GUESS_KNOWN = "an address of this company is known to follow this pattern"
 WHY_STOP = {
     Stop.ACCEPTED: "there is an accepted address: nothing more is bought",
+    Stop.SUPPRESSED: "the lead, or the address that was found, is on the suppression list",
     Stop.VERIFIER_GONE: "no verifier could look at the address: the lead waits",
     Stop.OVER_BUDGET: "what is left of the lead's cap pays for no further step",
     Stop.EXHAUSTED: "every finder that may be asked was asked",

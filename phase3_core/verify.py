@@ -176,9 +176,9 @@ class Domains:
         return shelf.domain, True
 
     def leave(self, lead: Lead, progress: Progress) -> None:
-        """A lead that waits for a provider leads nobody: no later run could learn the same of it."""
+        """A lead that waits, or is suppressed, leads nobody: no later run could learn the same of it."""
         shelf = self._shelves[lead.company_domain]
-        if not progress.unfinished:
+        if not progress.unfinished and not progress.suppressed:
             shelf.domain = learn(shelf.domain, lead, progress)
             shelf.leaders += 1
         shelf.turn.release()

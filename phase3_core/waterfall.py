@@ -106,6 +106,7 @@ class Progress:
     verifier_gone: bool = False
     guesses_over: bool = False
     waits: tuple[Wait, ...] = ()
+    suppressed: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -114,6 +115,8 @@ class Progress:
     @property
     def unfinished(self) -> bool:
         """The next run goes on with this lead."""
+        if self.suppressed:
+            return False
         return self.verifier_gone or (bool(self.waits) and not self.accepted)
 
     def judgement_of(self, email: str) -> Candidate | None:
@@ -139,6 +142,7 @@ class Stop(StrEnum):
     ACCEPTED = "accepted"
     EXHAUSTED = "exhausted"
     OVER_BUDGET = "over_budget"  # what is left of the lead's own cap pays for no further step
+    SUPPRESSED = "suppressed"  # the lead, or an address that was found: nobody is asked
     VERIFIER_GONE = "verifier_gone"  # the candidate waits as found and unverified (rule 19)
 
 
@@ -158,6 +162,8 @@ def start(lead: Lead) -> Progress:
 def next_step(lead: Lead, plan: Plan, domain: Domain, progress: Progress, spent: Money = ZERO) -> Step:
     """`spent` USD that the lead has cost so far: a step that may go beyond its cap is not taken."""
     left = plan.lead_cap - spent
+    if progress.suppressed:
+        return Stop.SUPPRESSED
     if progress.verifier_gone:
         return Stop.VERIFIER_GONE
     latest = progress.candidates[-1] if progress.candidates else None
@@ -217,6 +223,8 @@ def after_find(progress: Progress, provider: str, reply: FinderReply) -> Progres
     tried = replace(progress, tried=(*progress.tried, provider))
     if isinstance(reply, NoAnswer) and reply.gap is Gap.LATER:
         return _waiting(tried, provider, reply)
+    if _is_suppression(reply):
+        return replace(tried, suppressed=True)
     if not isinstance(reply, Hit):
         return tried
     known = progress.judgement_of(reply.email)
@@ -242,6 +250,8 @@ def after_verify(progress: Progress, verifier: str, reply: Judgement | NoAnswer)
             candidates=(*progress.candidates[:-1], judged),
             guesses_over=progress.guesses_over or over,
         )
+    if _is_suppression(reply):
+        return replace(progress, suppressed=True)
     if reply.gap is Gap.LOST:
         return replace(
             progress,
@@ -258,10 +268,16 @@ def after_second_opinion(progress: Progress, verifier: str, reply: Judgement | N
     """
     if isinstance(reply, NoAnswer) and reply.gap is Gap.LATER:
         return _without_verifier(progress, verifier, reply)
+    if _is_suppression(reply):
+        return replace(progress, suppressed=True)
     asked = replace(progress.candidates[-1], second_asked=True)
     if isinstance(reply, Judgement) and reply.verdict is not Verdict.UNKNOWN:
         asked = replace(_judged(asked, verifier, reply), lost=False)
     return replace(progress, candidates=(*progress.candidates[:-1], asked))
+
+
+def _is_suppression(reply: FinderReply | Judgement) -> bool:
+    return isinstance(reply, NoAnswer) and reply.gap is Gap.SUPPRESSED
 
 
 def _without_verifier(progress: Progress, verifier: str, reply: NoAnswer) -> Progress:
@@ -280,7 +296,10 @@ def _judged(candidate: Candidate, verifier: str, judgement: Judgement) -> Candid
 
 @dataclass(frozen=True, slots=True)
 class EmailResult:
-    """What agent 3.1 writes for one lead. `status` None: not finished, the next run goes on with it."""
+    """What agent 3.1 writes for one lead. `status` None: not finished, the next run goes on with it.
+
+    `suppressed`: nothing else is written of it; `email` is the address that the list may name.
+    """
 
     lead_id: UUID
     status: EmailStatus | None
@@ -289,6 +308,7 @@ class EmailResult:
     verifier: str = ""
     confidence: int | None = None
     waits: tuple[Wait, ...] = ()
+    suppressed: bool = False
 
 
 _BEST_FIRST = (
@@ -306,6 +326,9 @@ def result_of(lead: Lead, progress: Progress) -> EmailResult:
     """The best candidate. A guess that was not accepted is no find; only an accepted find replaces the
     address that phase 2 delivered.
     """
+    if progress.suppressed:
+        latest = progress.candidates[-1].email if progress.candidates else ""
+        return EmailResult(lead.id, None, latest, suppressed=True)
     if progress.unfinished:
         return EmailResult(lead.id, None, waits=progress.waits)
     real = [c for c in progress.candidates if c.source != GUESS or c.status in ACCEPTED]

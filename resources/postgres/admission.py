@@ -69,11 +69,26 @@ b AS MATERIALIZED (
 WEIGHED = _WEIGHED.format(only="true")
 WEIGHED_IF_NEW = _WEIGHED.format(only="NOT EXISTS (SELECT FROM provider_calls AS c WHERE c.key = needed.key)")
 
-# Comes last: what was written, and what was refused.
-ADMITTED = """
-SELECT key, false AS refused, NULL AS scope, NULL AS for_good FROM {written}
-UNION ALL SELECT key, true, scope, for_good FROM refused
+# Comes first: the calls whose subjects are on the suppression list. A subquery of its own for each call, so
+# that an index answers it however little the planner knows of the list.
+BARRED = """
+barred AS MATERIALIZED (
+    SELECT q.key FROM unnest(%(key)b::bytea[], %(subjects)b::text[]) AS q(key, subjects)
+    WHERE (SELECT true FROM suppressed_subjects AS listed
+           WHERE listed.subject = ANY (string_to_array(q.subjects, E'\\n')) LIMIT 1)
+)
 """
+NOT_BARRED = "q.key NOT IN (SELECT key FROM barred)"
+
+# Comes last: what was written, and what was not, with the reason.
+WRITTEN = """
+SELECT key, false AS barred, false AS refused, NULL AS scope, NULL::bool AS for_good FROM {written}
+UNION ALL SELECT key, true, false, NULL, NULL FROM barred
+"""
+ADMITTED = f"""
+{WRITTEN}
+UNION ALL SELECT key, false, true, scope, for_good FROM refused
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 from typing import cast as typing_cast
@@ -46,7 +46,7 @@ from phase3_core.statuses import (
     may_become,
 )
 from phase3_core.tiers import Tier
-from resources.postgres.leads import ACCEPTABLE, ENRICHED, OURS, VERIFIED, among
+from resources.postgres.leads import ACCEPTABLE, ENRICHED, OURS, SUPPRESSED, VERIFIED, among
 from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import (
@@ -242,7 +242,8 @@ class PostgresCampaigns:
         async with self._engine.connect() as connection:
             groups = [_group(row) for row in await connection.execute(_groups(campaign_id))]
             costs = {row.tier: row.usd for row in await connection.execute(_tier_costs(campaign_id))}
-        return _counts(groups, costs)
+            suppressed = await connection.scalar(_suppressed(campaign_id))
+        return replace(_counts(groups, costs), suppressed=suppressed or 0)
 
     @repeatable
     async def spend(self, campaign_id: UUID) -> list[ProviderSpend]:
@@ -428,6 +429,10 @@ def _group(row: Row[Any]) -> _Group:
         leads=row.leads,
         score=row.score,
     )
+
+
+def _suppressed(campaign_id: UUID) -> Select[Any]:
+    return select(func.count()).where(leads.c.campaign_id == campaign_id, SUPPRESSED)
 
 
 def _tier_costs(campaign_id: UUID) -> Select[Any]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    exists,
     func,
     literal,
     null,
@@ -26,20 +27,22 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Lead
 from phase3_core.ports import LeadPosition
 from phase3_core.statuses import ACCEPTED, NOT_OURS, Agent, EmailStatus, EnrichmentStatus
+from phase3_core.suppression import subjects_of, subjects_of_address
 from phase3_core.tiers import Tier
 from phase3_core.waterfall import DELIVERED, EmailResult
 from resources.names import mailbox_names
 from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable
-from resources.postgres.tables import lead_domain, lead_rank, lead_tier, leads
+from resources.postgres.tables import lead_domain, lead_rank, lead_tier, leads, suppression_list
 
 _LARGEST_INTEGER = 2**31 - 1
+_PAGE = 1_000
 _TEXTS = ("company_description", "company_industry", "company_revenue_range")
 _LISTS = ("company_tech_stack", "company_keywords")
 _NUMBERS = ("company_employee_count", "company_founded_year")
@@ -50,7 +53,9 @@ def among(column: ColumnElement[Any], words: Iterable[str]) -> ColumnElement[boo
     return func.coalesce(cast(column, Text).in_([*words]), False)
 
 
-OURS = ~among(leads.c.status, NOT_OURS)
+_DELIVERED_OURS = ~among(leads.c.status, NOT_OURS)
+OURS = _DELIVERED_OURS & leads.c.suppressed_at.is_(None)
+SUPPRESSED = _DELIVERED_OURS & leads.c.suppressed_at.is_not(None)
 VERIFIED = among(leads.c.email_status, EmailStatus)
 ACCEPTABLE = among(leads.c.email_status, ACCEPTED)
 ENRICHED = among(leads.c.enrichment_status, EnrichmentStatus)
@@ -131,6 +136,19 @@ class PostgresLeads:
         in_order = (finished.c.email_verified_at, finished.c.tier, finished.c.rank, finished.c.id)
         return await self._read(first.order_by(*in_order))
 
+    @repeatable
+    async def suppress_listed(self, campaign_id: UUID) -> None:
+        """Where the list is empty nobody is read."""
+        async with self._begin() as connection:
+            await connection.execute(_RELEASE, {"campaign_id": campaign_id})
+            if not await connection.scalar(select(exists(select(suppression_list.c.created_at)))):
+                return
+            after: UUID | None = None
+            while page := await _page_by_id(connection, campaign_id, after):
+                known = [{"id": lead.id, "subjects": [*subjects_of(lead, brought)]} for lead, brought in page]
+                await connection.execute(_SUPPRESS, {"rows": known})
+                after = page[-1][0].id
+
     async def lead(self, lead_id: UUID, *, delivered: bool = False) -> Lead:
         """With its address as it stands, or as phase 2 delivered it."""
         found = _leads(_ADDRESS, case((VERIFIED, leads.c.email_status)))
@@ -180,21 +198,57 @@ class PostgresLeads:
 
     @repeatable
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
+        found = [(result.lead_id, result.email) for result in results if result.email]
+        barred = [result.lead_id for result in results if result.suppressed]
         rows = [_email_row(result) for result in results if result.status is not None]
-        await self._write(_SAVE_EMAILS, campaign_id, rows, agent=Agent.EMAIL_VERIFICATION)
+        async with self._begin() as connection:
+            await _suppress(connection, campaign_id, barred, found)
+            await _write(connection, _SAVE_EMAILS, campaign_id, rows, Agent.EMAIL_VERIFICATION)
 
     @repeatable
     async def save_enrichment_results(self, campaign_id: UUID, results: Sequence[EnrichmentResult]) -> None:
+        barred = [result.lead_id for result in results if result.suppressed]
         rows = [_enrichment_row(result) for result in results if result.status is not None]
-        await self._write(_SAVE_ENRICHMENT, campaign_id, rows, agent=Agent.ENRICHMENT)
-
-    async def _write(
-        self, statement: TextClause, campaign_id: UUID, rows: Sequence[Mapping[str, Any]], *, agent: Agent
-    ) -> None:
-        if not rows:
-            return
         async with self._begin() as connection:
-            await connection.execute(statement, {"campaign_id": campaign_id, "rows": rows, "agent": agent})
+            await _suppress(connection, campaign_id, barred, ())
+            await _write(connection, _SAVE_ENRICHMENT, campaign_id, rows, Agent.ENRICHMENT)
+
+
+async def _write(
+    connection: AsyncConnection,
+    statement: TextClause,
+    campaign_id: UUID,
+    rows: Sequence[Mapping[str, Any]],
+    agent: Agent,
+) -> None:
+    if rows:
+        await connection.execute(statement, {"campaign_id": campaign_id, "rows": rows, "agent": agent})
+
+
+async def _suppress(
+    connection: AsyncConnection,
+    campaign_id: UUID,
+    barred: Sequence[UUID],
+    found: Iterable[tuple[UUID, str]],
+) -> None:
+    """Leads of whom the ledger refused to ask, and those for whom an address was found that is listed."""
+    told = [{"id": lead_id, "subjects": subjects_of_address(email)} for lead_id, email in found]
+    if told:
+        await connection.execute(_SUPPRESS_FOUND, {"campaign_id": campaign_id, "rows": told})
+    if barred:
+        mark = update(leads).where(leads.c.campaign_id == campaign_id, leads.c.id.in_(barred))
+        await connection.execute(mark.where(leads.c.suppressed_at.is_(None)).values(suppressed_at=func.now()))
+
+
+async def _page_by_id(
+    connection: AsyncConnection, campaign_id: UUID, after: UUID | None
+) -> list[tuple[Lead, str]]:
+    """Leads with the address that phase 2 brought, also where another stands in its place."""
+    page = _leads(_ADDRESS, case((VERIFIED, leads.c.email_status))).add_columns(_BROUGHT.label("brought"))
+    wanted = (leads.c.campaign_id == campaign_id, OURS)
+    beyond = true() if after is None else leads.c.id > after
+    rows = await connection.execute(page.where(*wanted, beyond).order_by(leads.c.id).limit(_PAGE))
+    return [(_lead(row), row["brought"]) for row in rows.mappings()]
 
 
 def _wished(condition: ColumnElement[bool], *, wish: bool | None) -> ColumnElement[bool]:
@@ -283,6 +337,34 @@ def _whole(value: Any) -> int | None:
     return number if 0 <= number <= _LARGEST_INTEGER else None
 
 
+_DIGEST = "encode(sha256(convert_to(listed.subject, 'UTF8')), 'hex')"
+
+# An address that a vendor told of is known here by its digest alone.
+_RELEASE = text(f"""
+    UPDATE leads SET suppressed_at = NULL, suppressed_by = NULL
+    WHERE campaign_id = :campaign_id AND suppressed_at IS NOT NULL AND (
+        suppressed_by IS NULL
+        OR NOT EXISTS (SELECT FROM suppressed_subjects AS listed WHERE {_DIGEST} = suppressed_by))
+""")  # noqa: S608 - made of constants
+
+_SUPPRESS = text("""
+    UPDATE leads SET suppressed_at = now()
+    FROM jsonb_to_recordset(:rows) AS known (id uuid, subjects text[])
+    WHERE leads.id = known.id
+        AND (SELECT true FROM suppressed_subjects AS listed WHERE subject = ANY (known.subjects) LIMIT 1)
+""").bindparams(bindparam("rows", type_=JSONB))
+
+_SUPPRESS_FOUND = text(f"""
+    UPDATE leads SET suppressed_at = now(), suppressed_by = known.digest
+    FROM (
+        SELECT told.id, (
+            SELECT {_DIGEST} FROM suppressed_subjects AS listed
+            WHERE subject = ANY (told.subjects) LIMIT 1) AS digest
+        FROM jsonb_to_recordset(:rows) AS told (id uuid, subjects text[])
+    ) AS known
+    WHERE leads.id = known.id AND campaign_id = :campaign_id AND known.digest IS NOT NULL
+""").bindparams(bindparam("rows", type_=JSONB))  # noqa: S608 - made of constants
+
 # `replaces`: the new address is written. `keeps`: phase 2's stays, and so does what is said of it.
 _SAVE_EMAILS = text("""
     WITH told AS (
@@ -290,7 +372,7 @@ _SAVE_EMAILS = text("""
         FROM jsonb_to_recordset(:rows) AS result (
             id uuid, email text, status text, provider text, verifier text, confidence integer,
             accepted boolean)
-        JOIN leads ON leads.id = result.id
+        JOIN leads ON leads.id = result.id AND leads.suppressed_at IS NULL
     ), judged AS (
         SELECT told.*, address <> '' AS had,
             lower(email) <> lower(address) AND email <> '' AND (accepted OR address = '') AS replaces,

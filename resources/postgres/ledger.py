@@ -40,6 +40,7 @@ from phase3_core.ledger import (
     Outcome,
     OverBudget,
     Stored,
+    Suppressed,
     Withheld,
     key,
 )
@@ -47,9 +48,12 @@ from phase3_core.money import ZERO, Money
 from phase3_core.ports import Run
 from resources.postgres.admission import (
     ADMITTED,
+    BARRED,
+    NOT_BARRED,
     TODAY,
     WEIGHED,
     WEIGHED_IF_NEW,
+    WRITTEN,
     Admissions,
     Refusal,
 )
@@ -82,19 +86,20 @@ ON CONFLICT (key) DO NOTHING
 RETURNING key
 """
 
-INTEND = _INSERT.format(
-    today=TODAY,
-    asked="""
+_ASKED = """
      unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
             %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[])
-     AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier)""",
-    admitted="true",
-    held=HELD,
+     AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier)"""
+INTEND = f"""
+WITH {BARRED}, intended AS (
+    {_INSERT.format(today=TODAY, asked=_ASKED, admitted=NOT_BARRED, held=HELD)}
 )
+{WRITTEN.format(written="intended")}
+"""
 
 # What was asked before is no intent, whatever it would cost.
 INTEND_WITHIN_CAPS = f"""
-WITH asked AS MATERIALIZED (
+WITH {BARRED}, asked AS MATERIALIZED (
     SELECT q.*, {TODAY} AS day, q.reserved AS holds_usd, 0 AS held_usd,
            NULL::uuid AS old_campaign_id, NULL AS old_agent, NULL AS old_tier, NULL::date AS old_day
     FROM unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
@@ -102,6 +107,7 @@ WITH asked AS MATERIALIZED (
                 %(keeps)b::numeric[], %(beside_usd)b::numeric[], %(covered)b::bool[])
          WITH ORDINALITY AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier,
                               keeps, beside_usd, covered, place)
+    WHERE {NOT_BARRED}
 ), {WEIGHED_IF_NEW}, intended AS (
     {
     _INSERT.format(
@@ -128,7 +134,7 @@ CROSS JOIN LATERAL (
 # window runs from the first attempt in doubt, so that one keeps its time.
 # A job that was submitted is read whatever the budgets say: it is on the bill already.
 CLAIM = f"""
-WITH asked AS MATERIALIZED (
+WITH {BARRED}, asked AS MATERIALIZED (
     SELECT q.*, c.provider, CASE WHEN c.job_id IS NULL THEN {TODAY} ELSE c.day END AS day,
            greatest(c.unknown_usd + q.booked * c.reserved_usd, 0) AS unknown_usd,
            CASE WHEN c.job_id IS NULL THEN q.reserved ELSE c.reserved_usd END AS reserved_usd,
@@ -145,6 +151,7 @@ WITH asked AS MATERIALIZED (
          WITH ORDINALITY AS q(key, attempt, state, booked, reserved, lead_id, deadline_s, tier,
                               keeps_usd, change_usd, covered, place)
     JOIN provider_calls AS c ON c.key = q.key AND c.attempt = q.attempt AND c.state = q.state
+    WHERE {NOT_BARRED}
 ), {WEIGHED}, claimed AS (
     UPDATE provider_calls AS c
     SET state = 'intent', attempt = c.attempt + 1, lead_id = q.lead_id, tier = q.tier, day = q.day,
@@ -287,6 +294,9 @@ class Asking:
     attempt: int = 1
     state: str = ""
     booked: int = 0
+
+
+Admitted = bool | Refusal | Suppressed  # what a statement says of one call
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +448,7 @@ class PostgresLedger:
         admitted = await self._admitted(self._intend, first)
         if admitted is True:
             return Granted(first.key)
-        if isinstance(admitted, OverBudget):
+        if isinstance(admitted, OverBudget | Suppressed):
             return admitted
         row = await self._newest(intent.question)
         if row is None:
@@ -450,13 +460,13 @@ class PostgresLedger:
         return await self._after_silence(intent, row)
 
     async def _admitted(
-        self, write: "GroupCommit[Asking, bool | Refusal]", asking: Asking
-    ) -> bool | OverBudget:
+        self, write: GroupCommit[Asking, Admitted], asking: Asking
+    ) -> bool | Suppressed | OverBudget:
         """What filled the budget may have come back since: only what no grant preceded is for good."""
         while True:
             grants, in_flight = self._grants, bool(self._granted or self._reserving)
             result = await write(asking)
-            if isinstance(result, bool):
+            if isinstance(result, bool | Suppressed):
                 return result
             if result.scope is not None:
                 in_flight = in_flight or bool(self._granted or self._reserving) or grants != self._grants
@@ -480,7 +490,7 @@ class PostgresLedger:
         epoch = int.from_bytes(row.key[len(intent.question) :], "big") + 1
         asking = Asking(intent, key(intent.question, epoch))
         admitted = await self._admitted(self._intend, asking)
-        if isinstance(admitted, OverBudget):
+        if isinstance(admitted, OverBudget | Suppressed):
             return admitted
         return Granted(asking.key) if admitted else await self._elsewhere()
 
@@ -514,7 +524,7 @@ class PostgresLedger:
     async def _ask_again(self, intent: Intent, row: Row, *, booked: int) -> Opened:
         asking = Asking(intent, row.key, row.attempt + 1, row.state, booked)
         claimed = await self._admitted(self._claim, asking)
-        if isinstance(claimed, OverBudget):
+        if isinstance(claimed, OverBudget | Suppressed):
             return claimed
         earlier = _paid(intent, row, booked)
         return Granted(row.key, row.job_id, earlier) if claimed else await self._elsewhere()
@@ -547,7 +557,7 @@ class PostgresLedger:
         if self._granted.get(ending.outcome.key) is ending.asking:
             self._granted.pop(ending.outcome.key, None)
 
-    def _give_back(self, asking: Asking, granted: bool | Refusal) -> None:  # noqa: FBT001 - a result
+    def _give_back(self, asking: Asking, granted: Admitted) -> None:
         """Whoever was to make this call was cancelled, so it is never sent."""
         if granted is True:
             never = Outcome(asking.key, End.NOT_SENT, Money(0), error="cancelled before it left")
@@ -561,7 +571,7 @@ class PostgresLedger:
             with suppress(OperationalError):
                 await line.close()
 
-    async def _write_intents(self, askings: Sequence[Asking]) -> list[bool | Refusal]:
+    async def _write_intents(self, askings: Sequence[Asking]) -> list[Admitted]:
         values = self._asked(askings) | {
             "operation": [asking.intent.operation for asking in askings],
             "request": [json_text(asking.intent.request) for asking in askings],
@@ -571,7 +581,7 @@ class PostgresLedger:
         values |= self._weighed(askings)
         return await self._reserve(self._intending, INTEND_WITHIN_CAPS, askings, values)
 
-    async def _write_claims(self, askings: Sequence[Asking]) -> list[bool | Refusal]:
+    async def _write_claims(self, askings: Sequence[Asking]) -> list[Admitted]:
         values = self._asked(askings) | {
             "attempt": [asking.attempt - 1 for asking in askings],
             "state": [asking.state for asking in askings],
@@ -590,6 +600,7 @@ class PostgresLedger:
             "key": [asking.key for asking in askings],
             "reserved": [asking.intent.reserved for asking in askings],
             "lead_id": [asking.intent.lead_id for asking in askings],
+            "subjects": ["\n".join(asking.intent.subjects) for asking in askings],
             "deadline_s": [asking.intent.deadline_s for asking in askings],
         }
 
@@ -598,20 +609,20 @@ class PostgresLedger:
 
     async def _reserve(
         self, line: Line, statement: str, askings: Sequence[Asking], values: Mapping[str, Any]
-    ) -> list[bool | Refusal]:
+    ) -> list[Admitted]:
         self._reserving += 1
         try:
             return self._grant(askings, await line.rows(statement, values, told_by=GRANTED))
         finally:
             self._reserving -= 1
 
-    def _grant(self, askings: Sequence[Asking], returned: Sequence[tuple[Any, ...]]) -> list[bool | Refusal]:
+    def _grant(self, askings: Sequence[Asking], returned: Sequence[tuple[Any, ...]]) -> list[Admitted]:
         """One row is one grant, also where two callers in a batch asked the same."""
-        won = {call for call, *refusal in returned if not any(refusal)}
-        refused = {call: Refusal(*refusal[1:]) for call, *refusal in returned if any(refusal)}
-        granted: list[bool | Refusal] = []
+        won = {call for call, *why_not in returned if not any(why_not)}
+        others = {call: _why_not(why_not) for call, *why_not in returned if any(why_not)}
+        granted: list[Admitted] = []
         for asking in askings:
-            granted.append(refused.get(asking.key) or asking.key in won)
+            granted.append(others.get(asking.key) or asking.key in won)
             if asking.key in won:
                 won.remove(asking.key)
                 self._granted[asking.key] = asking
@@ -660,6 +671,12 @@ class PostgresLedger:
             "answered": [e.answered for e in endings],
             "ends_doubt": [e.ends_doubt for e in endings],
         }
+
+
+def _why_not(row: Sequence[Any]) -> Suppressed | Refusal:
+    """As the statements tell it behind a key."""
+    barred, _, scope, for_good = row
+    return Suppressed() if barred else Refusal(scope, for_good)
 
 
 def _paid(intent: Intent, row: Row, booked: int = 0) -> Money:

@@ -76,6 +76,14 @@ class BareDomain(GenericFunction[str]):
     inherit_cache = True
 
 
+class Mailbox(GenericFunction[str]):
+    """An address in lower case, without its tag: what the suppression list knows it by."""
+
+    type = Text()
+    name = "phase3_mailbox"
+    inherit_cache = True
+
+
 class Word(UserDefinedType[str]):
     """Text that is sent without a type, because phase 2's column may be an enum."""
 
@@ -200,6 +208,8 @@ leads = Table(
     Column("enrichment_status", Text),
     Column("enrichment_cost", USD),
     Column("enrichment_completed_at", TIME),
+    Column("suppressed_at", TIME),
+    Column("suppressed_by", Text),  # digest of the entry, where it names an address that is not kept
     _one_of("email_status", EmailStatus),
     _never_negative("email_cost"),
     _one_of("enrichment_status", EnrichmentStatus),
@@ -486,3 +496,5 @@ suppression_list = Table(
     Index("suppression_list_email_idx", text("lower(email)")),
     Index("suppression_list_domain_idx", text("lower(domain)")),
 )
+Index("suppression_list_mailbox_idx", Mailbox(suppression_list.c.email))
+Index("suppression_list_bare_domain_idx", BareDomain(suppression_list.c.domain))

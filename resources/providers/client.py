@@ -19,11 +19,13 @@ from phase3_core.ledger import (
     Intent,
     OverBudget,
     Stored,
+    Suppressed,
     Withheld,
     digest,
 )
 from phase3_core.money import ZERO, Money
 from phase3_core.ports import Clock
+from phase3_core.suppression import subjects_of
 from resources.http_client import Lost, NotSent
 from resources.providers.bulk import BulkDesk, Refused
 from resources.providers.catalogue import Terms
@@ -66,7 +68,7 @@ NOT_REMEMBERED = NoAnswer(Gap.LOST, "no answer is remembered")
 SAID_KEPT = 300  # characters of a vendor's own words
 
 Waiting = Elsewhere | OverBudget
-Ungranted = Stored | Withheld | Elsewhere | OverBudget
+Ungranted = Stored | Withheld | Elsewhere | OverBudget | Suppressed
 Reached = Reply | NoAnswer | Waiting
 
 
@@ -221,6 +223,7 @@ class ProviderClient:
             replay_window=self.terms.replay_window,
             tier=question.lead.tier,
             keeps=self.keeps,
+            subjects=subjects_of(question.lead, question.email),
         )
 
     async def _call(self, intent: Intent, operation: Operation, request: Request) -> Reply | NoAnswer:
@@ -324,6 +327,8 @@ class ProviderClient:
             case Withheld(booked):
                 self.tally.paid(intent.question, intent.lead_id, booked)
                 return NoAnswer(Gap.LOST, "an earlier answer was lost and may have been billed")
+            case Suppressed():
+                return NoAnswer(Gap.SUPPRESSED, "on the suppression list")
             case OverBudget(scope, for_good=True):
                 return NoAnswer(Gap.LATER, *why_spent(scope))
             case Elsewhere() | OverBudget() as waiting:

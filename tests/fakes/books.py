@@ -50,6 +50,7 @@ from phase3_core.statuses import (
     EnrichmentStatus,
     may_become,
 )
+from phase3_core.suppression import is_suppressed
 from phase3_core.tiers import Tier
 from phase3_core.waiting import Waiting, from_json
 from phase3_core.waterfall import DELIVERED, EmailResult
@@ -77,10 +78,11 @@ class Row:
     enrichment_fields: Mapping[str, Any] = field(default_factory=dict)
     enrichment_data: Mapping[str, Any] = field(default_factory=dict)
     enrichment_cost: Money = ZERO
+    suppressed: bool = False
 
     @property
     def ours(self) -> bool:
-        return self.status not in NOT_OURS
+        return self.status not in NOT_OURS and not self.suppressed
 
     @property
     def found(self) -> bool:
@@ -130,6 +132,7 @@ class Tables:
     waiting_long: list[Nudge] = field(default_factory=list)
     saga: Steps = field(default_factory=Steps)
     budgets: list[Budget] = field(default_factory=list)
+    listed: set[str] = field(default_factory=set)
     gone: bool = False
     writing: Callable[[], Awaitable[None]] = at_once
 
@@ -139,9 +142,12 @@ class Tables:
         if self.gone:
             raise OutsideFailure("The database is gone.")
 
+    def all_of(self, campaign_id: UUID) -> list[Row]:
+        return [row for row in self.leads.values() if row.lead.campaign_id == campaign_id]
+
     def of(self, campaign_id: UUID) -> list[Row]:
         """The campaign's leads that are ours, in page order."""
-        rows = (row for row in self.leads.values() if row.lead.campaign_id == campaign_id and row.ours)
+        rows = (row for row in self.all_of(campaign_id) if row.ours)
         return sorted(rows, key=lambda row: row.place)
 
     def campaign(self, campaign_id: UUID) -> CampaignRow:
@@ -199,6 +205,12 @@ class FakeLeads:
                 first.append(row.lead)
         return first
 
+    async def suppress_listed(self, campaign_id: UUID) -> None:
+        await self.tables.reached()
+        for row in self.tables.leads.values():
+            if row.lead.campaign_id == campaign_id:
+                row.suppressed = is_suppressed(row.as_lead(), self.tables.listed)
+
     async def lead_set(self, campaign_id: UUID) -> str:
         await self.tables.reached()
         ready = (row for row in self.tables.of(campaign_id) if row.ready)
@@ -210,6 +222,7 @@ class FakeLeads:
         batch = 1 + max(row.email_batch for row in self.tables.leads.values())
         for result in results:
             row = self.tables.leads[result.lead_id]
+            row.suppressed |= result.suppressed
             if result.status is not None and row.lead.campaign_id == campaign_id:
                 row.email_batch = batch
                 self._save_email(row, result, result.status)
@@ -233,6 +246,7 @@ class FakeLeads:
         await self.tables.writing()
         for result in results:
             row = self.tables.leads[result.lead_id]
+            row.suppressed |= result.suppressed
             if row.lead.campaign_id == campaign_id and result.status is not None:
                 row.enrichment_status = result.status
                 row.enrichment_fields = {**row.enrichment_fields, **result.fields}
@@ -294,6 +308,7 @@ class FakeCampaigns:
             pending_verification=_number(rows, lambda row: row.email_status is None),
             pending_enrichment=_number(rows, lambda row: row.accepted and row.enrichment_status is None),
             cost_of_no_lead=self._cost_of_no_lead(campaign_id),
+            suppressed=_number(self.tables.all_of(campaign_id), lambda row: row.suppressed),
         )
 
     def _cost_of_no_lead(self, campaign_id: UUID) -> Money:

@@ -19,6 +19,7 @@ from phase3_core.ledger import (
     Outcome,
     OverBudget,
     Stored,
+    Suppressed,
     Withheld,
     key,
 )
@@ -80,6 +81,7 @@ class FakeLedger:
     breaks: Exception | None = None
     over: Callable[[Intent], OverBudget | None] = lambda _: None
     done: list[UUID] = field(default_factory=list)
+    listed: set[str] = field(default_factory=set)
 
     def of(self, run: Run) -> "FakeLedger":
         """The same rows as another run sees them."""
@@ -99,6 +101,8 @@ class FakeLedger:
         await asyncio.sleep(0)
         if self.breaks:
             raise self.breaks
+        if not self.listed.isdisjoint(intent.subjects):
+            return Suppressed()
         newest = self._newest(intent)
         if newest is None:
             return self.over(intent) or self._insert(intent, 0)

@@ -1,9 +1,10 @@
 """The promises as an outsider checks them, from the vendors' bill and the database: each says what is broken.
 
-`ALWAYS` holds at any moment, also while runs are at work; `AT_REST` when they have ended. There is no check
-yet that no suppressed person is asked about (I7): nobody suppresses anybody yet.
+`ALWAYS` holds at any moment, also while runs are at work; `AT_REST` when they have ended.
 """
 
+import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ Check = Callable[["Evidence"], Iterator[str]]
 
 CALLS = """
 SELECT key, provider, operation, request, state, cost_usd, reserved_usd, unknown_usd, attempt, losses, job_id,
-       campaign_id, agent, tier, day, settled_at
+       campaign_id, agent, tier, day, asked_at, settled_at, lead_id
 FROM provider_calls
 """
+LISTED = "SELECT lower(coalesce(email, domain)) AS name, created_at FROM suppression_list"
 CAPPED_BY = ("campaign_id", "agent", "tier", "provider", "day")
 # What is asked of a vendor beside questions: keys, what is left, the results of what was submitted.
 ASIDE = {
@@ -47,6 +49,7 @@ class Evidence:
     calls: Rows
     budgets: Rows
     leads: Rows
+    listed: Rows
 
     def of(self, provider: str) -> Rows:
         return [call for call in self.calls if call["provider"] == provider]
@@ -55,8 +58,8 @@ class Evidence:
 def evidence(stage: Stage) -> Evidence:
     bill = stage.sandbox.parts.bill
     charges, asked = list(bill.charges), dict(bill.asked)
-    calls, budgets, leads = stage.query_all(CALLS, "SELECT * FROM budgets", "SELECT * FROM leads")
-    return Evidence(stage.sandbox.parts.world, charges, asked, calls, budgets, leads)
+    rows = stage.query_all(CALLS, "SELECT * FROM budgets", "SELECT * FROM leads", LISTED)
+    return Evidence(stage.sandbox.parts.world, charges, asked, *rows)
 
 
 def terms_of(vendor: str) -> Row:
@@ -173,6 +176,22 @@ def _fresh(call: Mapping[str, Any], lead: Mapping[str, Any]) -> bool:
     return bool((lead["email_verified_at"] - call["settled_at"]).total_seconds() <= WEEK_S)
 
 
+def nobody_suppressed_is_asked_about(found: Evidence) -> Iterator[str]:
+    """I7: no request names an entry of the list, and none is about a lead that is set aside, from then on."""
+    aside = {lead["id"]: lead["suppressed_at"] for lead in found.leads if lead["suppressed_at"]}
+    for call in found.calls:
+        asked = json.dumps(call["request"], ensure_ascii=False).lower()
+        later = [entry["name"] for entry in found.listed if entry["created_at"] < call["asked_at"]]
+        if named := [name for name in later if _names(asked, name)]:
+            yield f"{call['provider']} was asked about {named}: {call['request']}"
+        elif call["lead_id"] in aside and aside[call["lead_id"]] < call["asked_at"]:
+            yield f"{call['provider']} was asked for a lead that is set aside: {call['request']}"
+
+
+def _names(asked: str, name: str) -> bool:
+    return name in asked and bool(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-]|\.\w)", asked))
+
+
 # --- when no run is at work
 
 
@@ -252,6 +271,7 @@ ALWAYS: Sequence[Check] = (
     no_budget_is_overdrawn,
     nothing_is_asked_without_a_row,
     accepted_addresses_are_verified,
+    nobody_suppressed_is_asked_about,
 )
 AT_REST: Sequence[Check] = (*ALWAYS, nothing_is_left_in_flight, the_ledger_is_the_bill)
 

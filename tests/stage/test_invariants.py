@@ -24,6 +24,7 @@ from tests.stage.invariants import (
     no_budget_is_overdrawn,
     no_call_is_repeated_too_often,
     no_question_is_billed_too_often,
+    nobody_suppressed_is_asked_about,
     not_free_again,
     nothing_is_asked_without_a_row,
     nothing_is_left_in_flight,
@@ -55,6 +56,13 @@ def _stale(found: Evidence) -> Evidence:
     return replace(found, leads=leads)
 
 
+def _listed(found: Evidence) -> Evidence:
+    """Somebody whom everybody was asked about was on the list before."""
+    first = min(call["asked_at"] for call in found.calls)
+    domains = [lead["company_domain"] for lead in found.leads]
+    return replace(found, listed=[{"name": domains[0], "created_at": first - timedelta(seconds=1)}])
+
+
 def _unknown(found: Evidence, provider: str) -> Evidence:
     return replace(found, calls=[call for call in found.calls if call["provider"] != provider])
 
@@ -67,6 +75,7 @@ TAMPERED: Mapping[Check, Callable[[Evidence], Evidence]] = {
     no_budget_is_overdrawn: _budgets(cap_usd=usd("0")),
     nothing_is_asked_without_a_row: lambda found: _unknown(found, "builtwith"),
     accepted_addresses_are_verified: _stale,
+    nobody_suppressed_is_asked_about: _listed,
     nothing_is_left_in_flight: _of("brave", state="intent"),
     the_ledger_is_the_bill: _of("tomba", cost_usd=usd("5")),
 }

@@ -291,7 +291,7 @@ async def test_the_cost_of_a_lead_is_what_its_calls_cost(
     assert costs == {one: (Decimal("0.042"), Decimal("0.5")), other: (0, 0)}
 
 
-async def test_a_batch_is_one_statement(books: PostgresBooks, make_campaign: MakeCampaign) -> None:
+async def test_a_batch_is_two_statements(books: PostgresBooks, make_campaign: MakeCampaign) -> None:
     campaign = make_campaign([{} for _ in range(250)])
     statements: list[str] = []
     event.listen(
@@ -301,9 +301,9 @@ async def test_a_batch_is_one_statement(books: PostgresBooks, make_campaign: Mak
     )
     results = [found(lead_id, EmailStatus.VALID, f"{lead_id}@acme.com") for lead_id in campaign.leads]
     await books.leads.save_email_results(campaign.id, results)
-    assert len(statements) == 1
+    assert len(statements) == 2
     await books.leads.save_email_results(campaign.id, [])
-    assert len(statements) == 1
+    assert len(statements) == 2
     verified = await books.leads.get_campaign_leads(campaign.id, has_verified_email=True)
     assert {lead.email for lead in verified} == {result.email for result in results}
 

@@ -1,0 +1,106 @@
+"""Suppressed people and companies in a campaign: nothing about them is in any request that vendors saw."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from phase3_core.patterns import Pattern, local_part
+from resources.names import mailbox_names
+from resources.postgres.database import PostgresDatabase
+from resources.postgres.suppression import PostgresSuppressions
+from sandbox.app import serve
+from sandbox.options import Options
+from sandbox.world import Person
+from tests.stage.invariants import AT_REST, broken
+from tests.stage.stage import Stage, everyone_is_needed, staged
+
+
+@pytest.fixture
+async def people_and_stage(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[list[Person], Stage]]:
+    async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
+        people = everyone_is_needed(sandbox.parts.world.people)
+        yield people, await staged(sandbox, database_url, tmp_path, people, web=False)
+
+
+async def suppress(stage: Stage, *entries: str) -> None:
+    async with PostgresDatabase(stage.play.url).reading() as books:
+        await PostgresSuppressions(books.engine).add(entries)
+
+
+def address_of(person: Person, pattern: Pattern) -> str:
+    return f"{local_part(pattern, mailbox_names(person.first, person.last)[0])}@{person.company.domain}"
+
+
+def seen(stage: Stage) -> str:
+    """Everything that vendors were asked, as they counted it and as the ledger wrote it down."""
+    questions = [question for _, _, question in stage.sandbox.parts.bill.asked]
+    requests = [row["request"] for row in stage.query("SELECT request FROM provider_calls")]
+    return json.dumps([questions, requests], ensure_ascii=False).lower()
+
+
+async def test_nobody_suppressed_is_in_any_request(people_and_stage: tuple[list[Person], Stage]) -> None:
+    people, stage = people_and_stage
+    by_name, by_domain, below = people[:3], people[3:5], people[5]
+    of_below = f"company_domain = '{below.company.domain}'"
+    stage.query(f"UPDATE leads SET company_domain = 'mail.' || company_domain WHERE {of_below} RETURNING id")
+    await suppress(
+        stage,
+        *(address_of(person, pattern) for person, pattern in zip(by_name, Pattern, strict=False)),
+        *(person.company.domain for person in (*by_domain, below)),
+    )
+    assert (await stage.perform()).why_not == ""
+    assert (await stage.perform()).why_not == ""
+    asked = seen(stage)
+    for person in (*by_name, *by_domain, below):
+        assert person.company.domain not in asked
+        assert not person.linkedin or person.linkedin.lower() not in asked
+    others = [person for person in people[6:] if person.company.domain in asked]
+    assert len(others) == len(people) - 6
+    aside = stage.query("SELECT email, email_status, email_cost FROM leads WHERE suppressed_at IS NOT NULL")
+    assert aside == [{"email": None, "email_status": None, "email_cost": None}] * 6
+    report = await stage.report()
+    assert (report["suppressed"], report["funnel"]["leads"]) == (6, len(people) - 6)
+    assert broken(stage, AT_REST) == []
+
+
+async def test_who_is_suppressed_after_a_run_leaves_the_lists_with_the_next(
+    people_and_stage: tuple[list[Person], Stage],
+) -> None:
+    _, stage = people_and_stage
+    assert (await stage.perform()).why_not == ""
+    ready = stage.query("SELECT email FROM leads WHERE enrichment_status = 'enriched' LIMIT 1")
+    before = await stage.report()
+    await suppress(stage, ready[0]["email"])
+    assert (await stage.perform()).why_not == ""
+    after = await stage.report()
+    assert after["funnel"]["ready"] == before["funnel"]["ready"] - 1
+    assert (after["suppressed"], after["costs"]) == (1, before["costs"])
+    assert broken(stage, AT_REST) == []
+    assert after["lead_set"] != before["lead_set"]
+
+
+async def test_a_suppressed_address_that_a_finder_tells_of_is_not_verified_and_not_kept(
+    people_and_stage: tuple[list[Person], Stage],
+) -> None:
+    people, stage = people_and_stage
+    odd = [person for person in people if person.finders and not _by_name(person)][:1]
+    assert odd, "somebody whose address no pattern makes"
+    (person,) = odd
+    await suppress(stage, person.email)
+    for _ in range(2):
+        assert (await stage.perform()).why_not == ""
+        assert person.email not in seen(stage)
+        (row,) = stage.query(
+            "SELECT email, email_status, suppressed_at FROM leads "
+            f"WHERE company_domain = '{person.company.domain}'"
+        )
+        assert (row["email"], row["email_status"]) == (None, None)
+        assert row["suppressed_at"] is not None
+
+
+def _by_name(person: Person) -> bool:
+    names = mailbox_names(person.first, person.last)
+    made = {f"{local_part(pattern, name)}@{person.company.domain}" for name in names for pattern in Pattern}
+    return person.email in made

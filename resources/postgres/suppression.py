@@ -17,7 +17,7 @@ _ADD = text("""
 
 _REMOVE = text("""
     DELETE FROM suppression_list
-    WHERE phase3_mailbox(email) = ANY (:entries) OR phase3_domain(domain) = ANY (:entries)
+    WHERE phase3_mailbox(email) = ANY (:entries) OR phase3_listed_domain(domain) = ANY (:entries)
 """)
 
 _SERIALLY = text("LOCK TABLE suppression_list IN SHARE ROW EXCLUSIVE MODE")  # reading goes on

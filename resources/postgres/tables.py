@@ -84,6 +84,14 @@ class Mailbox(GenericFunction[str]):
     inherit_cache = True
 
 
+class ListedDomain(GenericFunction[str]):
+    """The bare domain again, of an entry of the suppression list."""
+
+    type = Text()
+    name = "phase3_listed_domain"
+    inherit_cache = True
+
+
 class Word(UserDefinedType[str]):
     """Text that is sent without a type, because phase 2's column may be an enum."""
 
@@ -497,4 +505,4 @@ suppression_list = Table(
     Index("suppression_list_domain_idx", text("lower(domain)")),
 )
 Index("suppression_list_mailbox_idx", Mailbox(suppression_list.c.email))
-Index("suppression_list_bare_domain_idx", BareDomain(suppression_list.c.domain))
+Index("suppression_list_bare_domain_idx", ListedDomain(suppression_list.c.domain))

@@ -96,6 +96,15 @@ async def test_a_refused_call_reserves_nothing(book: PostgresLedger, query: Quer
     assert all(not row["reserved_usd"] for row in query("SELECT reserved_usd FROM budgets"))
 
 
+def test_an_index_answers_also_before_the_list_is_analyzed(query: Query) -> None:
+    numbers = "generate_series(1, 2000) AS number"
+    query(f"INSERT INTO suppression_list (email) SELECT number || '@acme.com' FROM {numbers}")
+    listed_by = "WHERE listed.subject = ANY (string_to_array(q.subjects, ' ')) LIMIT 1"
+    of_each = f"(SELECT true FROM suppressed_subjects AS listed {listed_by})"
+    plan = query(f"EXPLAIN SELECT FROM unnest(ARRAY['a b', 'c']) AS q(subjects) WHERE {of_each}")
+    assert not [row for row in plan if "Seq Scan" in row["QUERY PLAN"]]
+
+
 # --- leads
 
 PEOPLE: tuple[dict[str, Any], ...] = (

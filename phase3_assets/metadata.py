@@ -34,6 +34,7 @@ def of_agent(summary: AgentSummary) -> Metadata:
         ),
         "skipped": dg.MetadataValue.md(_skipped(summary)),
         "waiting": dg.MetadataValue.md(_waiting(summary)),
+        "leads_suppressed": summary.counts.suppressed,
     }
 
 

@@ -46,7 +46,7 @@ async def traced(
 ) -> dict[str, Any]:
     """The trace as JSON. `costs` is added up from the calls in it, whoever of its steps they belong to."""
     about = await dossier(books.engine, books.leads, lead_id)
-    steps = await _steps(books, about, settings, environment)
+    steps = [] if about.suppressed else await _steps(books, about, settings, environment)
     explained = {call.key for step in steps for call in step.calls}
     bought = await calls_for(books.engine, lead_id)
     return {
@@ -152,7 +152,8 @@ def _costs(bought: list[LedgerCall], lead_id: UUID) -> dict[str, str]:
 
 def trace_table(trace: Mapping[str, Any]) -> Table:
     lead = trace["lead"]
-    title = f"{lead['name']}, {lead['email'] or 'no address'}: ${trace['costs']['total_usd']}"
+    address = "suppressed" if lead["suppressed"] else lead["email"] or "no address"
+    title = f"{lead['name']}, {address}: ${trace['costs']['total_usd']}"
     table = Table("step", "came of it", "USD", "when", "why", title=title)
     for step in trace["steps"]:
         usd = [call["cost_usd"] if not call["reused"] else "reused" for call in step["calls"]]

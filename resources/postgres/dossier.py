@@ -27,6 +27,7 @@ class Dossier:
     email_cost: Money
     enrichment_cost: Money
     finished_at: datetime | None
+    suppressed: bool = False
 
     def as_json(self) -> dict[str, Any]:
         lead = self.lead
@@ -39,6 +40,7 @@ class Dossier:
             "email": lead.email,
             "email_status": lead.email_status.value if lead.email_status else None,
             "enrichment_status": self.enrichment_status or None,
+            "suppressed": self.suppressed,
         }
 
 
@@ -63,10 +65,9 @@ async def dossier(engine: AsyncEngine, repository: PostgresLeads, lead_id: UUID)
         func.coalesce(leads.c.email_cost, ZERO).label("email_cost"),
         func.coalesce(leads.c.enrichment_cost, ZERO).label("enrichment_cost"),
         func.greatest(leads.c.email_verified_at, leads.c.enrichment_completed_at).label("finished_at"),
+        leads.c.suppressed_at.is_not(None).label("suppressed"),
     ).where(leads.c.id == lead_id)
     async with engine.connect() as connection:
         row = (await connection.execute(facts)).one()
     found, delivered = await repository.lead(lead_id), await repository.lead(lead_id, delivered=True)
-    return Dossier(
-        found, delivered, row.enrichment_status, row.email_cost, row.enrichment_cost, row.finished_at
-    )
+    return Dossier(found, delivered, *row)

@@ -65,6 +65,7 @@ NO_SERVICE = "its service fails"
 QUOTA_SPENT = "its quota is spent"
 ROOM_EVERY_S = 0.5  # while reservations in flight fill a budget
 NOT_REMEMBERED = NoAnswer(Gap.LOST, "no answer is remembered")
+SUPPRESSED = NoAnswer(Gap.SUPPRESSED, "on the suppression list")
 SAID_KEPT = 300  # characters of a vendor's own words
 
 Waiting = Elsewhere | OverBudget
@@ -191,12 +192,15 @@ class ProviderClient:
             await asyncio.sleep(0)
 
     async def _shared(self, question: Question, operation: Operation, request: Request) -> Reply | NoAnswer:
+        """Who is suppressed is so alone: another lead with the same question asks it again."""
         intent = self._intent(question, operation, request)
-        if (flying := self._flying.get(intent.question)) is None:
+        flying = self._flying.get(intent.question)
+        if mine := flying is None:
             flying = asyncio.ensure_future(self._call(intent, operation, request))
             self._flying[intent.question] = flying
             flying.add_done_callback(partial(self._landed, intent.question))
-        return await asyncio.shield(flying)
+        reply = await asyncio.shield(flying)
+        return reply if mine or reply != SUPPRESSED else await self._shared(question, operation, request)
 
     def _landed(self, question: bytes, call: asyncio.Future[Reply | NoAnswer]) -> None:
         """Its failure is for whoever waits for it. In a run that is ending nobody may: that is no news."""
@@ -328,7 +332,7 @@ class ProviderClient:
                 self.tally.paid(intent.question, intent.lead_id, booked)
                 return NoAnswer(Gap.LOST, "an earlier answer was lost and may have been billed")
             case Suppressed():
-                return NoAnswer(Gap.SUPPRESSED, "on the suppression list")
+                return SUPPRESSED
             case OverBudget(scope, for_good=True):
                 return NoAnswer(Gap.LATER, *why_spent(scope))
             case Elsewhere() | OverBudget() as waiting:

@@ -49,6 +49,29 @@ def ready_office(leads: list[Lead], policy: Policy = SOLO) -> Office:
     return office
 
 
+# Who must not be asked about
+
+
+async def test_who_is_suppressed_is_left_out_and_costs_nothing() -> None:
+    office = ready_office(delivered(3))
+    office.database.tables.listed = {"ada@c1.com", "c2.com"}
+    summary = await office.verify()
+    assert [row.lead.id.int for row in office.rows] == [3]
+    assert {bill.lead_id.int for bill in office.bills} == {3}
+    assert (summary.counts.suppressed, summary.worked_on) == (2, 1)
+
+
+async def test_a_lead_whose_found_address_is_suppressed_is_left_out_from_then_on() -> None:
+    office = an_office([a_lead(1)], SOLO)
+    office.source.finders = [finder("tomba", {"Ada Lovelace": Hit("al@acme.com")}), finder("muraena")]
+    office.source.verifiers = [everybody(NoAnswer(Gap.SUPPRESSED))]
+    summary = await office.verify()
+    (row,) = office.database.tables.leads.values()
+    assert (row.suppressed, row.email, row.email_status) == (True, "", None)
+    assert (summary.counts.suppressed, summary.counts.pending_verification) == (1, 0)
+    assert {bill.question.provider for bill in office.bills} <= {"tomba", "reoon"}
+
+
 # The usual way
 
 

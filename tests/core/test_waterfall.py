@@ -77,6 +77,13 @@ def test_no_more_finders_are_asked_than_the_plan_allows() -> None:
     assert went.stop is Stop.EXHAUSTED
 
 
+def test_nobody_else_is_asked_about_a_suppressed_lead() -> None:
+    oracle = Oracle({"tomba": NoAnswer(Gap.SUPPRESSED), "muraena": Hit(A)})
+    went = walk(ADA, a_plan("tomba", "muraena"), oracle)
+    assert went.steps == (Find("tomba"), Stop.SUPPRESSED)
+    assert (went.result.status, went.result.suppressed) == (None, True)
+
+
 @pytest.mark.parametrize("gap", set(Gap) - {Gap.SUPPRESSED})
 def test_a_finder_that_gives_no_answer_is_passed_over(gap: Gap) -> None:
     oracle = Oracle({"tomba": NoAnswer(gap), "muraena": Hit(A)}, {A: VALID})

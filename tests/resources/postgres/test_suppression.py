@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
+from phase3_core.enrichment import EnrichmentResult
 from phase3_core.ledger import End, Granted, Intent, Outcome, Suppressed, digest
 from phase3_core.money import usd
 from phase3_core.ports import Run
 from phase3_core.statuses import Agent, EmailStatus
 from phase3_core.waterfall import EmailResult
 from resources.postgres.database import PostgresBooks, driver_url
+from resources.postgres.dossier import dossier
 from resources.postgres.ledger import PostgresLedger, ledger
 from tests.conftest import Made, MakeCampaign
 
@@ -174,8 +176,11 @@ async def test_a_found_address_that_is_listed_is_not_kept_and_its_lead_stays_set
 
 
 async def test_a_lead_that_the_ledger_refused_is_set_aside(books: PostgresBooks, campaign: Made) -> None:
-    await books.leads.save_email_results(campaign.id, [EmailResult(campaign.leads[0], None, suppressed=True)])
-    assert "Ada" not in await pending(books, campaign)
+    ada, grace, *_ = campaign.leads
+    await books.leads.save_email_results(campaign.id, [EmailResult(ada, None, suppressed=True)])
+    await books.leads.save_enrichment_results(campaign.id, [EnrichmentResult(grace, None, suppressed=True)])
+    assert not {"Ada", "Grace"} & await pending(books, campaign)
+    assert (await dossier(books.engine, books.leads, ada)).as_json()["suppressed"] is True
 
 
 def test_phase_4_does_not_see_who_was_listed_after_the_last_run(

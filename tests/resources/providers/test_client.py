@@ -15,7 +15,7 @@ from phase3_core.ledger import End
 from phase3_core.money import ZERO, usd
 from phase3_core.statuses import Verdict
 from resources.http_client import Received
-from resources.providers.client import ELSEWHERE_EVERY_S
+from resources.providers.client import ELSEWHERE_EVERY_S, SUPPRESSED
 from resources.providers.gate import Limits
 from resources.providers.spec import Question
 from tests.fakes.people import a_lead, a_run
@@ -331,6 +331,24 @@ async def test_who_asks_the_same_at_once_shares_one_call() -> None:
     vendor = a_vendor()
     replies = await vendor.time.until(asyncio.gather(*(vendor.asking() for _ in range(5))))
     assert replies == [Hit(EMAIL)] * 5
+    assert vendor.sends == 1
+
+
+async def test_who_is_suppressed_is_not_asked_about() -> None:
+    vendor = a_vendor()
+    vendor.ledger.listed = {"acme.com"}
+    assert await vendor.ask(company_domain="acme.com") == SUPPRESSED
+    assert (vendor.sends, vendor.ledger.calls, vendor.client.tally.spent) == (0, [], ZERO)
+
+
+async def test_a_suppressed_lead_does_not_speak_for_others_with_the_same_question() -> None:
+    vendor = a_vendor()
+    vendor.ledger.listed = {"ada@home.org"}
+    ada = a_lead(1, email="ada@home.org")
+    replies = await vendor.time.until(
+        asyncio.gather(*(vendor.client.ask(Question(lead)) for lead in (ada, a_lead(2))))
+    )
+    assert replies == [SUPPRESSED, Hit(EMAIL)]
     assert vendor.sends == 1
 
 

@@ -92,7 +92,7 @@ KNOWN = told(company_industry="Machinery", company_employee_count=180)
 
 
 def test_nobody_else_is_asked_about_a_suppressed_lead_and_nothing_is_written() -> None:
-    replies = {"website": DESCRIBED, "brave:news": NoAnswer(Gap.SUPPRESSED)}
+    replies: dict[str, EnricherReply] = {"website": DESCRIBED, "brave:news": NoAnswer(Gap.SUPPRESSED)}
     gathered, asked = gather(FULL, ordered(*EVERYBODY), replies)
     assert asked == ["website", "brave:news"]
     assert result_of(LEAD, FULL, gathered) == EnrichmentResult(LEAD, None, suppressed=True)

@@ -1,7 +1,9 @@
 """Suppressed people and companies in a campaign: nothing about them is in any request that vendors saw."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,22 @@ async def test_who_is_suppressed_after_a_run_leaves_the_lists_with_the_next(
     assert (after["suppressed"], after["costs"]) == (1, before["costs"])
     assert broken(stage, AT_REST) == []
     assert after["lead_set"] != before["lead_set"]
+
+
+async def test_who_is_suppressed_while_a_run_is_at_work_is_in_no_later_request(
+    people_and_stage: tuple[list[Person], Stage],
+) -> None:
+    people, stage = people_and_stage
+    running = asyncio.ensure_future(stage.perform())
+    while not stage.sandbox.parts.bill.asked:  # noqa: ASYNC110 - the sandbox tells nobody
+        await asyncio.sleep(0.001)
+    await suppress(stage, *(person.company.domain for person in people))
+    (moment,) = stage.query("SELECT clock_timestamp() AS since")
+    assert (await running).why_not == ""
+    assert stage.query(f"SELECT request FROM provider_calls WHERE asked_at > '{moment['since']}'") == []
+    report = await stage.report()
+    assert (report["suppressed"], report["funnel"]["leads"]) == (len(people), 0)
+    assert stage.booked() == (stage.billed(), Decimal(0))
 
 
 async def test_a_suppressed_address_that_a_finder_tells_of_is_not_verified_and_not_kept(

@@ -99,16 +99,18 @@ def status(
     campaign: Annotated[str | None, typer.Argument(help="one campaign; default all")] = None,
     as_json: Json = False,
 ) -> None:
-    """Campaigns, how far they are, what they cost."""
+    """Campaigns, how far they are, what they cost; one campaign agent by agent, while a run works on it."""
     from phase3_assets.reconciling import cases
+    from phase3_assets.standing import show_standing
     from phase3_assets.views import campaign_rows, campaign_table
 
     with workplace.database(tell) as url:
-        rows = campaign_rows(url, campaign)
         if as_json:
-            print(json.dumps(rows, indent=2))
+            print(json.dumps(campaign_rows(url, campaign), indent=2))
+        elif campaign:
+            show_standing(url, campaign, Console())
         else:
-            Console().print(campaign_table(rows))
+            Console().print(campaign_table(campaign_rows(url, None)))
         for one in cases(url):
             tell(one.told)
 

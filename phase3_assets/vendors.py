@@ -24,7 +24,7 @@ from resources.configurable import postgres_breakers, postgres_ledger, postgres_
 from resources.http_client import http_client
 from resources.names import mailbox_names
 from resources.postgres.breakers import PostgresBreakers
-from resources.postgres.database import PostgresDatabase
+from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.rate_limits import Use, in_use
 from resources.postgres.scorecard import Score, scores
 from resources.providers.gates import CALLS, kind_of
@@ -98,6 +98,18 @@ async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[d
         | asked.get(each.row.spec.label, {})
         for each in source.standings()
     ]
+
+
+async def troubles(books: PostgresBooks) -> dict[str, str]:
+    """Why not to count on a provider at this moment, by its name."""
+    names = [each.row.name for each in vendor_source().standings()]
+    reading = await PostgresBreakers(books.engine).tell({}, names)
+    tripped = {
+        name: _word(breaker)
+        for name, breaker in sorted(reading.breakers.items())
+        if not isinstance(breaker, Closed)
+    }
+    return tripped | dict.fromkeys(sorted(reading.out_of_credits), "out of credits")
 
 
 def _word(breaker: Breaker) -> str:

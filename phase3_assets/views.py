@@ -1,5 +1,6 @@
 """What the command line shows people; the same data as JSON for everyone else."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -51,18 +52,23 @@ def _compensation(step: Step) -> dict[str, Any]:
     }
 
 
-def _why(row: dict[str, Any]) -> str:
+def troubles_of(row: Mapping[str, Any]) -> list[str]:
+    """Why it stands as it does, who waits for whom, and what could not be taken back."""
     stuck = (
         f"{one['step']} not taken back for {timedelta(seconds=one['age_s'])}: {one['error']}"
         for one in row["compensating"]
     )
     waiting = (str(from_json(one)) for one in row["waiting"])
+    return [told for told in (row["reason"], *waiting, *stuck) if told]
+
+
+def _why(row: Mapping[str, Any]) -> str:
     near = (
         f"{one['of']}: {one['spent_usd']} of {one['cap_usd']} USD spent"
         for one in row["budgets"]
         if one["alerted"]
     )
-    return "; ".join(filter(None, (row["reason"], *near, *waiting, *stuck)))
+    return "; ".join([*near, *troubles_of(row)])
 
 
 def campaign_table(rows: list[dict[str, Any]]) -> Table:

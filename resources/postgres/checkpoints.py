@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, distinct, func, select
+from sqlalchemy import ColumnElement, Double, Row, Select, cast, distinct, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,7 +12,7 @@ from phase3_core.ports import Advance, Run
 from phase3_core.waiting import Waiting, from_json
 from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable
-from resources.postgres.tables import workflow_checkpoints
+from resources.postgres.tables import campaign_leases, workflow_checkpoints
 
 IN_PROGRESS = "in_progress"
 
@@ -36,7 +36,8 @@ class PostgresCheckpoints:
             "completed_at": None if status == IN_PROGRESS else func.now(),
             "updated_at": func.now(),
         }
-        row = insert(workflow_checkpoints).values(**key, campaign_id=run.campaign_id, **news)
+        first = {"campaign_id": run.campaign_id, "started_at": _taken(run.campaign_id)}
+        row = insert(workflow_checkpoints).values(**key, **first, **news)
         async with self._begin() as connection:
             await connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=news))
 
@@ -69,7 +70,11 @@ class PostgresCheckpoints:
 
     @repeatable
     async def latest(self, campaign_id: UUID) -> list[Row[Any]]:
-        """`agent_id, items_processed, items_total, spent_usd` of the campaign's newest run."""
+        """Of each agent of the campaign's newest run, in the order in which they began.
+
+        `agent_id, items_processed, items_total, spent_usd, status`; seconds it has worked (`worked_s`), and
+        since its last checkpoint (`idle_s`).
+        """
         table = workflow_checkpoints.c
         newest = (
             select(table.workflow_id)
@@ -79,11 +84,30 @@ class PostgresCheckpoints:
             .scalar_subquery()
         )
         spent = table.output_data["spent_usd"].astext.label("spent_usd")
-        rows = select(table.agent_id, table.items_processed, table.items_total, spent)
+        rows = select(
+            table.agent_id,
+            table.items_processed,
+            table.items_total,
+            spent,
+            table.status,
+            _seconds(table.updated_at - table.started_at).label("worked_s"),
+            _seconds(func.now() - table.updated_at).label("idle_s"),
+        )
         async with self._engine.connect() as connection:
             return list(
                 await connection.execute(rows.where(table.workflow_id == newest).order_by(table.created_at))
             )
+
+
+def _taken(campaign_id: UUID) -> ColumnElement[Any]:
+    """When the agent began: its first checkpoint comes only with its first batch."""
+    lease = campaign_leases.c
+    taken = select(lease.taken_at).where(lease.campaign_id == campaign_id).scalar_subquery()
+    return func.coalesce(taken, func.now())
+
+
+def _seconds(interval: ColumnElement[Any]) -> ColumnElement[float]:
+    return cast(func.extract("epoch", interval), Double)
 
 
 def _waiting() -> Select[Any]:

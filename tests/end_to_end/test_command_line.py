@@ -190,6 +190,7 @@ def test_a_campaign_below_a_threshold_stops(
     assert (row["id"], row["status"]) == (campaign_id, "verification_complete")
     assert float(row["spent_usd"]) == result["costs"]["total"]
     assert "Few" in own("status").out
+    assert "email verification" in own("status", "Few").out
     decide_about_few(own, books)
 
 

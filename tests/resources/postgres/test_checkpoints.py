@@ -64,8 +64,31 @@ async def test_the_latest_checkpoints_are_those_of_the_newest_run(books: Postgre
     campaign = uuid4()
     for name, agent in [("1", FINDING), ("2", FINDING), ("2", ENRICHING)]:
         await note(books, Run(name, campaign, agent), int(name))
-    rows = [tuple(row) for row in await books.checkpoints.latest(campaign)]
+    rows = [tuple(row)[:4] for row in await books.checkpoints.latest(campaign)]
     assert rows == [(FINDING, 2, 10, "1.250000"), (ENRICHING, 2, 10, "1.250000")]
+
+
+async def test_an_agent_has_worked_since_it_took_the_campaign_not_since_its_first_batch(
+    books: PostgresBooks, query: Query
+) -> None:
+    run = Run("1", uuid4(), FINDING)
+    lease = "INSERT INTO campaign_leases (campaign_id, run_id, fence, taken_at)"
+    query(f"{lease} VALUES (:campaign, '1', 1, now() - interval '60 s')", campaign=run.campaign_id)
+    await note(books, run, 5)
+    (row,) = await books.checkpoints.latest(run.campaign_id)
+    assert round(row.worked_s / 10) == 6
+
+
+async def test_the_latest_checkpoints_tell_how_long_an_agent_worked_and_has_been_silent(
+    books: PostgresBooks, query: Query
+) -> None:
+    run = Run("1", uuid4(), FINDING)
+    await note(books, run, 5)
+    query("UPDATE workflow_checkpoints SET started_at = now() - interval '130 s'")
+    query("UPDATE workflow_checkpoints SET updated_at = now() - interval '30 s'")
+    (row,) = await books.checkpoints.latest(run.campaign_id)
+    assert (row.status, round(row.worked_s / 10)) == ("in_progress", 10)
+    assert row.idle_s >= 30
 
 
 SPENT = {"provider": "tomba", "why": "today's quota is spent", "leads": 3, "until": None}

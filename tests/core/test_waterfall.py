@@ -84,7 +84,7 @@ def test_nobody_else_is_asked_about_a_suppressed_lead() -> None:
     assert (went.result.status, went.result.suppressed) == (None, True)
 
 
-@pytest.mark.parametrize("gap", set(Gap) - {Gap.SUPPRESSED})
+@pytest.mark.parametrize("gap", [gap for gap in Gap if gap is not Gap.SUPPRESSED])
 def test_a_finder_that_gives_no_answer_is_passed_over(gap: Gap) -> None:
     oracle = Oracle({"tomba": NoAnswer(gap), "muraena": Hit(A)}, {A: VALID})
     assert walk(ADA, a_plan("tomba", "muraena"), oracle).result.provider == "muraena"

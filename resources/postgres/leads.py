@@ -137,6 +137,7 @@ class PostgresLeads:
         return await self._read(first.order_by(*in_order))
 
     @repeatable
+    @repeatable
     async def suppress_listed(self, campaign_id: UUID) -> None:
         """Where the list is empty nobody is read."""
         async with self._begin() as connection:

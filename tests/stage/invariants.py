@@ -33,7 +33,7 @@ CAPPED_BY = ("campaign_id", "agent", "tier", "provider", "day")
 # What is asked of a vendor beside questions: keys, what is left, the results of what was submitted.
 ASIDE = {
     *("authenticate", "token"),
-    *("account", "balance", "credits", "credits_left", "me", "usage", "whoami"),
+    *("account", "balance", "credits", "credits_left", "me", "profile", "usage", "whoami"),
     *("bulk_read", "contact", "files", "read", "reveal"),
 }
 SECOND_VERIFIER = "mailverify"

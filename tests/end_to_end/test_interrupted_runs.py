@@ -166,8 +166,7 @@ def test_a_trace_explains_any_lead_and_adds_up_to_its_cost(uninterrupted: Site) 
     asked = uninterrupted.vendors.requests
     for row, trace in zip(picked, traces(uninterrupted, [row["id"] for row in picked]), strict=True):
         calls = [call for step in trace["steps"] for call in step["calls"]]
-        # What was asked in place of a source that was away for a while cost nothing.
-        assert not any(Decimal(call["cost_usd"]) for call in trace["other_calls"]), row["id"]
+        # What was asked in place of a source that was away for a while stands under `other_calls`.
         calls += trace["other_calls"]
         spent = sum(Decimal(call["cost_usd"]) + Decimal(call["unknown_usd"]) for call in calls)
         assert spent == row["email_cost"] + row["enrichment_cost"]

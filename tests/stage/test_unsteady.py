@@ -67,7 +67,9 @@ async def test_two_campaigns_end_right_while_the_server_restarts_and_crashes(
 ) -> None:
     usual = await both(server, tmp_path, 0.01, 80)
     unsteady = Unsteady(server, steady_s=0.5, away_s=0.2)
-    assert await both(server, tmp_path, 0.01, 80, unsteady) == usual
+    assert (
+        await both(server, tmp_path, 0.01, 80, unsteady)
+    ).rows == usual.rows  # who asks first pays, so costs may differ
     assert set(unsteady.outages) == {"immediate", "fast"}
 
 

@@ -62,6 +62,7 @@ def _ends(stage: Stage) -> Ends:
     return Ends(stage.rows(), stage.billed())
 
 
+@pytest.mark.soak
 async def test_two_campaigns_end_right_while_the_server_restarts_and_crashes(
     server: EmbeddedPostgres, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """The report and workbook of a full campaign against writing the same rows with XlsxWriter alone.
 
-Both in this process and this run, alternating, so that a noisy machine slows both; the ratio is the figure.
+Both in this process and this run, alternating, and the other first in every second round, so that a noisy
+machine slows both; the figure is the median of the rounds' ratios.
 Memory is what a process of its own needs at its peak beyond its imports, for a tenth and for all leads.
 Every lead is ready, so that the lists are as long as they can be.
 """
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -127,8 +129,17 @@ def rounds_of(url: str, folder: Path, rounds: int) -> list[tuple[Times, Times]]:
     """Alone and ours, each round after one to warm up."""
     rows = [cells(row) for row in asyncio.run(rows_of(url, FULL))]
     both = (lambda: alone(rows, folder / "alone.xlsx"), lambda: asyncio.run(export(url, FULL, folder)))
-    told = [(timed(both[0]), timed(both[1])) for _ in range(rounds + 1)]
-    return told[1:]
+    return [round_of(*both, ours_first=bool(number % 2)) for number in range(rounds + 1)][1:]
+
+
+def round_of(
+    plainly: Callable[[], object], ours: Callable[[], object], *, ours_first: bool
+) -> tuple[Times, Times]:
+    """Alone, then ours, whichever began."""
+    if ours_first:
+        second, first = timed(ours), timed(plainly)
+        return first, second
+    return timed(plainly), timed(ours)
 
 
 def peak_mb(url: str, folder: Path, leads: int) -> float:
@@ -172,7 +183,7 @@ def measure(rounds: int) -> tuple[list[tuple[Times, Times]], dict[int, float]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--at-most", type=float, default=1.5, help="fail above this ratio of times")
     parser.add_argument(
         "--flat-mb", type=float, default=12, help="how much more all leads may take than a tenth"
@@ -195,13 +206,13 @@ def told(
     for number, (plainly, ours) in enumerate(rounds, 1):
         ratio, of_cpu = ours.wall_s / plainly.wall_s, ours.cpu_s / plainly.cpu_s
         print(f"{number:>5} {plainly.wall_s:>20.2f} {ours.wall_s:>21.2f} {ratio:>6.2f} {of_cpu:>7.2f}")
-    best = min(ours.wall_s for _, ours in rounds) / min(plainly.wall_s for plainly, _ in rounds)
+    usual = median(ours.wall_s / plainly.wall_s for plainly, ours in rounds)
     more = peaks[FULL] - peaks[TENTH]
-    print(f"best against best {best:.2f} for {FULL:,} ready leads (at most {at_most} wanted)")
+    print(f"median of the ratios {usual:.2f} for {FULL:,} ready leads (at most {at_most} wanted)")
     print(
         f"peak memory beyond imports: {peaks[TENTH]:.1f} MB for {TENTH:,}, {peaks[FULL]:.1f} MB for {FULL:,}"
     )
-    return 0 if best <= at_most and more <= flat_mb else 1
+    return 0 if usual <= at_most and more <= flat_mb else 1
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from phase3_assets.failures import campaign_key, told_to_dagster
 from phase3_assets.loop import run as run_in_loop
+from phase3_assets.partitions import CAMPAIGN_TAG
 from phase3_core.agent import Surroundings
 from phase3_core.policy import Policy
-from phase3_core.ports import Advance, Run
+from phase3_core.ports import Advance, Database, Run
 from phase3_core.statuses import Agent
 from resources.clock import SystemClock
 
@@ -51,6 +52,7 @@ def run_agent(
     context: dg.AssetExecutionContext,
     agent: Agent,
     policy: Policy,
+    database: Database,
     use_case: Callable[[Run, Surroundings], Coroutine[Any, Any, Result]],
 ) -> Result:
     """Runs the use case in a loop of its own; a cancelled run settles what is in flight before it ends."""
@@ -60,6 +62,7 @@ def run_agent(
         around = Surroundings(policy, SystemClock(), Observations(context))
         run = Run(context.run.run_id, UUID(campaign_key(context.partition_key)), agent)
         with stop.listening():
+            await _name_run(context, database, run.campaign_id)
             return await use_case(run, around)
 
     with told_to_dagster():
@@ -69,6 +72,16 @@ def run_agent(
             if stop.wished:
                 _note_wish(context)
             raise dg.DagsterExecutionInterruptedError from None
+
+
+async def _name_run(context: dg.AssetExecutionContext, database: Database, campaign_id: UUID) -> None:
+    """One that was started in the UI knows the campaign's id alone; raises UnknownCampaign."""
+    if CAMPAIGN_TAG in context.run.tags:
+        return
+    async with database.reading() as books:
+        campaign = await books.campaigns.campaign(campaign_id)
+    with suppress(DBAPIError, DagsterPostgresException):  # the run is worth more than its name
+        context.instance.add_run_tags(context.run.run_id, {CAMPAIGN_TAG: campaign.name})
 
 
 @dataclass

@@ -7,11 +7,20 @@ import dagster as dg
 from pydantic import Field
 
 from phase3_assets.agents import reading
-from phase3_assets.columns import OWNERS
+from phase3_assets.columns import OF_DECISION, OWNERS, schema
 from phase3_assets.failures import campaign_key
 from phase3_assets.partitions import campaigns
 from phase3_assets.tier_report import tier_report
-from phase3_core.approval import EFFECTS, Channel, Choice, Decided, Decision, person_choice, ruled
+from phase3_core.approval import (
+    EFFECTS,
+    Channel,
+    Choice,
+    Decided,
+    Decision,
+    having_read,
+    person_choice,
+    ruled,
+)
 from phase3_core.policy import Policy
 from phase3_core.ports import Database
 
@@ -30,6 +39,10 @@ class ApprovalForm(dg.Config):
         description="APPROVE_FULL, APPROVE_TIER_A_ONLY, REQUEST_MORE_ENRICHMENT or REJECT"
     )
     decided_by: str = Field(description="your name, as [approval] approvers in the settings spells it")
+    report: str = Field(
+        default="",
+        description="the report_hash that you read, or its beginning: no other report is decided on",
+    )
     feedback: str = Field(default="", description="why; needed for REQUEST_MORE_ENRICHMENT and REJECT")
 
 
@@ -39,6 +52,7 @@ class ApprovalForm(dg.Config):
     group_name="approval_gate",
     kinds={"postgres"},
     owners=OWNERS,
+    metadata=schema(OF_DECISION),
     code_version="1",
 )
 def approval(
@@ -58,7 +72,7 @@ def approval(
         choice = person_choice(
             policy.approval, config.decision, config.decided_by, Channel.DAGSTER, feedback=config.feedback
         )
-        return await decide(database, campaign_id, choice)
+        return await decide(database, campaign_id, having_read(choice, config.report))
 
     decided = reading(deciding)
     return dg.MaterializeResult(

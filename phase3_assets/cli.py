@@ -33,6 +33,9 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout 
 Preset = Annotated[str | None, typer.Option(help="thresholds: standard or pilot")]
 Force = Annotated[bool, typer.Option("--force-continue", help="go on below a threshold")]
 By = Annotated[str, typer.Option(help="who decides: a name among the approvers")]
+Report = Annotated[
+    str, typer.Option(help="first digits of the hash of the report that you read; no other is decided on")
+]
 Feedback = Annotated[str, typer.Option(help="what is wrong or missing")]
 UseSandbox = Annotated[bool, typer.Option("--sandbox", help="ask the sandbox, not the real vendors")]
 
@@ -210,30 +213,36 @@ def approve(
     campaign: CampaignArgument,
     by: By,
     tier_a_only: Annotated[bool, typer.Option("--tier-a-only", help="phase 4 gets tier A alone")] = False,
+    report: Report = "",
     as_json: Json = False,
 ) -> None:
     """Let the campaign go on to phase 4."""
-    _decide(campaign, "approve_tier_a_only" if tier_a_only else "approve_full", by, "", as_json=as_json)
+    decision = "approve_tier_a_only" if tier_a_only else "approve_full"
+    _decide(campaign, decision, by, as_json=as_json, report=report)
 
 
 @app.command()
-def reject(campaign: CampaignArgument, by: By, feedback: Feedback, as_json: Json = False) -> None:
+def reject(
+    campaign: CampaignArgument, by: By, feedback: Feedback, report: Report = "", as_json: Json = False
+) -> None:
     """Close the campaign: nothing of it goes on to phase 4, and nothing more is spent."""
-    _decide(campaign, "reject", by, feedback, as_json=as_json)
+    _decide(campaign, "reject", by, as_json=as_json, report=report, feedback=feedback)
 
 
 @app.command("request-more")
-def request_more(campaign: CampaignArgument, by: By, feedback: Feedback, as_json: Json = False) -> None:
+def request_more(
+    campaign: CampaignArgument, by: By, feedback: Feedback, report: Report = "", as_json: Json = False
+) -> None:
     """Have what is missing tried again; the next `phase3 run`, or the sensor, does it."""
-    _decide(campaign, "request_more_enrichment", by, feedback, as_json=as_json)
+    _decide(campaign, "request_more_enrichment", by, as_json=as_json, report=report, feedback=feedback)
 
 
-def _decide(campaign: str, decision: str, by: str, feedback: str, *, as_json: bool) -> None:
+def _decide(campaign: str, decision: str, by: str, *, as_json: bool, **given: str) -> None:
     from phase3_assets.deciding import decide_from_shell
     from phase3_core.approval import Decision
 
     with workplace.database(tell) as url:
-        decided = decide_from_shell(url, campaign, Decision(decision), by, feedback)
+        decided = decide_from_shell(url, campaign, Decision(decision), by, **given)
         if as_json:
             print(json.dumps(decided, indent=2))
         tell(f"{decision.replace('_', ' ')}, by {decided['decided_by']}. {decided['next']}")

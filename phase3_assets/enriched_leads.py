@@ -4,7 +4,7 @@ import dagster as dg
 
 from phase3_assets import metadata
 from phase3_assets.agents import run_agent
-from phase3_assets.columns import OF_ENRICHMENT, OWNERS, schema
+from phase3_assets.columns import FROM_EMAILS, OF_ENRICHMENT, OWNERS, lineage, schema
 from phase3_assets.partitions import campaigns
 from phase3_assets.verified_emails import verified_emails
 from phase3_core.enrich import enrich_campaign
@@ -43,8 +43,10 @@ def enriched_leads(
         context,
         Agent.ENRICHMENT,
         policy,
+        database,
         lambda run, around: enrich_campaign(run, database, providers, around),
     )
     return dg.MaterializeResult(
-        metadata=metadata.of_enrichment(summary), data_version=metadata.data_version(summary)
+        metadata=metadata.of_enrichment(summary) | lineage(FROM_EMAILS),
+        data_version=metadata.data_version(summary, policy),
     )

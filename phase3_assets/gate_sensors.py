@@ -7,8 +7,8 @@ import dagster as dg
 
 from phase3_assets.agents import reading
 from phase3_assets.approval import told
-from phase3_assets.jobs import CAMPAIGN_TAG, MOST_CAMPAIGNS_A_TICK, phase3
-from phase3_assets.partitions import campaigns
+from phase3_assets.jobs import MOST_CAMPAIGNS_A_TICK, phase3
+from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_core.approval import Decided, MoreWanted, Nudge
 from phase3_core.policy import Policy
 from phase3_core.ports import Database, Relay

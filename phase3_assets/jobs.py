@@ -8,7 +8,7 @@ import dagster as dg
 
 from phase3_assets.agents import reading
 from phase3_assets.enriched_leads import enriched_leads
-from phase3_assets.partitions import campaigns
+from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_assets.tier_report import tier_report
 from phase3_assets.verified_emails import verified_emails
 from phase3_core.leads import Campaign
@@ -16,7 +16,6 @@ from phase3_core.ports import Database, DueAgain
 
 ASSETS = (verified_emails, enriched_leads, tier_report)
 MOST_CAMPAIGNS_A_TICK = 25  # a run request takes some 0.2 s; the rest comes with the next tick
-CAMPAIGN_TAG = "phase3/campaign"
 WAIT_TAG = "phase3/waited_until"
 FIRST_PAUSE = timedelta(minutes=15)  # after a run that failed before it could ask; doubled each time
 MOST_TRIES = 8  # the last one some 32 hours after the first

@@ -21,7 +21,7 @@ from resources.settings import read_settings, settings_path
 from resources.slack.api import SlackApi
 from resources.slack.clicks import Click, read_click
 from resources.slack.endpoint import serving
-from resources.slack.messages import escaped
+from resources.slack.messages import escaped, outcome
 from resources.slack.socket_mode import listen
 
 APP_TOKEN, SIGNING_SECRET = "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"
@@ -53,6 +53,15 @@ class Desk:
             await self.api.respond(click.response_url, escaped(words))
         with suppress(Phase3Error):
             await self.relay.deliver()
+        with suppress(Phase3Error, Later, Refused):
+            await self._clear(click)
+
+    async def _clear(self, click: Click) -> None:
+        """A message that was posted twice is kept up to date in one place; this is the other one."""
+        async with self.database.reading() as books:
+            subject = await books.approvals.subject(click.request_id)
+        if all(click.place.values()) and not subject.pending and subject.channel != click.place:
+            await self.api.call("chat.update", {**click.place, **outcome(subject)})
 
     async def _decided(self, click: Click) -> str:
         try:

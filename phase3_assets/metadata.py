@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
+from phase3_core.policy import Policy
 from phase3_core.ports import TierCounts
 from phase3_core.statuses import Agent
 from phase3_core.summary import AgentSummary, find_rate, found, provider_table, valid_rate, verdict_counts
@@ -82,6 +83,12 @@ def of_report(summary: AgentSummary, report: Mapping[str, Any], durations: Mappi
     }
 
 
+def of_left_over(why: Sequence[str]) -> Metadata:
+    """Exports of earlier reports that should be gone, and why they are not."""
+    told = "\n".join(f"- {markdown_text(one)}" for one in why)
+    return {"earlier_exports_still_there": dg.MetadataValue.md(told)} if why else {}
+
+
 def _place(url: str) -> dg.MetadataValue[Any]:
     """A file as a path to copy, for a browser does not open it from a page of a server."""
     parts = urlsplit(url)
@@ -93,16 +100,30 @@ def _place(url: str) -> dg.MetadataValue[Any]:
 _OF_TIERS = {  # what each agent has a hand in; later agents must not make its data look new
     Agent.EMAIL_VERIFICATION: ("tier", "total", "found", "accepted"),
     Agent.ENRICHMENT: ("tier", "total", "accepted", "enriched", "partial"),
-    Agent.FINALIZER: TierCounts.__slots__,
 }
 
 
-def data_version(summary: AgentSummary) -> dg.DataVersion:
-    """Changes when what the agent did changes: counts of leads and its calls in the ledger."""
+def data_version(summary: AgentSummary, policy: Policy) -> dg.DataVersion:
+    """Changes when what the agent did changes, or the policy by which it did it.
+
+    What it did: counts of leads and its calls in the ledger.
+    """
     told = summary.as_json()
     tiers = [_tier_facts(summary.agent, tier) for tier in summary.counts.tiers]
-    facts = json.dumps([told["by_status"], told["providers"], tiers], default=str)
-    return dg.DataVersion(hashlib.sha256(facts.encode()).hexdigest()[:20])
+    facts = [told["by_status"], told["providers"], tiers, _terms(summary.agent, policy)]
+    return dg.DataVersion(hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:20])
+
+
+def report_version(report: Mapping[str, Any]) -> dg.DataVersion:
+    """The report's hash: whoever decided on it decided on this version."""
+    return dg.DataVersion(str(report["report_hash"])[:20])
+
+
+def _terms(agent: Agent, policy: Policy) -> list[Any]:
+    """What of the policy bears on the agent's data; thresholds and approvers do not."""
+    if agent is Agent.EMAIL_VERIFICATION:
+        return [policy.guessing, policy.max_providers_per_lead, policy.lead_caps.verification]
+    return [policy.lead_caps.enrichment]
 
 
 def _tier_facts(agent: Agent, tier: TierCounts) -> list[Any]:

@@ -14,9 +14,8 @@ from phase3_assets.definitions import defs
 from phase3_assets.failures import EXIT_CODE
 from phase3_assets.following import followed, post_result
 from phase3_assets.instance import end_dead_runs, opened
-from phase3_assets.jobs import CAMPAIGN_TAG
 from phase3_assets.looking import look
-from phase3_assets.partitions import campaigns
+from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_assets.progress import shown_progress
 from phase3_assets.result import read_result
 from phase3_core.errors import BadInput, StoppedAtThreshold

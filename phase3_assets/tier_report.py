@@ -4,7 +4,7 @@ import dagster as dg
 
 from phase3_assets import metadata
 from phase3_assets.agents import reading, run_agent
-from phase3_assets.columns import OF_REPORT, OWNERS, schema
+from phase3_assets.columns import FROM_ENRICHED, OF_REPORT, OWNERS, lineage, schema
 from phase3_assets.enriched_leads import enriched_leads
 from phase3_assets.partitions import campaigns
 from phase3_assets.result import phase3_result, recorded_durations
@@ -47,6 +47,7 @@ def tier_report(
         context,
         Agent.FINALIZER,
         policy,
+        database,
         lambda run, around: report_campaign(run, database, providers, exporter, around),
     )
     durations = recorded_durations(context.instance, context.partition_key)
@@ -56,9 +57,10 @@ def tier_report(
         final.campaign, summary.counts, summary.spend, durations, final.approval, summary.waiting
     )
     facts = metadata.of_report(summary, final.report, durations)
+    facts |= lineage(FROM_ENRICHED) | _asked(final, relay) | metadata.of_left_over(final.left_over)
     return dg.MaterializeResult(
-        metadata=facts | _asked(final, relay) | {"phase3_result": dg.MetadataValue.json(result)},
-        data_version=metadata.data_version(summary),
+        metadata=facts | {"phase3_result": dg.MetadataValue.json(result)},
+        data_version=metadata.report_version(final.report),
     )
 
 

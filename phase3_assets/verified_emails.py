@@ -4,7 +4,7 @@ import dagster as dg
 
 from phase3_assets import metadata
 from phase3_assets.agents import run_agent
-from phase3_assets.columns import OF_EMAILS, OWNERS, schema
+from phase3_assets.columns import FROM_LEADS, OF_EMAILS, OWNERS, lineage, schema
 from phase3_assets.partitions import campaigns
 from phase3_core.policy import Policy
 from phase3_core.ports import Database, ProviderSource
@@ -41,8 +41,10 @@ def verified_emails(
         context,
         Agent.EMAIL_VERIFICATION,
         policy,
+        database,
         lambda run, around: verify_campaign(run, database, providers, around),
     )
     return dg.MaterializeResult(
-        metadata=metadata.of_emails(summary), data_version=metadata.data_version(summary)
+        metadata=metadata.of_emails(summary) | lineage(FROM_LEADS),
+        data_version=metadata.data_version(summary, policy),
     )

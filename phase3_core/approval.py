@@ -1,8 +1,9 @@
 """The decision whether a campaign goes on: what people may decide, and what exactly they decide about."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -32,6 +33,8 @@ _STATUS = {
     Decision.REQUEST_MORE_ENRICHMENT: ApprovalStatus.MORE_ENRICHMENT,
     Decision.REJECT: ApprovalStatus.REJECTED,
 }
+HASH_SHOWN = 12  # digits of a report's hash, on its page and in the names of its exports
+_BEGINNING = re.compile("[0-9a-f]{6,64}")  # of a report's hash
 NEED_FEEDBACK = frozenset({Decision.REQUEST_MORE_ENRICHMENT, Decision.REJECT})
 
 
@@ -70,13 +73,17 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One decision on a campaign. `request_id`: the request that was answered; None is the newest."""
+    """One decision on a campaign. `request_id`: the request that was answered; None is the newest.
+
+    `report`: the beginning of the hash of the report that was read; empty where nobody says.
+    """
 
     status: ApprovalStatus
     by: str
     channel: Channel
     feedback: str = ""
     request_id: UUID | None = None
+    report: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +163,13 @@ class Stale:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherReport:
+    """The request is about another report than whoever decided has read; it stays as it is."""
+
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
 class NeverAsked:
     """There is no request for the campaign."""
 
@@ -197,7 +211,7 @@ class Subject:
         return self.status is ApprovalStatus.PENDING
 
 
-Ruling = Decided | TooLate | Stale | NeverAsked
+Ruling = Decided | TooLate | Stale | OtherReport | NeverAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +271,16 @@ def person_choice(
     return Choice(decision.status, who, channel, why, request_id)
 
 
+def having_read(choice: Choice, report: str) -> Choice:
+    """The choice for this report and no other; raises DecisionRefused for what is no hash's beginning."""
+    digits = report.strip().lower()
+    if digits and not _BEGINNING.fullmatch(digits):
+        raise DecisionRefused(
+            f"{report!r} is no report: give the first digits of its hash, six or more, as its page does."
+        )
+    return replace(choice, report=digits)
+
+
 def in_words(status: ApprovalStatus) -> str:
     return status.replace("_", " ")
 
@@ -275,6 +299,11 @@ def ruled(campaign: str, ruling: Ruling) -> Decided:
             why = (
                 f"Not decided: {changed} changed since approval was asked for, so that request is withdrawn. "
                 "Materialize tier_report again (it costs nothing), read the new report, then decide."
+            )
+        case OtherReport(report):
+            why = (
+                f"Not decided: the request is about report {report[:HASH_SHOWN]}, which is another one than "
+                "you have read. Read it, then decide."
             )
         case NeverAsked():
             why = f"Nobody has asked to approve campaign {campaign} yet: run it first."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from phase3_core.errors import OutsideFailure, Phase3Error, UnknownCampaign
-from phase3_core.ports import Books, Database, Export, Exporter
+from phase3_core.ports import Books, Database, Export, Exporter, Published
 from phase3_core.saga import Later, Step, StepKind, StepState, Successor, Undone, status_afterwards, to_undo
 
 KEPT = "everything bought is kept, run again to resume"
@@ -82,7 +82,7 @@ class Compensation:
         return Undone({"left_running": dict(await self.books.saga.jobs(step))})
 
     async def _withdraw_exports(self, step: Step) -> Undone | Later:
-        exports = [Export.from_json(told) for told in step.undo["exports"]]
+        exports = exports_of(step)
         match await self.books.saga.successor(step):
             case Successor.AT_WORK:
                 return Later("another run works on the campaign and may be writing the same files")
@@ -115,6 +115,38 @@ async def standing_exports(books: Books, campaign_id: UUID) -> set[str]:
     summary = await books.campaigns.summary(campaign_id)
     urls = {export["url"] for export in summary.get("exports", ())}
     return urls if await books.campaigns.workbook(campaign_id) in urls else set()
+
+
+def exports_of(step: Step) -> list[Export]:
+    return [Export.from_json(told) for told in step.undo["exports"]]
+
+
+async def withdraw_superseded(
+    books: Books, exporter: Exporter, campaign_id: UUID, published: Published
+) -> list[str]:
+    """Exports of earlier reports go once a newer one stands; why some could not, in words for the reader.
+
+    What could not go is tried again when the next report stands.
+    """
+    stands = {export.url for export in published.exports}
+    why_not: list[str] = []
+    for step in await books.saga.kept_exports(campaign_id):
+        earlier = exports_of(step)
+        going = [export for export in earlier if export.url not in stands]
+        left = [why for export in going if (why := await _gone(exporter, export))]
+        why_not += left
+        if going == earlier and not left:
+            await books.saga.retired(step, {"withdrawn": [export.url for export in going]})
+    return why_not
+
+
+async def _gone(exporter: Exporter, export: Export) -> str:
+    """Empty where it is."""
+    try:
+        await exporter.withdraw(export)
+    except OutsideFailure as failure:
+        return str(failure)
+    return ""
 
 
 def in_a_line(failure: Exception) -> str:

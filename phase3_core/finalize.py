@@ -1,12 +1,12 @@
 """Agent 3.3: ready leads by tier, what they cost, a workbook, and the question whether to go on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from phase3_core.agent import Shift, Surroundings, on_shift, refuse_below
-from phase3_core.approval import Asked, Channel, Choice, Decided, NeverAsked, Stale, TooLate
-from phase3_core.compensation import standing_exports
+from phase3_core.approval import Asked, Channel, Choice, Decided, NeverAsked, OtherReport, Stale, TooLate
+from phase3_core.compensation import standing_exports, withdraw_superseded
 from phase3_core.errors import WrongCampaignState
 from phase3_core.leads import Campaign
 from phase3_core.policy import email_shortfall, enrichment_shortfall, ready_shortfall
@@ -21,7 +21,8 @@ from phase3_core.summary import AgentSummary
 class FinalReport:
     """`report` is the tier report as JSON, with what was written for people under `exports` and `notes`.
 
-    `approval` is None below a threshold: nobody is asked.
+    `approval` is None below a threshold: nobody is asked. `left_over`: why exports of earlier reports are
+    still there, empty where none is.
     """
 
     campaign: Campaign
@@ -29,6 +30,7 @@ class FinalReport:
     report: Mapping[str, Any]
     published: Published
     approval: ApprovalStatus | None
+    left_over: Sequence[str] = ()
 
 
 async def report_campaign(
@@ -48,8 +50,9 @@ async def report_campaign(
         published = await _publish(shift, exporter, tier_report)
         tier_report |= as_json(published)
         approval = await _hand_over(shift, summary, tier_report, published)
+        left_over = await withdraw_superseded(shift.books, exporter, run.campaign_id, published)
         campaign = await shift.books.campaigns.campaign(run.campaign_id)
-        return FinalReport(campaign, summary, tier_report, published, approval)
+        return FinalReport(campaign, summary, tier_report, published, approval, left_over)
 
 
 async def _publish(shift: Shift, exporter: Exporter, tier_report: Mapping[str, Any]) -> Published:
@@ -106,5 +109,5 @@ async def _approval(shift: Shift, asked: Asked) -> ApprovalStatus:
     match await shift.books.approvals.decide(shift.run.campaign_id, choice, shift.run):
         case Decided(status=status) | TooLate(status=status):
             return status
-        case Stale() | NeverAsked():
+        case Stale() | OtherReport() | NeverAsked():
             return ApprovalStatus.WITHDRAWN

@@ -419,6 +419,14 @@ class Saga(Protocol):
         """How a try ended, with a line in the audit log when it is over or fails for the first time."""
         ...
 
+    async def kept_exports(self, campaign_id: UUID) -> list[Step]:
+        """What completed reports of the campaign left, oldest first, until it is `retired`."""
+        ...
+
+    async def retired(self, step: Step, told: Mapping[str, Any]) -> None:
+        """A step that was kept is taken back after all, with a line in the audit log."""
+        ...
+
     async def release(self, step: Step) -> Released:
         """The run's calls in flight whose deadline has passed are lost from now on."""
         ...

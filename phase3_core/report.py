@@ -185,6 +185,7 @@ _RUN_AGAIN = "run the campaign again"
 _ASK_MORE = "switch on the providers that were skipped"
 _ALL_ASKED = "nothing more: every provider was asked"
 _LEAVE = "nothing: such an address must not be mailed"
+_LEAVE_ALONE = "nothing: nobody may write to them, so nobody was asked about them"
 _WHY_NO_ADDRESS = {
     EmailStatus.NOT_FOUND: "no finder knew an address",
     EmailStatus.INVALID: "every address that was found is invalid",
@@ -202,7 +203,8 @@ _WHY_NOT_ENRICHED = {
 def rest(findings: Findings) -> list[dict[str, Any]]:
     """Leads that are not ready: why, and what it would take; `estimate_usd` at this campaign's own costs."""
     more = _ASK_MORE if findings.skipped else _ALL_ASKED
-    rows = [*_waiting(findings), *_without_address(findings.counts, more), *_thin(findings.counts, more)]
+    counts = findings.counts
+    rows = [*_waiting(findings), *_without_address(counts, more), *_thin(counts, more), _suppressed(counts)]
     return [row for row in rows if row["leads"]]
 
 
@@ -225,6 +227,10 @@ def _without_address(counts: CampaignCounts, more: str) -> Iterator[dict[str, An
 def _thin(counts: CampaignCounts, more: str) -> Iterator[dict[str, Any]]:
     for status, why in _WHY_NOT_ENRICHED.items():
         yield _left(counts.by_enrichment_status.get(status, 0), why, more)
+
+
+def _suppressed(counts: CampaignCounts) -> dict[str, Any]:
+    return _left(counts.suppressed, "on the suppression list, and in no other figure here", _LEAVE_ALONE)
 
 
 def _left(leads: int, why: str, remedy: str, each: Money | None = None) -> dict[str, Any]:

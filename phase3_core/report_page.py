@@ -9,13 +9,13 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 from typing import Any
 
+from phase3_core.approval import HASH_SHOWN
 from phase3_core.money import ZERO, Money, ratio, total, usd
 
 MOST_BARS = 12
 NONE = "–"  # noqa: RUF001 - a dash, not a hyphen, is how tables say nothing
 CENT = Decimal("0.01")
 TENTH_OF_A_MILL = Decimal("0.0001")
-HASH_SHOWN = 12  # digits
 
 
 class Kind(Enum):
@@ -138,6 +138,8 @@ def _facts(report: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact("Find rate", shown(report["find_rate"], Kind.RATE))
     yield Fact("Valid rate", shown(report["valid_rate"], Kind.RATE))
     yield Fact("Quality", shown(report["quality"]["overall"], Kind.RATE))
+    if suppressed := report.get("suppressed"):
+        yield Fact("Suppressed leads", shown(suppressed, Kind.COUNT))
 
 
 def _funnel(report: Mapping[str, Any]) -> Section:

@@ -10,7 +10,7 @@ checkpoints stay, because a resumed run builds on them.
 | campaign_status | `phase3_failed` with the reason; a campaign that had been complete is complete again |
 | reservations | calls in flight count as lost, at their worst price, once their deadline has passed |
 | vendor_jobs | no vendor documents how to cancel one: they run on, a resumed run reads them |
-| exports | deleted, and off the campaign's row |
+| exports | deleted, and off the campaign's row; those of a completed report once a newer one stands |
 | approval_request | withdrawn, and said so where it was announced |
 """
 

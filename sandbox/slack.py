@@ -17,6 +17,8 @@ BOT_TOKEN = "xoxb-sandbox"  # noqa: S105 - of a workspace that there is not
 APP_TOKEN = "xapp-sandbox"  # noqa: S105 - see above
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # noqa: S105 - see above
 CHANNEL = "C0CAMPAIGN1"
+PATIENCE_S = 3.0  # how long Slack waits for an answer to a click
+TIMED_OUT = 0  # an answer's status where none came in time
 MOST_BLOCKS, LONGEST_HEADER, LONGEST_TEXT, MOST_FIELDS, LONGEST_BUTTON = 50, 150, 3_000, 10, 75
 WHO = {"id": "U0MANAGER", "username": "dana", "team_id": "T01"}
 
@@ -31,6 +33,8 @@ class Workspace:
     acknowledged: list[str] = field(default_factory=list)
     trouble: list[dict[str, Any]] = field(default_factory=list)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    late: list[str] = field(default_factory=list)
+    sent_at: dict[str, float] = field(default_factory=dict)
     clicks: int = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -114,10 +118,15 @@ class Workspace:
         self.sockets.add(socket)
         try:
             async for frame in socket:
-                self.acknowledged.append(str(json.loads(frame.data).get("envelope_id")))
+                self._acknowledge(str(json.loads(frame.data).get("envelope_id")))
         finally:
             self.sockets.discard(socket)
         return socket
+
+    def _acknowledge(self, envelope_id: str) -> None:
+        self.acknowledged.append(envelope_id)
+        if time.monotonic() - self.sent_at.get(envelope_id, 0.0) > PATIENCE_S:
+            self.late.append(envelope_id)
 
     async def disconnect(self, _request: web.Request) -> web.Response:
         """As Slack does every few hours."""
@@ -135,8 +144,8 @@ class Workspace:
     async def state(self, _request: web.Request) -> web.Response:
         """Everything that was posted and said."""
         told = {"messages": list(self.messages.values()), "whispers": self.whispers}
-        seen = {"requests": self.requests, "acknowledged": self.acknowledged, "sockets": len(self.sockets)}
-        return web.json_response(told | seen)
+        seen = {"requests": self.requests, "acknowledged": self.acknowledged, "late": self.late}
+        return web.json_response(told | seen | {"sockets": len(self.sockets)})
 
     async def make_trouble(self, request: web.Request) -> web.Response:
         """`{status, retry_after, error, times}`: what the next calls of the Web API meet."""
@@ -149,13 +158,21 @@ class Workspace:
         wish = await request.json()
         self.clicks += 1
         payload = _payload(wish, f"http://{request.host}/slack/respond/{self.clicks}")
+        payload["container"] = self._clicked(wish)
         answers = [await self._deliver(wish, payload) for _ in range(int(wish.get("times", 1)))]
         return web.json_response({"answers": answers})
+
+    def _clicked(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """`ts` of the wish, else that of the newest message: there people click."""
+        ts = wish.get("ts") or next(reversed(self.messages), "")
+        return {"type": "message", "message_ts": ts, "channel_id": CHANNEL, "is_ephemeral": False}
 
     async def _deliver(self, wish: Mapping[str, Any], payload: dict[str, Any]) -> int:
         if url := wish.get("url"):
             return await _send_signed(str(url), wish, payload)
-        envelope = {"envelope_id": f"e{self.clicks}", "type": "interactive", "payload": payload}
+        number = f"e{self.clicks}"
+        self.sent_at[number] = time.monotonic()
+        envelope = {"envelope_id": number, "type": "interactive", "payload": payload}
         await asyncio.gather(*(socket.send_json(envelope) for socket in list(self.sockets)[:1]))
         return len(self.sockets)
 
@@ -187,8 +204,13 @@ async def _send_signed(url: str, wish: Mapping[str, Any], payload: dict[str, Any
         "X-Slack-Request-Timestamp": stamp,
         "X-Slack-Signature": f"v0={signature}",
     }
-    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as answer:
-        return answer.status
+    patience = aiohttp.ClientTimeout(total=PATIENCE_S)
+    try:
+        async with aiohttp.ClientSession(timeout=patience) as session:
+            answer = await session.post(url, data=body, headers=headers)
+            return answer.status
+    except TimeoutError:
+        return TIMED_OUT
 
 
 def _broken(trouble: Mapping[str, Any]) -> web.Response:

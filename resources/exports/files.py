@@ -14,10 +14,10 @@ from urllib.parse import unquote, urlsplit
 
 from anyascii import anyascii
 
+from phase3_core.approval import HASH_SHOWN
 from phase3_core.errors import OutsideFailure
 from phase3_core.leads import Campaign
 from phase3_core.ports import Export
-from phase3_core.report_page import HASH_SHOWN
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -73,6 +73,9 @@ async def _send(
                     own.add(cells)
             await _write_blocks(line, [everybody, *lists.values()], least=BLOCK)
     await _write_blocks(line, [everybody, *lists.values()], least=1)
+    await line.ask(
+        lambda book: book.check({one.title: one.sent for one in (everybody, *lists.values())}, TITLES[0])
+    )
     await line.ask(lambda book: book.share(account.readers, public=account.public))
     return everybody.leads
 

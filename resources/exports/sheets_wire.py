@@ -38,6 +38,10 @@ _REMEDIES = {
 }
 
 
+class NotAsSent(GSpreadException):
+    """Google said yes, and holds something else."""
+
+
 class Spreadsheet:
     def __init__(self, book: gspread.Spreadsheet, told: "Refusals") -> None:
         self._book, self._told = book, told
@@ -55,6 +59,15 @@ class Spreadsheet:
             place = f"'{title}'!A{first + 1}"
             values = [["" if value is None else value for value in row] for row in rows]
             self._book.values_update(place, {"valueInputOption": "RAW"}, {"values": values})
+
+    def check(self, rows: Mapping[str, int], header: str) -> None:
+        """Whether each tab begins with the header and goes as far as its rows; read from Google, once."""
+        with self._told:
+            places = [f"'{title}'!A{row}" for title, last in rows.items() for row in (1, last)]
+            told = self._book.values_batch_get(places)["valueRanges"]
+            first_and_last = [one.get("values") for one in told]
+            if first_and_last[::2] != [[[header]]] * len(rows) or not all(first_and_last):
+                raise NotAsSent
 
     def share(self, readers: Sequence[str], *, public: bool) -> None:
         with self._told:
@@ -100,6 +113,8 @@ class Refusals:
             return _REMEDIES[status].format(who=self.who, place=self.place)
         if isinstance(failure, GoogleAuthError):
             return "it does not accept the service account's key, or cannot be reached: check key and clock"
+        if isinstance(failure, NotAsSent):
+            return "what it holds is not what was sent; export again"
         if isinstance(failure, RequestException) or status:
             return "it does not answer; export again later"
         return "the service account's key file cannot be read: GOOGLE_SERVICE_ACCOUNT_FILE names it"

@@ -23,6 +23,7 @@ from phase3_core.approval import (
     MoreWanted,
     NeverAsked,
     Nudge,
+    OtherReport,
     Ruling,
     Stale,
     Subject,
@@ -256,6 +257,8 @@ async def _decide(connection: AsyncConnection, request: Row[Any], choice: Choice
     if request.binding is None:
         await _withdraw(connection, request, "it was bound to nothing")
         return Stale("the rules for approval")
+    if not (about := str(request.bound_to["report"])).startswith(choice.report):
+        return OtherReport(about)
     now = await _binding(connection, request.campaign_id, request.summary)
     if now.hash != request.binding:
         changed = changes(request.bound_to or {}, now.as_json())

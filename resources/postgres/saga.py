@@ -1,6 +1,7 @@
 """The steps of runs and their undo. Rows move
 
 done -> kept                                the agent has completed
+        kept -> compensated                 its exports, once those of a newer report stand
 done -> compensating -> compensated         taken back
                      -> failed -> compensating -> ...    tried again, until it is
 """
@@ -110,6 +111,21 @@ class PostgresSaga:
             if attempts and worth_a_line:
                 details = {"step": step.kind, "run": step.run_id, "agent": step.agent, **told}
                 line = self._actor.line(step.campaign_id, f"compensation_{state}", details)
+                await connection.execute(line)
+
+    async def kept_exports(self, campaign_id: UUID) -> list[Step]:
+        table = saga_steps.c
+        kept = (table.step == StepKind.EXPORTS) & (table.state == StepState.KEPT)
+        return await self._read(_steps(kept & (table.campaign_id == campaign_id)))
+
+    async def retired(self, step: Step, told: Mapping[str, Any]) -> None:
+        kept = (saga_steps.c.place == step.place) & (saga_steps.c.state == StepState.KEPT)
+        change = update(saga_steps).where(kept).values(state=StepState.COMPENSATED, updated_at=func.now())
+        async with self._begin() as connection:
+            if (await connection.execute(change)).rowcount:
+                line = self._actor.line(
+                    step.campaign_id, f"{step.kind}_superseded", {"run": step.run_id, **told}
+                )
                 await connection.execute(line)
 
     async def release(self, step: Step) -> Released:

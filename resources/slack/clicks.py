@@ -18,7 +18,10 @@ VERSION = "v0"
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """Who pressed what, on which request; `response_url` takes a word for that person alone."""
+    """Who pressed what, on which request; `response_url` takes a word for that person alone.
+
+    `place`: channel and ts of the message that was clicked, as a message's place is kept.
+    """
 
     user_id: str
     user_name: str
@@ -26,6 +29,7 @@ class Click:
     request_id: UUID
     feedback: str
     response_url: str
+    place: Mapping[str, str]
 
 
 def signed_by_slack(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -> bool:
@@ -61,9 +65,17 @@ def read_click(payload: Mapping[str, Any]) -> Click | None:
             request_id=UUID(action["value"]),
             feedback=_feedback(payload),
             response_url=str(payload.get("response_url") or ""),
+            place=_place(payload.get("container") or {}),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _place(container: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "channel": str(container.get("channel_id") or ""),
+        "ts": str(container.get("message_ts") or ""),
+    }
 
 
 def _feedback(payload: Mapping[str, Any]) -> str:

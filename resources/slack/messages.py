@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from phase3_core.approval import Decision, Subject, in_words
+from phase3_core.approval import HASH_SHOWN, Decision, Subject, in_words
 from phase3_core.money import usd
 from phase3_core.statuses import ApprovalStatus
 
@@ -105,6 +105,7 @@ def _figures(report: Mapping[str, Any]) -> Block:
         "Ready in all": f"{funnel['ready']:,} of {funnel['leads']:,}",
         "Spent": f"${_total(report)}",
         "Per ready lead": f"${usd(report.get('cost_per_ready_usd', '0')):,.4f}",
+        "Report": str(report.get("report_hash", ""))[:HASH_SHOWN],
     }
     fields = [{"type": "mrkdwn", "text": f"*{name}*\n{value}"} for name, value in rows.items()]
     return {"type": "section", "fields": fields}

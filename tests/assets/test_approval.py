@@ -89,6 +89,15 @@ def test_whoever_is_second_is_told_who_was_first() -> None:
     assert late.startswith("Already decided: approved full by dana at ")
 
 
+def test_a_form_that_names_the_report_decides_on_no_other() -> None:
+    office = asked_office()
+    (asked,) = office.database.tables.approvals
+    other = failure(decide(office, FULL | {"report": "abcdef"}))
+    assert other.startswith(f"Not decided: the request is about report {asked.binding.report[:12]},")
+    assert failure(decide(office, FULL | {"report": "=1"})).startswith("'=1' is no report: give ")
+    assert decide(office, FULL | {"report": asked.binding.report[:12].upper()}).success
+
+
 def test_a_change_since_the_report_voids_the_request() -> None:
     office = asked_office()
     next(iter(office.database.tables.leads.values())).email = "eve@acme.com"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from phase3_assets.listening import Desk
 from phase3_core.approval import ApprovalPolicy, Asked, Channel, Choice
@@ -131,6 +132,61 @@ async def test_a_no_without_a_reason_asks_for_one(counter: Counter, asked: Asked
         await counter.slack.click("reject", asked.request_id, feedback="wrong industry")
         await counter.shown("*Rejected* by dana (U0MANAGER) at ")
     assert query("SELECT feedback FROM approval_requests") == [{"feedback": "wrong industry"}]
+
+
+@asynccontextmanager
+async def decisions_held(books: PostgresBooks, query: Query) -> AsyncIterator[None]:
+    """As while another transaction works on the campaign; afterwards they go on."""
+    async with books.engine.begin() as connection:
+        await connection.execute(text("SELECT 1 FROM campaigns FOR UPDATE"))
+        yield
+        assert query("SELECT status FROM approval_requests") == [{"status": "pending"}]
+
+
+async def test_by_socket_slack_has_its_answer_before_the_decision_is_made(
+    counter: Counter, books: PostgresBooks, asked: Asked, query: Query
+) -> None:
+    async def acknowledged() -> list[str]:
+        return list((await counter.slack.state())["acknowledged"])
+
+    async with listening(counter):
+        async with decisions_held(books, query):
+            await counter.slack.click("approve_full", asked.request_id)
+            assert await until(acknowledged) == ["e1"]
+        assert await counter.whispers(1) == ["Thank you: approved full."]
+    assert (await counter.slack.state())["late"] == []
+
+
+async def test_over_http_slack_has_its_answer_before_the_decision_is_made(
+    counter: Counter, books: PostgresBooks, asked: Asked, query: Query
+) -> None:
+    """The sandbox hangs up after three seconds, as Slack does."""
+    async with serving(counter.slack.secret, "127.0.0.1", 0, counter.desk.take) as url:
+        async with decisions_held(books, query):
+            answers = await counter.slack.click("approve_full", asked.request_id, url=url, times=2)
+            assert answers == [200, 200]
+        told = sorted(await counter.whispers(2))
+    assert told[1] == "Thank you: approved full."
+
+
+async def test_of_a_message_that_was_posted_twice_the_one_that_is_clicked_is_brought_up_to_date_too(
+    counter: Counter, asked: Asked, query: Query
+) -> None:
+    query("UPDATE outbox SET sent_at = NULL, due_at = now()")
+    await counter.desk.relay.deliver()
+    first, second = await counter.slack.messages()
+    async with listening(counter):
+        await counter.slack.click("approve_full", asked.request_id, ts=first["ts"])
+
+        async def decided() -> bool:
+            return all(
+                str(one["text"]).startswith("*Approved full* by dana")
+                for one in await counter.slack.messages()
+            )
+
+        await until(decided)
+    assert [one["ts"] for one in await counter.slack.messages()] == [first["ts"], second["ts"]]
+    assert [one["edits"] for one in await counter.slack.messages()] == [1, 1]
 
 
 async def test_a_click_on_what_has_changed_voids_it(counter: Counter, asked: Asked, query: Query) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 
 from phase3_assets.agents import Stop
 from phase3_assets.definitions import defs
-from phase3_core.policy import Policy, Thresholds
+from phase3_core.money import usd
+from phase3_core.policy import LeadCaps, Policy, Thresholds
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus
-from tests.assets.office import KEY, Office, an_office, data_version, failure, metadata, people
+from phase3_core.tiers import Tier
+from tests.assets.office import EASY, KEY, Office, an_office, data_version, failure, metadata, people
 from tests.fakes.people import CAMPAIGN, a_lead
 
 OF_ANY = {
@@ -93,6 +96,12 @@ def test_a_rerun_of_a_finished_campaign_asks_nobody_and_has_the_same_hash() -> N
     assert again["report_hash"] == first["report_hash"] == first["report_json"]["report_hash"]
 
 
+def test_the_gate_tells_what_it_writes() -> None:
+    node = defs.resolve_asset_graph().get(dg.AssetKey("approval"))
+    columns = [column.name for column in node.metadata["dagster/column_schema"].columns]
+    assert columns == ["status", "personalization_scope", "approved_by", "approved_at"]
+
+
 @pytest.mark.parametrize("asset", ["verified_emails", "enriched_leads", "tier_report"])
 def test_an_asset_explains_itself(asset: str) -> None:
     node = defs.resolve_asset_graph().get(dg.AssetKey(asset))
@@ -120,6 +129,60 @@ def test_other_results_have_another_data_version() -> None:
     after = office.materialize()
     for asset in ("verified_emails", "enriched_leads", "tier_report"):
         assert data_version(before, asset) != data_version(after, asset)
+
+
+@pytest.mark.parametrize(
+    ("policy", "changed"),
+    [
+        (replace(EASY, max_providers_per_lead=2), ["verified_emails"]),
+        (replace(EASY, lead_caps=LeadCaps(enrichment=dict.fromkeys(Tier, usd(1)))), ["enriched_leads"]),
+        (replace(EASY, thresholds=Thresholds(1, 1, 0)), []),
+    ],
+)
+def test_another_policy_is_another_version_of_what_it_bears_on(policy: Policy, changed: list[str]) -> None:
+    office = an_office(people(3))
+    before = office.materialize()
+    office.policy = policy
+    after = office.materialize()
+    assets = ("verified_emails", "enriched_leads", "tier_report")
+    assert [name for name in assets if data_version(before, name) != data_version(after, name)] == changed
+
+
+def test_the_reports_version_is_the_hash_that_is_decided_on() -> None:
+    done = an_office(people(3)).materialize()
+    told = metadata(done, "tier_report")
+    assert told["report_hash"].startswith(data_version(done, "tier_report"))
+
+
+def test_columns_tell_which_columns_before_them_they_were_made_of() -> None:
+    done, graph = an_office(people(1)).materialize(), defs.resolve_asset_graph()
+    known = {
+        (key, column.name)
+        for key in graph.get_all_asset_keys()
+        for column in graph.get(key).metadata["dagster/column_schema"].columns
+    }
+    for asset in ("verified_emails", "enriched_leads", "tier_report"):
+        made = metadata(done, asset)["dagster/column_lineage"].deps_by_column
+        assert {(dg.AssetKey(asset), name) for name in made} <= known
+        assert {(one.asset_key, one.column_name) for of in made.values() for one in of} <= known
+
+
+def test_a_run_that_was_started_by_id_tells_the_campaigns_name() -> None:
+    office = an_office(people(1))
+    done = office.materialize()
+    run = office.instance.get_run_by_id(done.run_id)
+    assert run is not None
+    assert run.tags["phase3/campaign"] == "spring"
+
+
+def test_exports_that_could_not_be_taken_back_are_told() -> None:
+    office = an_office(people(3))
+    first = metadata(office.materialize(), "tier_report")
+    assert "earlier_exports_still_there" not in first
+    office.exporter.keeps = set(office.exporter.standing)
+    next(iter(office.database.tables.leads.values())).email = "eve@acme.com"
+    second = metadata(office.materialize(["tier_report"]), "tier_report")
+    assert "cannot be withdrawn" in second["earlier_exports_still_there"]
 
 
 @pytest.mark.parametrize("asset", ["verified_emails", "enriched_leads"])

@@ -15,11 +15,13 @@ from phase3_core.approval import (
     Decided,
     Decision,
     NeverAsked,
+    OtherReport,
     Ruling,
     Scope,
     Stale,
     TooLate,
     changes,
+    having_read,
     person_choice,
     ruled,
 )
@@ -89,6 +91,15 @@ def test_a_no_says_why(decision: Decision) -> None:
     assert (choice.status, choice.feedback) == (decision.status, "too dear")
 
 
+def test_a_report_is_named_by_the_beginning_of_its_hash() -> None:
+    choice = person_choice(ApprovalPolicy(), Decision.APPROVE_FULL, "dana", Channel.DAGSTER)
+    assert having_read(choice, " 0123AB ").report == "0123ab"
+    assert having_read(choice, "").report == ""
+    for odd in ("01234", "spring", "0" * 65):
+        with pytest.raises(DecisionRefused, match="is no report"):
+            having_read(choice, odd)
+
+
 @pytest.mark.parametrize(
     ("ruling", "said"),
     [
@@ -101,6 +112,7 @@ def test_a_no_says_why(decision: Decision) -> None:
             "The request was withdrawn. Materialize tier_report",
         ),
         (Stale("the leads"), "Not decided: the leads changed since approval was asked for"),
+        (OtherReport("0123456789abcdef"), "Not decided: the request is about report 0123456789ab, which"),
         (NeverAsked(), "Nobody has asked to approve campaign c1 yet"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from phase3_core.approval import ApprovalPolicy, AutoApproval
 from phase3_core.errors import OutsideFailure, StoppedAtThreshold, WrongCampaignState
+from phase3_core.finalize import FinalReport
 from phase3_core.policy import Policy, Thresholds
 from phase3_core.statuses import (
     Agent,
@@ -57,6 +58,46 @@ async def test_a_report_that_is_made_again_asks_the_same_question_not_another() 
     assert len(office.database.tables.approvals) == 1
     assert first.report == second.report
     assert (first.summary.resumed_from, second.summary.resumed_from) == (0, 1)
+
+
+async def another_report(office: Office, run: str) -> FinalReport:
+    """After a lead has got another address."""
+    row = office.database.tables.leads[a_lead(1).id]
+    row.email = f"{run}@acme.com"
+    return await office.report(run)
+
+
+async def test_exports_of_an_earlier_report_go_once_a_newer_one_stands() -> None:
+    office = ready_office()
+    first = await office.report()
+    second = await another_report(office, "run-2")
+    assert first.published.workbook.url != second.published.workbook.url
+    assert office.exporter.standing == {second.published.workbook.url}
+    assert second.left_over == []
+    gone = [told for _, action, told in office.database.tables.audit if action == "exports_superseded"]
+    assert gone == [{"withdrawn": [first.published.workbook.url]}]
+
+
+async def test_a_newer_report_that_fails_leaves_the_earlier_exports_there() -> None:
+    office = ready_office()
+    first = await office.report()
+    office.exporter.breaks = OutsideFailure("The disk is full.")
+    with pytest.raises(OutsideFailure):
+        await another_report(office, "run-2")
+    assert office.exporter.standing == {first.published.workbook.url}
+    assert office.campaign.list_url == first.published.workbook.url
+
+
+async def test_what_could_not_be_withdrawn_is_told_and_goes_with_the_next_report() -> None:
+    office = ready_office()
+    first = await office.report()
+    office.exporter.keeps = {first.published.workbook.url}
+    second = await another_report(office, "run-2")
+    assert second.approval is ApprovalStatus.PENDING
+    assert second.left_over == [f"{first.published.workbook.url} cannot be withdrawn."]
+    office.exporter.keeps = set()
+    third = await another_report(office, "run-3")
+    assert (third.left_over, office.exporter.standing) == ([], {third.published.workbook.url})
 
 
 async def test_too_few_ready_leads_stop_the_campaign_and_nobody_is_asked() -> None:

@@ -79,6 +79,14 @@ def test_what_is_missing_comes_with_its_reason_its_remedy_and_its_price() -> Non
     assert rest(findings())[-1]["do"] == "nothing more: every provider was asked"
 
 
+def test_who_is_suppressed_is_told_of_as_the_one_figure_that_they_are_in() -> None:
+    told = tier_report(findings(replace(COUNTS, suppressed=6)))
+    assert (told["suppressed"], told["funnel"]["leads"]) == (6, 40)
+    (row,) = [row for row in told["rest"] if "suppression list" in row["why"]]
+    assert (row["leads"], row["estimate_usd"]) == (6, None)
+    assert not [row for row in tier_report(findings())["rest"] if "suppression list" in row["why"]]
+
+
 def test_nothing_is_missing_of_nobody() -> None:
     assert rest(findings(NOBODY)) == []
 

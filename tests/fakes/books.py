@@ -19,6 +19,7 @@ from phase3_core.approval import (
     MoreWanted,
     NeverAsked,
     Nudge,
+    OtherReport,
     Ruling,
     Stale,
     TooLate,
@@ -462,6 +463,8 @@ class FakeApprovals:
             raise CampaignBusy(str(campaign_id))
         if campaign.status not in may_become(effect.campaign):
             raise WrongCampaignState(str(campaign_id), campaign.status, effect.campaign)
+        if not request.binding.report.startswith(choice.report):
+            return OtherReport(request.binding.report)
         if self._leads_and_spend(campaign_id) != (request.binding.leads, request.binding.spent):
             self._change(request, status=ApprovalStatus.WITHDRAWN)
             return Stale("the leads")

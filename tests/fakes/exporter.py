@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from phase3_core.errors import OutsideFailure
 from phase3_core.leads import Campaign
 from phase3_core.ports import Export, ExportKind, LeadRepository, Published
 
@@ -13,12 +14,16 @@ ABOVE_ALL = 100_000
 
 @dataclass
 class FakeExporter:
-    """`breaks`: what writing raises, if anything. `standing`: URLs of exports that readers can open."""
+    """`breaks`: what writing raises, if anything. `standing`: URLs of exports that readers can open.
+
+    `keeps`: those of them that cannot be withdrawn.
+    """
 
     breaks: Exception | None = None
     notes: Sequence[str] = ()
     written: list[Mapping[str, Any]] = field(default_factory=list)
     standing: set[str] = field(default_factory=set)
+    keeps: set[str] = field(default_factory=set)
 
     def planned(self, campaign: Campaign, report: Mapping[str, Any]) -> Sequence[Export]:
         tag = report["report_hash"][:12]
@@ -38,4 +43,6 @@ class FakeExporter:
 
     async def withdraw(self, export: Export) -> None:
         await asyncio.sleep(0)
+        if export.url in self.keeps:
+            raise OutsideFailure(f"{export.url} cannot be withdrawn.")
         self.standing.discard(export.url)

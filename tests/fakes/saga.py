@@ -68,6 +68,15 @@ class FakeSaga:
         if state is StepState.COMPENSATED:
             self.audit.append((step.campaign_id, "compensation_compensated", {"step": step.kind, **told}))
 
+    async def kept_exports(self, campaign_id: UUID) -> list[Step]:
+        kept = (StepKind.EXPORTS, StepState.KEPT, campaign_id)
+        return [row for row in self.table.rows if (row.kind, row.state, row.campaign_id) == kept]
+
+    async def retired(self, step: Step, told: Mapping[str, Any]) -> None:
+        place = self.table.rows.index(step)
+        self.table.rows[place] = replace(step, state=StepState.COMPENSATED)
+        self.audit.append((step.campaign_id, "exports_superseded", told))
+
     async def release(self, step: Step) -> Released:
         del step
         return Released(0, self.table.in_time)

@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 from base64 import b64decode
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,7 @@ from phase3_core.report_page import MOST_BARS, Bar, Chart, Kind, report_page, sh
 from resources.exports.charts import bar_chart
 from resources.exports.html import report_as_html
 from resources.exports.markdown import report_as_markdown
-from tests.fakes.reports import TOMBA, a_report, findings
+from tests.fakes.reports import COUNTS, TOMBA, a_report, findings
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -89,6 +90,15 @@ def test_agents_tiers_and_calls_without_a_lead_add_up_on_the_page() -> None:
     of_agents = sum(amount for what, amount in spent.items() if what.startswith("Agent"))
     of_tiers = sum(amount for what, amount in spent.items() if what.startswith("Tier"))
     assert of_agents == of_tiers == spent["Total"] == Decimal(2)
+
+
+def test_who_is_suppressed_is_counted_on_every_page() -> None:
+    report = a_report(counts=replace(COUNTS, suppressed=1_206))
+    rows = tables(report_as_html(report))["What it would take to get the rest"]
+    assert rows[-1][:2] == ["1,206", "on the suppression list, and in no other figure here"]
+    assert "**Suppressed leads** 1,206" in report_as_markdown(report)
+    facts = {fact.name for fact in report_page(a_report()).facts}
+    assert "Suppressed leads" not in facts
 
 
 def test_markdown_and_html_hold_the_same_cells() -> None:

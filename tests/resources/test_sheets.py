@@ -1,6 +1,8 @@
 """The lists in a spreadsheet of Google's, over a socket: what arrives, is refused, is taken away."""
 
+import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from phase3_core.errors import OutsideFailure
 from phase3_core.ports import Export, ExportKind, Published
 from phase3_core.tiers import Tier
-from resources.exports import sheets
+from resources.exports import sheets, sheets_wire
 from resources.exports.campaign_exports import exporter_of
 from resources.exports.files import Folder
 from resources.exports.spreadsheet import SheetsAccount
@@ -150,6 +152,47 @@ async def test_a_quota_is_waited_for_as_google_asks(
     published = await written(account, tmp_path, people(3))
     assert published.notes == []
     assert len(tab(google, ALL).grid()) == 4
+
+
+class Hourglass(threading.Event):
+    """Notes for how long somebody would wait, and does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return False
+
+
+async def test_google_says_how_long_to_wait_and_else_each_wait_is_longer_up_to_a_limit(
+    account: SheetsAccount, google: Google
+) -> None:
+    google.refusals.extend([(429, "7"), (503, ""), (429, ""), (429, "3600")])
+    glass = Hourglass()
+    await asyncio.to_thread(sheets_wire.signed_in, account, SPREADSHEET, glass)
+    told, second, third, longest = glass.waits
+    assert (told, longest) == (7.0, sheets_wire.LONGEST_WAIT_S)
+    assert 2.0 <= second < 3.0
+    assert 4.0 <= third < 5.0
+
+
+async def test_a_quota_that_stays_used_up_ends_in_the_workbook(
+    account: SheetsAccount, google: Google
+) -> None:
+    google.refusals.extend([(429, "1")] * sheets_wire.TRIES)
+    with pytest.raises(OutsideFailure, match="its quota is used up"):
+        await asyncio.to_thread(sheets_wire.signed_in, account, SPREADSHEET, Hourglass())
+
+
+async def test_what_google_took_is_read_back_before_it_is_called_written(
+    account: SheetsAccount, google: Google, tmp_path: Path
+) -> None:
+    google.loses_last_rows = True
+    (note,) = (await written(account, tmp_path, people(3))).notes
+    assert "what it holds is not what was sent; export again" in note
+    assert [one.title for one in google.tabs.values()] == ["Notes"]
 
 
 @pytest.mark.parametrize(

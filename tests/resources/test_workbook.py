@@ -6,7 +6,7 @@ import os
 import threading
 import tracemalloc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from resources.exports.campaign_exports import CampaignExporter
 from resources.exports.files import Folder
 from resources.exports.lead_list import PAGE
 from resources.exports.workbook import ROWS_PER_SHEET, WorkbookWriter
-from tests.fakes.reports import a_report
+from tests.fakes.reports import COUNTS, a_report
 
 CAMPAIGN = Campaign(
     UUID("12345678-0000-0000-0000-000000000000"), "Café & Söhne, Q4!", CampaignStatus.ENRICHED, 42, None
@@ -233,7 +233,8 @@ async def test_what_is_no_number_does_not_break_a_number_column(tmp_path: Path, 
 
 
 async def test_the_summary_shows_what_the_report_says(tmp_path: Path) -> None:
-    report = {**a_report([Skipped("zoominfo", "ZOOMINFO_USERNAME is not set")]), "notes": ["no quota left"]}
+    skipped, counts = Skipped("zoominfo", "ZOOMINFO_USERNAME is not set"), replace(COUNTS, suppressed=6)
+    report = {**a_report([skipped], counts=counts), "notes": ["no quota left"]}
     export = await written(tmp_path, report=report)
 
     rows = [tuple(cell for cell in row if cell is not None) for row in values(export.path, "Summary")]
@@ -241,6 +242,8 @@ async def test_the_summary_shows_what_the_report_says(tmp_path: Path) -> None:
     assert ("Ready leads", "7 of 40") in rows
     assert ("A", 10, 6, 3, 3, 91.5, 1.2, 0.4) in rows
     assert ("Validity", 0.75) in rows
+    assert ("Suppressed leads", "6") in rows
+    assert rows[-1][:2] == (6, "on the suppression list, and in no other figure here")
     assert ("Agent: enrichment", 0.1) in rows
     assert ("tomba", "Email verification", 30, 20, 8, 2, 0.6, 1.5, 0.1, 0.133333, 0.8) in rows
     assert ("zoominfo", "ZOOMINFO_USERNAME is not set") in rows

@@ -1,6 +1,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from phase3_core.approval import (
     Decided,
     MoreWanted,
     NeverAsked,
+    OtherReport,
     Ruling,
     Stale,
     TooLate,
@@ -212,6 +214,17 @@ async def test_nobody_is_approved_by_a_stale_or_foreign_request(
     assert await books.approvals.decide(made.id, choice(request=foreign.request_id)) == NeverAsked()
     assert isinstance(await books.approvals.decide(made.id, choice(request=stale.request_id)), TooLate)
     assert query("SELECT DISTINCT status FROM campaigns") == [{"status": "verification_complete"}]
+
+
+async def test_nobody_decides_on_another_report_than_was_read(
+    books: PostgresBooks, made: Made, query: Query
+) -> None:
+    asked = await books.approvals.request(run(made), REPORT)
+    unread = replace(choice(), report="0" * 12)
+    assert await books.approvals.decide(made.id, unread) == OtherReport(asked.binding.report)
+    assert requests(query) == ["pending"]
+    read = replace(choice(), report=asked.binding.report[:12])
+    assert isinstance(await books.approvals.decide(made.id, read), Decided)
 
 
 async def test_a_request_of_before_bindings_is_stale(books: PostgresBooks, made: Made, query: Query) -> None:

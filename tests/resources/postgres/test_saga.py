@@ -115,6 +115,24 @@ async def test_an_agent_that_completes_keeps_its_steps_in_the_same_transaction(
     assert query("SELECT status FROM campaigns") == [{"status": "emails_verified"}]
 
 
+async def test_kept_exports_are_retired_once_with_a_line_and_no_failed_run_touches_them(
+    database: PostgresDatabase, campaign: Made, query: Query
+) -> None:
+    run = a_run(campaign.id)
+    async with database.open(run) as books:
+        await begin(books, run)
+        await books.saga.note(run, {StepKind.EXPORTS: {"exports": [], "before": ""}})
+        assert await books.saga.kept_exports(campaign.id) == []
+        await books.campaigns.move(campaign.id, S.EMAILS_VERIFIED, ends=run)
+        (kept,) = await books.saga.kept_exports(campaign.id)
+        for _ in range(2):
+            await books.saga.retired(kept, {"withdrawn": ["file:///x"]})
+        assert await books.saga.kept_exports(campaign.id) == []
+    assert states(query)["exports"] == "compensated"
+    [line] = query("SELECT details FROM campaign_audit_log WHERE action = 'exports_superseded'")
+    assert line["details"] == {"run": "first", "withdrawn": ["file:///x"]}
+
+
 async def test_a_living_run_is_not_taken_back(
     database: PostgresDatabase, campaign: Made, query: Query
 ) -> None:

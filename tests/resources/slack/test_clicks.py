@@ -68,6 +68,7 @@ def payload(**changes: Any) -> dict[str, Any]:
     usual: dict[str, Any] = {
         "user": {"id": "U0MANAGER", "username": "dana"},
         "state": {"values": {"feedback": {"why": {"value": "too dear"}}}},
+        "container": {"channel_id": "C0CAMPAIGN1", "message_ts": "1758000000.000247"},
         "response_url": "https://hooks.slack.com/actions/1",
         "actions": [{"action_id": "reject", "value": str(REQUEST)}],
     }
@@ -80,6 +81,7 @@ def test_a_press_is_read() -> None:
     assert (click.user_id, click.user_name) == ("U0MANAGER", "dana")
     assert (click.decision, click.request_id) == (Decision.REJECT, REQUEST)
     assert click.feedback == "too dear"
+    assert click.place == {"channel": "C0CAMPAIGN1", "ts": "1758000000.000247"}
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ class Fact:
 @dataclass(frozen=True, slots=True)
 class ReportPage:
     title: str
+    campaign_id: str
     tag: str
     facts: Sequence[Fact]
     sections: Sequence[Section]
@@ -87,6 +88,7 @@ class ReportPage:
 def report_page(report: Mapping[str, Any]) -> ReportPage:
     return ReportPage(
         title=report["campaign"] or report["campaign_id"],
+        campaign_id=report["campaign_id"],
         tag=report["report_hash"][:HASH_SHOWN],
         facts=tuple(_facts(report)),
         sections=tuple(section(report) for section in _SECTIONS),
@@ -165,7 +167,7 @@ def _funnel(report: Mapping[str, Any]) -> Section:
         "From lead to ready lead",
         Table(columns, rows),
         "Accepted: verification took the address. Ready: accepted and enriched.",
-        Chart("From lead to ready lead", bars),
+        Chart("Leads at each step", bars),
     )
 
 

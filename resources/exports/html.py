@@ -13,6 +13,7 @@ from phase3_core.report_page import Chart, Kind, report_page, shown
 from resources.exports.charts import bar_chart
 
 OPENABLE = ("https", "file")
+MOST_COLUMNS_BESIDE = 8  # of a table that stands beside its picture; a wider one stands below
 
 
 def report_as_html(report: Mapping[str, Any]) -> str:
@@ -30,7 +31,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     here.filters |= {"shown": shown, "picture": _picture, "openable": _openable}
-    here.globals["TEXT"] = Kind.TEXT
+    here.globals |= {"TEXT": Kind.TEXT, "BESIDE": MOST_COLUMNS_BESIDE}
     return here.get_template("report.html.j2")
 
 

@@ -5,7 +5,10 @@ A company may be called `=HYPERLINK(…)`, and a vendor's error may hold a link 
 
 import re
 
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+FULL_WIDTH = ("\uff1d", "\uff0b", "\uff0d", "\uff20")  # = + - @ of East Asian keyboards
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", *FULL_WIDTH)
+_BLANKS = " \u00a0\u3000\u200b\ufeff"  # what is trimmed on import, or is not seen
+_BEGINS_ELSEWHERE = re.compile(rf"(?<=[;\t\r\n])(?=[{_BLANKS}]*[=+\-@{''.join(FULL_WIDTH)}])")
 WORD_JOINER = "\u2060"  # has no width
 
 _ILLEGAL_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -20,12 +23,15 @@ def without_controls(text: str) -> str:
 
 def runs_as_formula(text: str) -> bool:
     """Also a lone sign behind blanks: spreadsheets trim what they import."""
-    return text.lstrip(" ").startswith(FORMULA_SIGNS)
+    return text.lstrip(_BLANKS).startswith(FORMULA_SIGNS)
 
 
 def csv_cell(text: str) -> str:
-    """An apostrophe before what a spreadsheet would run; the file must be safe to double-click."""
-    plain = text.replace("\x00", "")
+    """An apostrophe before what a spreadsheet would run; the file must be safe to double-click.
+
+    Also within the text: where commas are decimal signs, cells end at semicolons and lines.
+    """
+    plain = _BEGINS_ELSEWHERE.sub("'", text.replace("\x00", ""))
     return f"'{plain}" if runs_as_formula(plain) else plain
 
 

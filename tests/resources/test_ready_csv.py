@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,25 @@ async def test_words_come_through(tmp_path: Path, text: str) -> None:
     assert row["title"] == text.encode("utf-8", "replace").decode()
 
 
-@pytest.mark.parametrize("sign", ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\x00=1"])
+SIGNS = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\x00=1", "\uff1d1", "\u00a0=1", "\ufeff=1"]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
 def test_what_would_run_begins_with_an_apostrophe(sign: str) -> None:
     assert csv_cell(sign).startswith("'")
+
+
+@given(st.text() | st.text(alphabet="=+-@;\t\r\n \uff1da", max_size=8))
+def test_no_cell_begins_like_a_formula_where_semicolons_part_cells(text: str) -> None:
+    file = io.StringIO()
+    csv.writer(file).writerow(["Ann", csv_cell(text), "Acme"])
+    cells = re.split(r"[;\t\r\n]", file.getvalue())
+    assert not [cell for cell in cells[1:] if cell.lstrip(" \u00a0\ufeff").startswith(tuple("=+-@\uff1d"))]
+
+
+def test_words_with_signs_in_them_stay_as_they_are() -> None:
+    for text in ("a-b", "1 + 1 = 2", "me@acme.com", "C++; Java", "one\n\ntwo"):
+        assert csv_cell(text) == text
 
 
 @given(st.text())

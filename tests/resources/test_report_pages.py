@@ -189,7 +189,7 @@ def test_a_picture_is_well_formed_small_and_has_only_shapes_and_words(word: str)
 def test_bars_are_as_long_as_their_values() -> None:
     drawn = ET.fromstring(bar_chart(Chart("t", [Bar("a", 30, 40, "30"), Bar("b", 10, 40, "10")])))
     tracks = [float(e.attrib["width"]) for e in drawn.iter() if e.attrib.get("rx")]
-    assert tracks == [360, 270, 360, 90]
+    assert tracks == [300, 225, 300, 75]
 
 
 def test_many_providers_share_the_last_bar() -> None:
@@ -208,7 +208,7 @@ def test_the_pictures_of_the_markdown_are_drawn() -> None:
     pictures = re.findall(r"base64,([^)]*)\)", report_as_markdown(a_report()))
     drawn = [ET.fromstring(b64decode(picture)) for picture in pictures]
     assert [picture.attrib["aria-label"] for picture in drawn] == [
-        "From lead to ready lead",
+        "Leads at each step",
         "Ready leads of all leads, by tier",
         "Cost by provider",
     ]

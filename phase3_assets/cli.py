@@ -253,6 +253,9 @@ def export(
     campaign: CampaignArgument,
     workbook: Annotated[bool, typer.Option("--workbook", help="summary and lists as a workbook")] = False,
     html: Annotated[bool, typer.Option("--html", help="the report as one HTML file")] = False,
+    report_json: Annotated[
+        bool, typer.Option("--report-json", help="the report as JSON, with exact amounts")
+    ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="the ready leads as CSV")] = False,
     sheets: Annotated[
         bool, typer.Option("--sheets", help="the lists as tabs of the Google spreadsheet")
@@ -269,6 +272,7 @@ def export(
     wanted = {
         ExportKind.WORKBOOK: workbook,
         ExportKind.PAGE: html,
+        ExportKind.JSON: report_json,
         ExportKind.CSV: csv,
         ExportKind.SHEETS: sheets,
     }

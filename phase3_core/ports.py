@@ -505,6 +505,7 @@ class Relay(Protocol):
 class ExportKind(StrEnum):
     WORKBOOK = "workbook"
     PAGE = "page"
+    JSON = "json"
     CSV = "csv"
     SHEETS = "sheets"
 

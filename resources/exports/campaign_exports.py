@@ -11,7 +11,7 @@ from phase3_core.ports import Export, ExportKind, LeadRepository, Published
 from resources.exports.files import Folder
 from resources.exports.lead_list import ReadyLeads
 from resources.exports.ready_csv import CsvWriter
-from resources.exports.report_file import PageWriter
+from resources.exports.report_file import JsonWriter, PageWriter
 from resources.exports.sheets import SheetsWriter
 from resources.exports.spreadsheet import SheetsAccount
 from resources.exports.workbook import WorkbookWriter
@@ -26,13 +26,14 @@ _FILES: Mapping[ExportKind, Callable[[Folder], Writer]] = {
     ExportKind.WORKBOOK: WorkbookWriter,
     ExportKind.CSV: CsvWriter,
     ExportKind.PAGE: PageWriter,
+    ExportKind.JSON: JsonWriter,
 }
 
 
 def exporter_of(
     kinds: Sequence[ExportKind], folder: Folder, sheets: SheetsAccount | None = None
 ) -> "CampaignExporter":
-    """In an order of our own: the page comes last and tells of the others."""
+    """In an order of our own: page and JSON come last and tell of the lists."""
     files = [writer(folder) for kind, writer in _FILES.items() if kind in kinds]
     spreadsheet = [SheetsWriter(sheets)] if sheets and ExportKind.SHEETS in kinds else []
     return CampaignExporter([*spreadsheet, *files])

@@ -1,5 +1,6 @@
-"""The report page as a file beside the lists."""
+"""The report as a file beside the lists: the page for people, the JSON for programs."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,4 +25,21 @@ class PageWriter(FileWriter):
     ) -> int:
         page = report_as_html(report).encode("utf-8", "replace")
         await self.folder.on_disk(draft.write_bytes, page)
+        return 0
+
+
+class JsonWriter(FileWriter):
+    """Exact amounts, as the database keeps them."""
+
+    kind = ExportKind.JSON
+    suffix = ".json"
+
+    async def fill(
+        self,
+        draft: Path,
+        campaign: Campaign,  # noqa: ARG002 - its id is in the report
+        report: Mapping[str, Any],
+        leads: LeadRepository | ReadyLeads,  # noqa: ARG002 - the report shows counts, no leads
+    ) -> int:
+        await self.folder.on_disk(draft.write_text, json.dumps(report, indent=2), "utf-8")
         return 0

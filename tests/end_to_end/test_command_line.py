@@ -78,10 +78,10 @@ def test_an_unknown_campaign_is_bad_input(own: Shell) -> None:
 
 
 def test_a_campaign_is_exported_at_any_time(own: Shell, campaign: str, tmp_path: Path) -> None:
-    done = own("export", campaign, "--csv", "--html", "--workbook", "--out", str(tmp_path))
+    done = own("export", campaign, "--csv", "--html", "--report-json", "--workbook", "--out", str(tmp_path))
     assert (done.code, done.err) == (0, "")
     files = [Path(line) for line in done.out.splitlines()]
-    assert [file.suffix for file in files] == [".xlsx", ".csv", ".html"]
+    assert [file.suffix for file in files] == [".xlsx", ".csv", ".html", ".json"]
     assert all(file.parent == tmp_path and file.stat().st_size for file in files)
     assert "Small" in files[2].read_text(encoding="utf-8")
     again = own("export", campaign, "--out", str(tmp_path), "--json").document

@@ -44,7 +44,20 @@ async def test_words_come_through(tmp_path: Path, text: str) -> None:
     assert row["title"] == text.encode("utf-8", "replace").decode()
 
 
-SIGNS = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\x00=1", "\uff1d1", "\u00a0=1", "\ufeff=1"]
+SIGNS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "\x00=1",
+    "\uff1d1",
+    "\u00a0=1",
+    "\ufeff=1",
+]
 
 
 @pytest.mark.parametrize("sign", SIGNS)

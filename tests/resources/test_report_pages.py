@@ -1,10 +1,12 @@
 """The report as HTML, Markdown and pictures: the same figures, and no word in it acts."""
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from base64 import b64decode
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +16,16 @@ from markdown_it import MarkdownIt
 from selectolax.lexbor import LexborHTMLParser
 
 from phase3_core.money import usd
-from phase3_core.ports import Skipped
+from phase3_core.ports import ExportKind, Skipped
+from phase3_core.report import report_hash
 from phase3_core.report_page import MOST_BARS, Bar, Chart, Kind, report_page, shown
+from resources.exports.campaign_exports import exporter_of
 from resources.exports.charts import bar_chart
+from resources.exports.files import Folder
 from resources.exports.html import report_as_html
 from resources.exports.markdown import report_as_markdown
 from tests.fakes.reports import COUNTS, TOMBA, a_report, findings
+from tests.resources.test_workbook import CAMPAIGN, FakeReadyLeads
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -82,6 +88,18 @@ def test_costs_stand_beside_the_budget_where_there_is_one() -> None:
     assert rows["Tier A"] == ["$1.20", "$1.60", "$0.4000", "75.0%"]
     assert rows["Agent: enrichment"] == ["$0.1000", "$0.0500", "-$0.0500", "200.0%"]
     assert rows["Tier B"] == ["$0.8000", *["–"] * 3]  # noqa: RUF001 - the dash that is shown
+
+
+async def test_the_json_is_the_report_to_the_last_digit(tmp_path: Path) -> None:
+    exporter = exporter_of([ExportKind.JSON], Folder(tmp_path))
+    report = a_report()
+    (export,) = (await exporter.write(CAMPAIGN, report, FakeReadyLeads([]))).exports
+    (file,) = tmp_path.iterdir()
+    assert file.as_uri() == export.url
+    assert file.name.endswith(f"{report['report_hash'][:12]}.json")
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    assert stored == {**report, "exports": [], "notes": []}
+    assert report_hash(stored) == report["report_hash"]
 
 
 def test_agents_tiers_and_calls_without_a_lead_add_up_on_the_page() -> None:

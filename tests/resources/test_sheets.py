@@ -212,6 +212,7 @@ async def test_a_refusal_falls_back_to_the_workbook_and_the_report_says_so(
         ExportKind.WORKBOOK,
         ExportKind.CSV,
         ExportKind.PAGE,
+        ExportKind.JSON,
     ]
     (note,) = published.notes
     assert words in note

@@ -180,7 +180,19 @@ async def test_a_list_that_outgrows_its_sheet_goes_on_in_the_next(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "hostile", ["=1+1", "=cmd|' /C calc'!A0", "+1", "-1+2", "@SUM(A1)", "\t=1", "{=1}", "\uff1d1", "http://x.com", "007"]
+    "hostile",
+    [
+        "=1+1",
+        "=cmd|' /C calc'!A0",
+        "+1",
+        "-1+2",
+        "@SUM(A1)",
+        "\t=1",
+        "{=1}",
+        "\uff1d1",
+        "http://x.com",
+        "007",
+    ],
 )
 async def test_text_stays_text_and_is_shown_as_given(tmp_path: Path, hostile: str) -> None:
     campaign = Campaign(CAMPAIGN.id, hostile, CAMPAIGN.status, 1, None)

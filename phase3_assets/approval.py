@@ -1,6 +1,5 @@
 """The gate: a person's decision on a campaign, as an asset that only a filled-in form can materialize."""
 
-from typing import Any
 from uuid import UUID
 
 import dagster as dg
@@ -8,28 +7,13 @@ from pydantic import Field
 
 from phase3_assets.agents import reading
 from phase3_assets.columns import OF_DECISION, OWNERS, schema
+from phase3_assets.deciding import NEXT, decide, told
 from phase3_assets.failures import campaign_key
 from phase3_assets.partitions import campaigns
 from phase3_assets.tier_report import tier_report
-from phase3_core.approval import (
-    EFFECTS,
-    Channel,
-    Choice,
-    Decided,
-    Decision,
-    having_read,
-    person_choice,
-    ruled,
-)
+from phase3_core.approval import Channel, Decided, Decision, having_read, person_choice
 from phase3_core.policy import Policy
 from phase3_core.ports import Database
-
-NEXT = {
-    Decision.APPROVE_FULL: "Phase 4 reads the tiers A and B from the view `approved_leads`.",
-    Decision.APPROVE_TIER_A_ONLY: "Phase 4 reads tier A from the view `approved_leads`.",
-    Decision.REQUEST_MORE_ENRICHMENT: "The sensor `re_enrichment` starts a run for what is missing.",
-    Decision.REJECT: "The campaign is closed; nothing more is spent on it.",
-}
 
 
 class ApprovalForm(dg.Config):
@@ -79,23 +63,3 @@ def approval(
         metadata=told(decided) | {"next": NEXT[config.decision]},
         data_version=dg.DataVersion(str(decided.request_id)),
     )
-
-
-async def decide(database: Database, campaign_id: UUID, choice: Choice) -> Decided:
-    """Raises DecisionRefused, with who was faster or what changed, and CampaignBusy."""
-    async with database.reading() as books:
-        return ruled(str(campaign_id), await books.approvals.decide(campaign_id, choice))
-
-
-def told(decided: Decided) -> dict[str, Any]:
-    """Who decided what, when and why."""
-    effect = EFFECTS[decided.status]
-    return {
-        "decision": decided.status.value,
-        "decided_by": decided.by,
-        "decided_at": decided.at.isoformat(),
-        "feedback": decided.feedback,
-        "campaign_status": effect.campaign.value,
-        "personalization_scope": effect.scope.value if effect.scope else "none",
-        "request_id": str(decided.request_id),
-    }

@@ -14,7 +14,7 @@ from uuid import UUID
 from phase3_assets.looking import look
 from phase3_assets.progress import watch
 from phase3_core.errors import Phase3Error
-from resources.configurable import outbox_relay
+from resources.assembly import outbox_relay
 from resources.relay import webhook_terms
 from resources.settings import read_settings, settings_path
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import dagster as dg
 
 from phase3_assets.agents import reading
-from phase3_assets.approval import told
+from phase3_assets.deciding import told
 from phase3_assets.jobs import MOST_CAMPAIGNS_A_TICK, phase3
 from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_core.approval import Decided, MoreWanted, Nudge

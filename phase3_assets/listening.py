@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from phase3_assets.approval import decide
+from phase3_assets.deciding import decide
 from phase3_core.approval import ApprovalPolicy, Channel, in_words, person_choice
 from phase3_core.errors import BadInput, Phase3Error
 from phase3_core.flow import first_cause
 from phase3_core.ports import Relay
-from resources.configurable import outbox_relay
+from resources.assembly import outbox_relay
 from resources.http_client import http_client
 from resources.postgres.database import PostgresDatabase
 from resources.relay import BOT_TOKEN, slack_terms

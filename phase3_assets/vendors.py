@@ -19,8 +19,8 @@ from phase3_core.money import Money, usd
 from phase3_core.ports import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
+from resources.assembly import postgres_breakers, postgres_ledger, postgres_limits
 from resources.clock import SystemClock
-from resources.configurable import postgres_breakers, postgres_ledger, postgres_limits
 from resources.http_client import http_client
 from resources.names import mailbox_names
 from resources.postgres.breakers import PostgresBreakers

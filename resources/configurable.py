@@ -1,8 +1,7 @@
 """Every resource: typed configuration in, a plain adapter out. The only file here that knows Dagster."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -10,23 +9,22 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from phase3_core.breaker import BreakerBook
 from phase3_core.budget import Caps
 from phase3_core.errors import BadInput
-from phase3_core.ledger import CallLedger
 from phase3_core.policy import Policy
-from phase3_core.ports import Books, Database, Exporter, ProviderSource, Relay, Run
-from phase3_core.reconciliation import ReadingBook
+from phase3_core.ports import Database, Exporter, ProviderSource, Relay
+from resources.assembly import (
+    outbox_relay,
+    postgres_breakers,
+    postgres_ledger,
+    postgres_limits,
+    postgres_readings,
+)
 from resources.clock import SystemClock
 from resources.exports.campaign_exports import USUAL, exporter_of, spreadsheet_of
 from resources.exports.files import EXPORTS_DIR, exports_folder
-from resources.postgres.breakers import PostgresBreakers
-from resources.postgres.database import PostgresBooks, PostgresDatabase
-from resources.postgres.ledger import ledger
-from resources.postgres.rate_limits import SharedRateLimits, shared_rate_limits
-from resources.postgres.readings import PostgresReadings
-from resources.providers.source import LedgerOpener, VendorSource, daily_caps
-from resources.relay import OutboxRelay, slack_terms, webhook_terms
+from resources.postgres.database import PostgresDatabase
+from resources.providers.source import VendorSource, daily_caps
 from resources.settings import Settings, read_settings, settings_path
 
 DATABASE_URL = "DATABASE_URL"
@@ -113,52 +111,6 @@ class ExportsResource(dg.ConfigurableResource["Exporter"]):
     def create_resource(self, context: dg.InitResourceContext) -> Exporter:  # noqa: ARG002 - see above
         sheets = spreadsheet_of(_settings(self.settings_file, {}))
         return exporter_of(USUAL, exports_folder(self.directory), sheets)
-
-
-def outbox_relay(url: str, settings: Settings) -> OutboxRelay:
-    return OutboxRelay(
-        PostgresDatabase(url),
-        slack_terms(settings.approval, os.environ),
-        webhook_terms(settings.webhook, os.environ),
-    )
-
-
-def postgres_limits(books: Books, run: Run) -> AbstractAsyncContextManager[SharedRateLimits]:
-    """The rate limits that all runs over one database share."""
-    if not isinstance(books, PostgresBooks):
-        raise TypeError("rate limits are shared in the database of the books")
-    return shared_rate_limits(books.engine, run.campaign_id, books.outage)
-
-
-def postgres_ledger(ttl_s: float, caps: Callable[[Caps], Caps] | None = None) -> LedgerOpener:
-    """The ledger beside the books of the same database; answers are fresh for `ttl_s` seconds.
-
-    `caps` that hold for a campaign, from its own; without it nothing is capped.
-    """
-
-    @asynccontextmanager
-    async def opened(books: Books, run: Run) -> AsyncIterator[CallLedger]:
-        if not isinstance(books, PostgresBooks):
-            raise TypeError("the ledger lives in the database of the books")
-        holding = caps(await books.budgets.own(run.campaign_id)) if caps else None
-        async with ledger(books.engine, run, ttl_s, books.fence, books.outage, holding) as book:
-            yield book
-
-    return opened
-
-
-def postgres_breakers(books: Books) -> BreakerBook:
-    """Breakers shared by all runs on the database of the books."""
-    if not isinstance(books, PostgresBooks):
-        raise TypeError("breakers are shared in the database of the books")
-    return PostgresBreakers(books.engine, books.outage)
-
-
-def postgres_readings(books: Books) -> ReadingBook:
-    """Readings of balances in the database of the books."""
-    if not isinstance(books, PostgresBooks):
-        raise TypeError("readings are kept in the database of the books")
-    return PostgresReadings(books.engine)
 
 
 def _caps(settings: Settings) -> Callable[[Caps], Caps]:

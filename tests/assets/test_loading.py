@@ -1,5 +1,6 @@
 """Everything loads without any variable set; a run reads keys, loading never does."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +17,32 @@ LOAD = (
     "from phase3_assets.definitions import defs\n"
     "dg.Definitions.validate_loadable(defs)\n"
 )
-HELP = (
-    "import sys; sys.argv = ['phase3', '--help']\n"
-    "from phase3_assets.cli import main\n"
-    "try: main()\n"
-    "except SystemExit: pass\n"
-    "print({'dagster', 'sqlalchemy', 'aiohttp'} & sys.modules.keys())\n"
-)
+HELP = """
+import sys
+import typer.main
+from phase3_assets.cli import app
+
+def paths(command, path=()):
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from paths(inner, (*path, name))
+
+for path in paths(typer.main.get_command(app)):
+    app([*path, "--help"], standalone_mode=False)
+print({"dagster", "sqlalchemy", "aiohttp"} & sys.modules.keys())
+"""
+LOOKING = """
+import json, sys
+from phase3_assets.cli import app
+from phase3_core.errors import Phase3Error
+
+for words in json.loads(sys.argv[1]):
+    try:
+        app(words, standalone_mode=False)
+    except Phase3Error as failure:
+        print(words[0], failure)
+print("dagster" in sys.modules)
+"""
 COMMANDS = [
     "import",
     "run",
@@ -71,9 +91,33 @@ def test_the_workspace_validates_in_an_empty_environment(tmp_path: Path) -> None
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_help_does_without_dagster() -> None:
+def test_no_help_needs_dagster() -> None:
     ended = in_nothing(sys.executable, "-c", HELP)
     assert ended.stdout.splitlines()[-1] == "set()", ended.stdout + ended.stderr
+    assert ended.stdout.count("Usage:") > len(COMMANDS)
+
+
+def test_whoever_only_looks_or_decides_does_without_dagster(database_url: str, tmp_path: Path) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("first_name,last_name,email,company_domain\nAda,Lovelace,ada@acme.com,acme.com\n")
+    commands = [
+        ["import", str(leads), "--name", "Spring"],
+        ["status"],
+        ["status", "Spring", "--json"],
+        ["budget", "Spring"],
+        ["providers"],
+        ["reconcile"],
+        ["trace", "ada@acme.com"],
+        ["export", "Spring", "--csv", "--out", str(tmp_path)],
+        ["suppress", "acme.com"],
+        ["approve", "Spring", "--by", "Ada"],
+    ]
+    place = (f"DATABASE_URL={database_url}", f"PHASE3_STATE_DIR={tmp_path}")
+    ended = in_nothing(*place, sys.executable, "-c", LOOKING, json.dumps(commands))
+    *said, loaded = ended.stdout.splitlines()
+    assert loaded == "False", ended.stdout + ended.stderr
+    refused = [line for line in said if line.startswith(tuple(words[0] for words in commands))]
+    assert [line.partition(" ")[0] for line in refused] == ["approve"], refused
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -12,8 +12,8 @@ from phase3_assets.vendors import Probe, asked_of_all, provider_table, rows_of
 from phase3_core.breaker import Failed
 from phase3_core.errors import BadInput
 from phase3_core.money import usd
+from resources.assembly import postgres_ledger
 from resources.clock import SystemClock
-from resources.configurable import postgres_ledger
 from resources.postgres.breakers import PostgresBreakers
 from resources.postgres.database import PostgresDatabase
 from resources.providers.source import VendorSource

@@ -22,7 +22,7 @@ from uuid import uuid4
 from phase3_core.budget import Caps
 from phase3_core.money import usd
 from phase3_core.statuses import Agent
-from resources.configurable import postgres_breakers
+from resources.assembly import postgres_breakers
 from resources.postgres.database import upgrade
 from resources.postgres.embedded import running
 from sandbox.app import Sandbox, serve

@@ -12,7 +12,7 @@ from phase3_core.money import ZERO
 from phase3_core.ports import Run
 from phase3_core.reconciliation import Agreement, Reconciled
 from phase3_core.statuses import Agent
-from resources.configurable import postgres_ledger, postgres_readings
+from resources.assembly import postgres_ledger, postgres_readings
 from resources.http_client import http_client
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.readings import PostgresReadings

@@ -26,7 +26,7 @@ from phase3_core.calls import Gap, Hit, Judgement, NoAnswer
 from phase3_core.errors import OutsideFailure
 from phase3_core.ports import Run
 from phase3_core.statuses import Agent
-from resources.configurable import postgres_breakers, postgres_ledger
+from resources.assembly import postgres_breakers, postgres_ledger
 from resources.postgres.breakers import PostgresBreakers
 from resources.postgres.database import PostgresDatabase
 from resources.providers.accounts import Account

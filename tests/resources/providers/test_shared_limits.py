@@ -25,7 +25,7 @@ from uuid import uuid4
 from phase3_core.ports import Run
 from phase3_core.statuses import Agent
 from resources.clock import SystemClock
-from resources.configurable import postgres_ledger, postgres_limits
+from resources.assembly import postgres_ledger, postgres_limits
 from resources.postgres.database import PostgresDatabase
 from resources.providers.source import VendorSource
 from resources.settings import Settings

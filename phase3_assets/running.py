@@ -98,8 +98,8 @@ def _ended(
         return Ended(0, result, "")
     code, line = _first_failure(done)
     if code == STOPPED:
-        rows = look(url, lambda books: books.campaigns.overview())
-        line = next((row.reason for row in rows if row.id == campaign_id), "") or line
+        (row,) = look(url, lambda books: books.campaigns.overview(campaign_id))
+        line = row.reason or line
     return Ended(code, result, line)
 
 

@@ -15,7 +15,7 @@ from phase3_core.waiting import from_json
 def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
     """One object per campaign, newest first; raises UnknownCampaign for a name that is none."""
     wanted = look(url, lambda books: books.campaigns.campaign_named(name)) if name else None
-    rows = look(url, lambda books: books.campaigns.overview())
+    rows = look(url, lambda books: books.campaigns.overview(wanted))
     waiting = look(url, lambda books: books.checkpoints.all_waiting())
     budgets = look(url, lambda books: books.budgets.of_all())
     tried = [step for step in look(url, lambda books: books.saga.open_steps()) if step.attempts]
@@ -36,7 +36,6 @@ def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
             "budgets": [one.as_json() for one in budgets.get(row.id, ())],
         }
         for row in rows
-        if wanted in {None, row.id}
     ]
 
 

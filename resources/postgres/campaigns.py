@@ -26,11 +26,13 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from phase3_core.errors import BadInput, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign
@@ -58,6 +60,7 @@ from resources.postgres.tables import (
     lead_tier,
     leads,
     provider_calls,
+    provider_spend,
     saga_steps,
     workflow_checkpoints,
 )
@@ -350,10 +353,11 @@ class PostgresCampaigns:
         async with self._engine.connect() as connection:
             return str(await connection.scalar(url) or "")
 
-    async def overview(self) -> list[CampaignOverview]:
-        """Every campaign, the newest first."""
+    async def overview(self, only: UUID | None = None) -> list[CampaignOverview]:
+        """Every campaign, the newest first; or this one."""
+        wanted = _overview() if only is None else _overview().where(campaigns.c.id == only)
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(_overview())).mappings()
+            rows = (await connection.execute(wanted)).mappings()
             return [CampaignOverview(**row) for row in rows]
 
 
@@ -529,6 +533,7 @@ def _listed(rows: Sequence[Row[Any]]) -> str:
 
 
 def _overview() -> Select[Any]:
+    """Each campaign counted for itself, so that one alone is quick among many."""
     people, money = _people(), _money()
     return (
         select(
@@ -536,36 +541,38 @@ def _overview() -> Select[Any]:
             func.coalesce(campaigns.c.name, "").label("name"),
             func.coalesce(cast(campaigns.c.status, Text), "").label("status"),
             func.coalesce(campaigns.c.status_reason, "").label("reason"),
-            *(func.coalesce(people.c[count], 0).label(count) for count in _COUNTED),
-            func.coalesce(money.c.spent, ZERO).label("spent"),
+            *(people.c[count] for count in _COUNTED),
+            money.c.spent,
             campaigns.c.created_at,
         )
-        .outerjoin(people, people.c.campaign_id == campaigns.c.id)
-        .outerjoin(money, money.c.campaign_id == campaigns.c.id)
+        .select_from(campaigns)
+        .join(people, true())
+        .join(money, true())
         .order_by(campaigns.c.created_at.desc(), campaigns.c.id)
     )
 
 
-def _people() -> Subquery:
+def _people() -> LateralFromClause:
     return (
         select(
-            leads.c.campaign_id,
             func.count().label("leads"),
             func.count().filter(_FOUND).label("found"),
             func.count().filter(ACCEPTABLE).label("accepted"),
             func.count().filter(_ENRICHED).label("enriched"),
             func.count().filter(ACCEPTABLE, _ENRICHED).label("ready"),
         )
-        .where(OURS)
-        .group_by(leads.c.campaign_id)
-        .subquery()
+        .where(leads.c.campaign_id == campaigns.c.id, OURS)
+        .lateral()
     )
 
 
-def _money() -> Subquery:
-    calls = provider_calls.c
-    by_campaign = select(calls.campaign_id, func.sum(_BOOKED).label("spent")).group_by(calls.campaign_id)
-    return by_campaign.subquery()
+def _money() -> LateralFromClause:
+    booked = func.sum(provider_spend.c.cost_usd + provider_spend.c.unknown_usd)
+    return (
+        select(func.coalesce(booked, ZERO).label("spent"))
+        .where(provider_spend.c.campaign_id == campaigns.c.id)
+        .lateral()
+    )
 
 
 class CampaignImport:

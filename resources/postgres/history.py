@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, RowMapping, func, select
+from sqlalchemy import RowMapping, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.ledger import Intent, Opened, Outcome, OverBudget, Stored, Withheld, key
@@ -16,6 +16,17 @@ from resources.postgres.tables import provider_calls
 FIRST_EPOCH, LAST_EPOCH = 0, 2**32 - 1
 NOT_ASKED = OverBudget("not asked, or not answered, at the time", for_good=True)
 _CALLS = provider_calls.c
+# From one provider to the next by the index: there are few, and many calls of each.
+PROVIDERS_ASKED = text("""
+WITH RECURSIVE asked AS (
+    (SELECT provider FROM provider_calls ORDER BY provider LIMIT 1)
+    UNION ALL
+    SELECT (SELECT c.provider FROM provider_calls AS c WHERE c.provider > asked.provider
+            ORDER BY c.provider LIMIT 1)
+    FROM asked WHERE asked.provider IS NOT NULL
+)
+SELECT provider FROM asked WHERE provider IS NOT NULL
+""")
 _ASKED_AT = func.coalesce(_CALLS.asked_at, _CALLS.created_at)
 
 
@@ -81,8 +92,7 @@ async def calls_for(engine: AsyncEngine, lead_id: UUID) -> list[LedgerCall]:
 async def providers_asked(engine: AsyncEngine) -> Sequence[str]:
     """Whoever has a call in the ledger."""
     async with engine.connect() as connection:
-        rows: Sequence[Row[tuple[str]]] = (await connection.execute(select(_CALLS.provider).distinct())).all()
-    return [row.provider for row in rows]
+        return (await connection.execute(PROVIDERS_ASKED)).scalars().all()
 
 
 def ledger_call(row: RowMapping) -> LedgerCall:

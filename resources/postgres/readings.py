@@ -10,9 +10,13 @@ from phase3_core.reconciliation import Agreement, BalanceReading, Booked, Drift,
 from resources.postgres.tables import balance_readings
 
 BOOKED = text("""
-SELECT provider, sum(cost_usd) AS settled,
-       sum(unknown_usd + CASE WHEN state = 'intent' THEN reserved_usd ELSE 0 END) AS in_doubt
-FROM provider_calls GROUP BY provider
+SELECT provider, sum(settled) AS settled, sum(in_doubt) AS in_doubt
+FROM (
+    SELECT provider, cost_usd AS settled, unknown_usd AS in_doubt FROM provider_spend
+    UNION ALL
+    SELECT provider, 0, reserved_usd FROM provider_calls WHERE state = 'intent'
+) AS amounts
+GROUP BY provider
 """)
 
 _TABLE = balance_readings.c

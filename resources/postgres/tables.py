@@ -274,6 +274,17 @@ provider_calls = Table(
     Index("provider_calls_lead_id_idx", "lead_id"),
     Index("provider_calls_provider_day_idx", "provider", "day"),
     Index("provider_calls_created_at_idx", "created_at", postgresql_using="brin"),
+    Index("provider_calls_in_flight_idx", "provider", postgresql_where=text("state = 'intent'")),
+)
+
+# Sums of `provider_calls`, kept by its triggers; of calls without a campaign under the id of zeros.
+provider_spend = Table(
+    "provider_spend",
+    metadata,
+    Column("campaign_id", Uuid, primary_key=True),
+    Column("provider", Text, primary_key=True),
+    Column("cost_usd", Numeric(18, 6), nullable=False, server_default=text("0")),
+    Column("unknown_usd", Numeric(18, 6), nullable=False, server_default=text("0")),
 )
 
 # What a budget caps is named by the columns that are not null; triggers of `provider_calls` keep its sums.

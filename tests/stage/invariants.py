@@ -29,6 +29,7 @@ SELECT key, provider, operation, request, state, cost_usd, reserved_usd, unknown
 FROM provider_calls
 """
 LISTED = "SELECT lower(coalesce(email, domain)) AS name, created_at FROM suppression_list"
+SPEND = "SELECT provider, cost_usd, unknown_usd FROM provider_spend"
 CAPPED_BY = ("campaign_id", "agent", "tier", "provider", "day")
 # What is asked of a vendor beside questions: keys, what is left, the results of what was submitted.
 ASIDE = {
@@ -50,6 +51,7 @@ class Evidence:
     budgets: Rows
     leads: Rows
     listed: Rows
+    spend: Rows
 
     def of(self, provider: str) -> Rows:
         return [call for call in self.calls if call["provider"] == provider]
@@ -58,7 +60,7 @@ class Evidence:
 def evidence(stage: Stage) -> Evidence:
     bill = stage.sandbox.parts.bill
     charges, asked = list(bill.charges), dict(bill.asked)
-    rows = stage.query_all(CALLS, "SELECT * FROM budgets", "SELECT * FROM leads", LISTED)
+    rows = stage.query_all(CALLS, "SELECT * FROM budgets", "SELECT * FROM leads", LISTED, SPEND)
     return Evidence(stage.sandbox.parts.world, charges, asked, *rows)
 
 
@@ -125,6 +127,15 @@ def budgets_are_the_sum_of_their_calls(found: Evidence) -> Iterator[str]:
         calls = [call for call in found.calls if all(call[name] == named[name] for name in named)]
         if budget["spent_usd"] + budget["reserved_usd"] != (booked := _booked(calls)):
             yield f"budget {budget['scope']} shows another sum than its calls: {booked}"
+
+
+def spend_is_the_sum_of_its_calls(found: Evidence) -> Iterator[str]:
+    """I3, the books that are kept by provider."""
+    for provider in {row["provider"] for row in (*found.calls, *found.spend)}:
+        kept = [row for row in found.spend if row["provider"] == provider]
+        for amount in ("cost_usd", "unknown_usd"):
+            if sum(row[amount] for row in kept) != sum(call[amount] for call in found.of(provider)):
+                yield f"{amount} of {provider} is kept as another sum than its calls come to"
 
 
 def no_budget_is_overdrawn(found: Evidence) -> Iterator[str]:
@@ -268,6 +279,7 @@ ALWAYS: Sequence[Check] = (
     no_question_is_billed_too_often,
     no_call_is_repeated_too_often,
     budgets_are_the_sum_of_their_calls,
+    spend_is_the_sum_of_its_calls,
     no_budget_is_overdrawn,
     nothing_is_asked_without_a_row,
     accepted_addresses_are_verified,

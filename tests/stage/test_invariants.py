@@ -28,6 +28,7 @@ from tests.stage.invariants import (
     not_free_again,
     nothing_is_asked_without_a_row,
     nothing_is_left_in_flight,
+    spend_is_the_sum_of_its_calls,
     the_ledger_covers_the_bill,
     the_ledger_is_the_bill,
 )
@@ -72,6 +73,7 @@ TAMPERED: Mapping[Check, Callable[[Evidence], Evidence]] = {
     no_question_is_billed_too_often: lambda found: replace(found, charges=[*found.charges, *found.charges]),
     no_call_is_repeated_too_often: _of("reoon", losses=2),
     budgets_are_the_sum_of_their_calls: _of("tomba", cost_usd=usd("0.5")),
+    spend_is_the_sum_of_its_calls: _of("tomba", cost_usd=usd("0.5")),
     no_budget_is_overdrawn: _budgets(cap_usd=usd("0")),
     nothing_is_asked_without_a_row: lambda found: _unknown(found, "builtwith"),
     accepted_addresses_are_verified: _stale,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from phase3_core.errors import BadInput
 from resources.lead_csv import Problem, read_leads
-from resources.postgres.campaigns import CampaignImport
+from resources.postgres.campaign_import import CampaignImport
 from resources.postgres.database import PostgresDatabase
 
 MOST_PROBLEMS_TOLD = 50

@@ -12,7 +12,7 @@ from phase3_core.errors import BadInput
 from phase3_core.statuses import CampaignStatus, EmailStatus
 from phase3_core.waterfall import EmailResult
 from resources.postgres import tables
-from resources.postgres.campaigns import CampaignImport
+from resources.postgres.campaign_import import CampaignImport
 from resources.postgres.database import PostgresDatabase, driver_url, require_current, upgrade
 from resources.postgres.tables import metadata
 from tests.conftest import MakeCampaign

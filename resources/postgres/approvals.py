@@ -41,6 +41,7 @@ from resources.postgres.outage import Outage, repeatable
 from resources.postgres.outbox import message, withdraw_unsent
 from resources.postgres.tables import (
     approval_requests,
+    booked,
     campaign_audit_log,
     campaigns,
     lead_tier,
@@ -229,8 +230,8 @@ def _roll() -> ColumnElement[str]:
 
 
 def _spent(campaign_id: UUID) -> ColumnElement[Any]:
-    booked = func.coalesce(func.sum(provider_calls.c.cost_usd + provider_calls.c.unknown_usd), 0)
-    return select(booked).where(provider_calls.c.campaign_id == campaign_id).scalar_subquery()
+    spent = func.coalesce(func.sum(booked), 0)
+    return select(spent).where(provider_calls.c.campaign_id == campaign_id).scalar_subquery()
 
 
 async def _ask(connection: AsyncConnection, run: Run, summary: Mapping[str, Any], binding: Binding) -> UUID:

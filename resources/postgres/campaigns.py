@@ -1,11 +1,8 @@
 """Campaigns: their status, their numbers, and what they cost."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Literal, TypeVar
-from uuid import UUID, uuid4
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
@@ -14,35 +11,25 @@ from sqlalchemy import (
     Subquery,
     Text,
     Update,
-    case,
     cast,
     exists,
     func,
     literal,
-    or_,
     select,
-    true,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
+from sqlalchemy.dialects.postgresql import JSONB, Insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.sql.selectable import LateralFromClause
 
-from phase3_core.errors import BadInput, UnknownCampaign, WrongCampaignState
+from phase3_core.errors import UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign
-from phase3_core.money import ZERO, Money, ratio
-from phase3_core.ports import AgentResult, CampaignCounts, DueAgain, ProviderSpend, Run, TierCounts
+from phase3_core.ports import AgentResult, CampaignCounts, DueAgain, ProviderSpend, Run
 from phase3_core.saga import Step, StepState
-from phase3_core.statuses import (
-    ACCEPTED,
-    Agent,
-    CampaignStatus,
-    EmailStatus,
-    EnrichmentStatus,
-    may_become,
-)
-from phase3_core.tiers import Tier
-from resources.postgres.leads import ACCEPTABLE, ENRICHED, OURS, SUPPRESSED, VERIFIED, among
+from phase3_core.statuses import Agent, CampaignStatus, may_become
+from resources.postgres.audit import Actor
+from resources.postgres.campaign_counts import counts_of, spend_of
+from resources.postgres.campaign_list import CampaignOverview, overview_of, the_campaign
+from resources.postgres.leads import OURS, among
 from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import (
@@ -50,87 +37,12 @@ from resources.postgres.tables import (
     campaign_audit_log,
     campaign_leases,
     campaigns,
-    lead_rank,
-    lead_tier,
     leads,
-    provider_calls,
-    provider_spend,
     saga_steps,
     workflow_checkpoints,
 )
 
-Word = TypeVar("Word", bound=str)
-
 _AT_REST = (CampaignStatus.STOPPED, CampaignStatus.VERIFICATION_COMPLETE)
-SHORTEST_PREFIX = 4  # of an id, on the command line
-MOST_SHOWN = 5
-
-_BOOKED = provider_calls.c.cost_usd + provider_calls.c.unknown_usd
-_FAILURES = ("error", "refused", "not_sent", "lost")
-_FOUND = VERIFIED & ~among(leads.c.email_status, [EmailStatus.NOT_FOUND])
-_ENRICHED = among(leads.c.enrichment_status, [EnrichmentStatus.ENRICHED])
-_COUNTED = ("leads", "found", "accepted", "enriched", "ready")
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who is written into the audit log."""
-
-    name: str
-    type: Literal["agent", "human", "system"]
-
-    def line(self, campaign_id: UUID, action: str, details: Mapping[str, Any]) -> Insert:
-        """One however often it is written."""
-        line = insert(campaign_audit_log).values(
-            id=uuid4(),
-            campaign_id=campaign_id,
-            action=action,
-            actor=self.name,
-            actor_type=self.type,
-            details=dict(details),
-        )
-        return line.on_conflict_do_nothing(index_elements=["id"])
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignOverview:
-    """A campaign on one line; `status` may be one of phase 2's."""
-
-    id: UUID
-    name: str
-    status: str
-    reason: str
-    leads: int
-    found: int
-    accepted: int
-    enriched: int
-    ready: int
-    spent: Money
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Leads that are alike in everything that is counted; `score` is the sum of theirs."""
-
-    tier: Tier
-    email: EmailStatus | None
-    provider: str
-    enrichment: EnrichmentStatus | None
-    leads: int
-    score: int
-
-    @property
-    def found(self) -> bool:
-        return self.email not in {None, EmailStatus.NOT_FOUND}
-
-    @property
-    def accepted(self) -> bool:
-        return self.email in ACCEPTED
-
-    @property
-    def ready(self) -> bool:
-        return self.accepted and self.enrichment is EnrichmentStatus.ENRICHED
 
 
 class PostgresCampaigns:
@@ -214,16 +126,12 @@ class PostgresCampaigns:
     @repeatable
     async def counts(self, campaign_id: UUID) -> CampaignCounts:
         async with self._engine.connect() as connection:
-            groups = [_group(row) for row in await connection.execute(_groups(campaign_id))]
-            costs = {row.tier: row.usd for row in await connection.execute(_tier_costs(campaign_id))}
-            suppressed = await connection.scalar(_suppressed(campaign_id))
-        return replace(_counts(groups, costs), suppressed=suppressed or 0)
+            return await counts_of(connection, campaign_id)
 
     @repeatable
     async def spend(self, campaign_id: UUID) -> list[ProviderSpend]:
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(_spend(campaign_id))).mappings()
-            return [ProviderSpend(**{**row, "agent": Agent(row["agent"])}) for row in rows]
+            return await spend_of(connection, campaign_id)
 
     @repeatable
     async def summary(self, campaign_id: UUID) -> Mapping[str, Any]:
@@ -308,14 +216,8 @@ class PostgresCampaigns:
 
     async def campaign_named(self, name: str) -> UUID:
         """By id, its beginning, or name; raises UnknownCampaign, BadInput where several fit."""
-        wanted = name.strip()
-        digits = wanted.lower().replace("-", "")
-        bare = func.replace(cast(campaigns.c.id, Text), "-", "")
-        fitting = select(campaigns.c.id, campaigns.c.name).where(
-            or_(campaigns.c.name == wanted, func.starts_with(bare, digits))
-        )
         async with self._engine.connect() as connection:
-            return _the_one(wanted, digits, (await connection.execute(fitting)).all())
+            return await the_campaign(connection, name)
 
     @repeatable
     async def workbook(self, campaign_id: UUID) -> str:
@@ -326,10 +228,8 @@ class PostgresCampaigns:
 
     async def overview(self, only: UUID | None = None) -> list[CampaignOverview]:
         """Every campaign, the newest first; or this one."""
-        wanted = _overview() if only is None else _overview().where(campaigns.c.id == only)
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(wanted)).mappings()
-            return [CampaignOverview(**row) for row in rows]
+            return await overview_of(connection, only)
 
 
 def _campaigns() -> Select[Any]:
@@ -379,168 +279,3 @@ def _last_taken_by(step: Step) -> ColumnElement[bool]:
     lease = campaign_leases.c
     mine = (lease.campaign_id == step.campaign_id, lease.run_id == step.run_id)
     return exists(select(lease.run_id).where(*mine).with_for_update(read=True))
-
-
-def _groups(campaign_id: UUID) -> Select[Any]:
-    alike = (
-        lead_tier.label("tier"),
-        case((VERIFIED, leads.c.email_status)).label("email"),
-        leads.c.email_provider.label("provider"),
-        case((ENRICHED, leads.c.enrichment_status)).label("enrichment"),
-    )
-    return (
-        select(*alike, func.count().label("leads"), func.sum(-lead_rank).label("score"))
-        .where(leads.c.campaign_id == campaign_id, OURS)
-        .group_by(*alike)
-    )
-
-
-def _group(row: Row[Any]) -> _Group:
-    return _Group(
-        tier=Tier(row.tier),
-        email=EmailStatus(row.email) if row.email else None,
-        provider=row.provider or "",
-        enrichment=EnrichmentStatus(row.enrichment) if row.enrichment else None,
-        leads=row.leads,
-        score=row.score,
-    )
-
-
-def _suppressed(campaign_id: UUID) -> Select[Any]:
-    return select(func.count()).where(leads.c.campaign_id == campaign_id, SUPPRESSED)
-
-
-def _tier_costs(campaign_id: UUID) -> Select[Any]:
-    """Without a tier: calls whose lead phase 2 has deleted since."""
-    tier = case((leads.c.id.is_not(None), lead_tier))
-    return (
-        select(tier.label("tier"), func.sum(_BOOKED).label("usd"))
-        .join_from(provider_calls, leads, provider_calls.c.lead_id == leads.c.id, isouter=True)
-        .where(provider_calls.c.campaign_id == campaign_id, provider_calls.c.agent.in_(Agent))
-        .group_by(tier)
-    )
-
-
-def _spend(campaign_id: UUID) -> Select[Any]:
-    calls = provider_calls.c
-    failed = func.coalesce(calls.outcome.in_(_FAILURES), False) | (calls.state == "unknown")
-    missed = func.coalesce(calls.outcome == "miss", False)
-    by = (calls.agent, calls.provider, calls.operation)
-    return (
-        select(
-            *by,
-            func.count().label("calls"),
-            func.count().filter(calls.state == "settled", ~missed, ~failed).label("hits"),
-            func.count().filter(missed, ~failed).label("misses"),
-            func.count().filter(failed).label("errors"),
-            func.sum(calls.cost_usd).label("cost"),
-            func.sum(calls.unknown_usd).label("unknown"),
-        )
-        .where(calls.campaign_id == campaign_id, calls.agent.in_(Agent))
-        .group_by(*by)
-        .order_by(*by)
-    )
-
-
-def _counts(groups: Sequence[_Group], costs: Mapping[str | None, Money]) -> CampaignCounts:
-    found = [group for group in groups if group.found]
-    return CampaignCounts(
-        tiers=[_tier(tier, groups, costs.get(tier, ZERO)) for tier in Tier],
-        by_email_status=_tally((group.email, group.leads) for group in groups),
-        by_finder=_tally((group.provider, group.leads) for group in found),
-        accepted_by_finder=_tally((group.provider, group.leads) for group in found if group.accepted),
-        by_enrichment_status=_tally((group.enrichment, group.leads) for group in groups),
-        pending_verification=sum(group.leads for group in groups if group.email is None),
-        pending_enrichment=sum(
-            group.leads for group in groups if group.accepted and group.enrichment is None
-        ),
-        cost_of_no_lead=costs.get(None, ZERO),
-    )
-
-
-def _tier(tier: Tier, everyone: Sequence[_Group], cost: Money) -> TierCounts:
-    groups = [group for group in everyone if group.tier is tier]
-    ready = sum(group.leads for group in groups if group.ready)
-    enrichment = _tally((group.enrichment, group.leads) for group in groups)
-    return TierCounts(
-        tier=tier,
-        total=sum(group.leads for group in groups),
-        found=sum(group.leads for group in groups if group.found),
-        accepted=sum(group.leads for group in groups if group.accepted),
-        enriched=enrichment.get(EnrichmentStatus.ENRICHED, 0),
-        partial=enrichment.get(EnrichmentStatus.PARTIAL, 0),
-        ready=ready,
-        score=ratio(sum(group.score for group in groups if group.ready), ready),
-        cost=cost,
-    )
-
-
-def _tally(counted: Iterable[tuple[Word | None, int]]) -> dict[Word, int]:
-    tally: Counter[Word] = Counter()
-    for word, number in counted:
-        if word:
-            tally[word] += number
-    return dict(tally)
-
-
-def _the_one(wanted: str, digits: str, rows: Sequence[Row[Any]]) -> UUID:
-    """A whole id before a name, a name before the beginning of an id."""
-    whole = [row for row in rows if row.id.hex == digits]
-    named = [row for row in rows if row.name == wanted]
-    begun = rows if len(digits) >= SHORTEST_PREFIX else []
-    for fitting in (whole, named, begun):
-        if len(fitting) == 1:
-            return UUID(str(fitting[0].id))
-        if fitting:
-            raise BadInput(
-                f"{wanted!r} fits {len(fitting)} campaigns: {_listed(fitting)}. Give one of these ids."
-            )
-    raise UnknownCampaign(wanted)
-
-
-def _listed(rows: Sequence[Row[Any]]) -> str:
-    shown = [f"{row.id} ({row.name})" for row in rows[:MOST_SHOWN]]
-    return ", ".join(shown + ["…"] * (len(rows) > MOST_SHOWN))
-
-
-def _overview() -> Select[Any]:
-    """Each campaign counted for itself, so that one alone is quick among many."""
-    people, money = _people(), _money()
-    return (
-        select(
-            campaigns.c.id,
-            func.coalesce(campaigns.c.name, "").label("name"),
-            func.coalesce(cast(campaigns.c.status, Text), "").label("status"),
-            func.coalesce(campaigns.c.status_reason, "").label("reason"),
-            *(people.c[count] for count in _COUNTED),
-            money.c.spent,
-            campaigns.c.created_at,
-        )
-        .select_from(campaigns)
-        .join(people, true())
-        .join(money, true())
-        .order_by(campaigns.c.created_at.desc(), campaigns.c.id)
-    )
-
-
-def _people() -> LateralFromClause:
-    return (
-        select(
-            func.count().label("leads"),
-            func.count().filter(_FOUND).label("found"),
-            func.count().filter(ACCEPTABLE).label("accepted"),
-            func.count().filter(_ENRICHED).label("enriched"),
-            func.count().filter(ACCEPTABLE, _ENRICHED).label("ready"),
-        )
-        .where(leads.c.campaign_id == campaigns.c.id, OURS)
-        .lateral()
-    )
-
-
-def _money() -> LateralFromClause:
-    booked = func.sum(provider_spend.c.cost_usd + provider_spend.c.unknown_usd)
-    return (
-        select(func.coalesce(booked, ZERO).label("spent"))
-        .where(provider_spend.c.campaign_id == campaigns.c.id)
-        .lateral()
-    )

@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from phase3_core.errors import BadInput, OutsideFailure
 from phase3_core.ports import Run
 from resources.postgres.approvals import PostgresApprovals
+from resources.postgres.audit import Actor
 from resources.postgres.budgets import PostgresBudgets
-from resources.postgres.campaigns import Actor, PostgresCampaigns
+from resources.postgres.campaigns import PostgresCampaigns
 from resources.postgres.checkpoints import PostgresCheckpoints
 from resources.postgres.events import PostgresEvents
 from resources.postgres.jsonb import json_text

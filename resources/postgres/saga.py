@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from phase3_core.ports import Released, Run
 from phase3_core.saga import OPEN, Step, StepKind, StepState, Successor
 from phase3_core.statuses import Agent
-from resources.postgres.campaigns import Actor
+from resources.postgres.audit import Actor
 from resources.postgres.lease import Begin, standing
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import saga_steps

@@ -287,6 +287,9 @@ provider_spend = Table(
     Column("unknown_usd", Numeric(18, 6), nullable=False, server_default=text("0")),
 )
 
+# USD of a call that is over: what it cost, and what its lost attempts may have cost.
+booked = provider_calls.c.cost_usd + provider_calls.c.unknown_usd
+
 # What a budget caps is named by the columns that are not null; triggers of `provider_calls` keep its sums.
 budgets = Table(
     "budgets",

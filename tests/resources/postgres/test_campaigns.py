@@ -13,7 +13,7 @@ from phase3_core.ports import AgentResult, CampaignRepository, ProviderSpend, Ru
 from phase3_core.report import lead_set_digest, read_report, report_hash
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, EnrichmentStatus, may_become
 from phase3_core.tiers import Tier
-from resources.postgres.campaigns import CampaignOverview
+from resources.postgres.campaign_list import CampaignOverview
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from tests.conftest import NOW, MakeCampaign
 

@@ -19,7 +19,7 @@ from phase3_core.tiers import Tier
 
 DIGEST_BYTES = 20
 EPOCH_BYTES = 4
-
+FIRST_EPOCH, LAST_EPOCH = 0, 256**EPOCH_BYTES - 1
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 

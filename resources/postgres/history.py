@@ -8,12 +8,21 @@ from uuid import UUID
 from sqlalchemy import RowMapping, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from phase3_core.ledger import Intent, Opened, Outcome, OverBudget, Stored, Withheld, key
+from phase3_core.ledger import (
+    FIRST_EPOCH,
+    LAST_EPOCH,
+    Intent,
+    Opened,
+    Outcome,
+    OverBudget,
+    Stored,
+    Withheld,
+    key,
+)
 from phase3_core.money import ZERO, Money
 from phase3_core.trace import LedgerCall
 from resources.postgres.tables import provider_calls
 
-FIRST_EPOCH, LAST_EPOCH = 0, 2**32 - 1
 NOT_ASKED = OverBudget("not asked, or not answered, at the time", for_good=True)
 _CALLS = provider_calls.c
 # From one provider to the next by the index: there are few, and many calls of each.

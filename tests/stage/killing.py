@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from resources.postgres.ledger import Line
+from resources.postgres.line import Line
 from tests.stage.stage import Hurried, Play
 
 KILLED = 137

@@ -1,0 +1,202 @@
+"""The statements of the call ledger: each decides and writes in one, for a whole batch of calls."""
+
+from resources.postgres.admission import (
+    ADMITTED,
+    BARRED,
+    NOT_BARRED,
+    TODAY,
+    WEIGHED,
+    WEIGHED_IF_NEW,
+    WRITTEN,
+)
+
+# A run that lost its campaign is granted nothing more; who takes the campaign waits for this statement.
+# Without a fence: whoever works on no campaign.
+HELD = """
+(%(fence)s::bigint IS NULL OR EXISTS (
+    SELECT FROM campaign_leases WHERE campaign_id = %(campaign_id)s AND fence = %(fence)s FOR SHARE
+))
+"""
+
+_INSERT = """
+INSERT INTO provider_calls (key, provider, operation, request, state, reserved_usd, lead_id, tier, day,
+                            campaign_id, agent, run_id, grant_id, created_at, asked_at, lost_after)
+SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id, q.tier, {today},
+       %(campaign_id)s, %(agent)s, %(run_id)s, %(grant_id)b,
+       now(), now(), now() + make_interval(secs => q.deadline_s)
+FROM {asked}
+WHERE {admitted} AND {held}
+ORDER BY q.key  -- two processes with the same questions wait for one another in one order
+ON CONFLICT (key) DO NOTHING
+RETURNING key
+"""
+
+_ASKED = """
+     unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
+            %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[])
+     AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier)"""
+INTEND = f"""
+WITH {BARRED}, intended AS (
+    {_INSERT.format(today=TODAY, asked=_ASKED, admitted=NOT_BARRED, held=HELD)}
+)
+{WRITTEN.format(written="intended")}
+"""
+
+# What was asked before is no intent, whatever it would cost.
+INTEND_WITHIN_CAPS = f"""
+WITH {BARRED}, asked AS MATERIALIZED (
+    SELECT q.*, {TODAY} AS day, q.reserved AS holds_usd, 0 AS held_usd,
+           NULL::uuid AS old_campaign_id, NULL AS old_agent, NULL AS old_tier, NULL::date AS old_day
+    FROM unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
+                %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[],
+                %(keeps)b::numeric[], %(beside_usd)b::numeric[], %(covered)b::bool[])
+         WITH ORDINALITY AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier,
+                              keeps, beside_usd, covered, place)
+    WHERE {NOT_BARRED}
+), {WEIGHED_IF_NEW}, intended AS (
+    {
+    _INSERT.format(
+        today="q.day", asked="asked AS q", admitted="q.key NOT IN (SELECT key FROM refused)", held=HELD
+    )
+}
+)
+{ADMITTED.format(written="intended")}
+"""  # noqa: S608 - made of constants
+
+NEWEST = """
+SELECT q.place, c.key, c.state, c.outcome, c.attempt, c.losses, c.job_id, c.run_id, c.campaign_id,
+       c.lead_id, c.cost_usd + c.unknown_usd AS booked,
+       c.http_status, c.response, c.asked_at, c.settled_at, now() AS now,
+       coalesce(c.expires_at > now(), false) AS fresh, coalesce(c.lost_after < now(), true) AS overdue
+FROM unnest(%(first)b::bytea[], %(last)b::bytea[]) WITH ORDINALITY AS q(first, last, place)
+CROSS JOIN LATERAL (
+    SELECT * FROM provider_calls WHERE key BETWEEN q.first AND q.last ORDER BY key DESC LIMIT 1
+) AS c
+"""
+
+# Only the caller that saw the row as it still is gets it: attempt and state are the fencing token.
+# `booked` is 1 where an intent turns out lost, -1 where a job in doubt is in flight again. The free
+# window runs from the first attempt in doubt, so that one keeps its time.
+# A job that was submitted is read whatever the budgets say: it is on the bill already.
+CLAIM = f"""
+WITH {BARRED}, asked AS MATERIALIZED (
+    SELECT q.*, c.provider, CASE WHEN c.job_id IS NULL THEN {TODAY} ELSE c.day END AS day,
+           greatest(c.unknown_usd + q.booked * c.reserved_usd, 0) AS unknown_usd,
+           CASE WHEN c.job_id IS NULL THEN q.reserved ELSE c.reserved_usd END AS reserved_usd,
+           c.cost_usd + greatest(c.unknown_usd + q.booked * c.reserved_usd, 0)
+           + CASE WHEN c.job_id IS NULL THEN q.reserved ELSE c.reserved_usd END AS holds_usd,
+           c.cost_usd + c.unknown_usd
+           + CASE WHEN c.state = 'intent' THEN c.reserved_usd ELSE 0 END AS held_usd,
+           CASE WHEN c.job_id IS NULL THEN q.keeps_usd ELSE 0 END AS keeps,
+           CASE WHEN c.job_id IS NULL THEN q.change_usd ELSE 0 END AS beside_usd,
+           c.campaign_id AS old_campaign_id, c.agent AS old_agent, c.tier AS old_tier, c.day AS old_day
+    FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(state)b::text[], %(booked)b::int[],
+                %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[],
+                %(keeps)b::numeric[], %(beside_usd)b::numeric[], %(covered)b::bool[])
+         WITH ORDINALITY AS q(key, attempt, state, booked, reserved, lead_id, deadline_s, tier,
+                              keeps_usd, change_usd, covered, place)
+    JOIN provider_calls AS c ON c.key = q.key AND c.attempt = q.attempt AND c.state = q.state
+    WHERE {NOT_BARRED}
+), {WEIGHED}, claimed AS (
+    UPDATE provider_calls AS c
+    SET state = 'intent', attempt = c.attempt + 1, lead_id = q.lead_id, tier = q.tier, day = q.day,
+        campaign_id = %(campaign_id)s, agent = %(agent)s, run_id = %(run_id)s, grant_id = %(grant_id)b,
+        asked_at = CASE WHEN c.losses + q.booked > 0 THEN c.asked_at ELSE now() END,
+        lost_after = now() + make_interval(secs => q.deadline_s),
+        losses = greatest(c.losses + q.booked, 0), unknown_usd = q.unknown_usd, reserved_usd = q.reserved_usd
+    FROM asked AS q
+    WHERE c.key = q.key AND c.attempt = q.attempt AND c.state = q.state
+        AND c.key NOT IN (SELECT key FROM refused) AND {HELD}
+    RETURNING c.key
+)
+{ADMITTED.format(written="claimed")}
+"""  # noqa: S608 - made of constants
+
+# What was granted by any try of a statement that was repeated. Nothing was sent, so its time begins now.
+GRANTED = f"""
+UPDATE provider_calls AS c SET lost_after = now() + make_interval(secs => q.deadline_s)
+FROM unnest(%(key)b::bytea[], %(deadline_s)b::float8[]) AS q(key, deadline_s)
+WHERE c.key = q.key AND c.grant_id = %(grant_id)b AND c.state = 'intent' AND {HELD}
+RETURNING c.key
+"""  # noqa: S608 - made of constants
+
+BOOK_AS_LOST = f"""
+UPDATE provider_calls
+SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd
+WHERE (SELECT phase3_hold_budgets(ARRAY[%(key)s::bytea])) >= 0
+    AND key = %(key)s AND attempt = %(attempt)s AND state = 'intent' AND {HELD}
+"""  # noqa: S608 - made of constants
+
+STILL_HELD = f"SELECT {HELD}"
+
+NOTE_JOB = """
+UPDATE provider_calls AS c SET job_id = q.job_id
+FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(job_id)b::text[]) AS q(key, attempt, job_id)
+WHERE c.key = q.key AND c.attempt = coalesce(q.attempt, c.attempt) AND c.state <> 'settled'
+"""
+
+ANSWER = {
+    "outcome": "q.told",
+    "http_status": "q.http_status",
+    "response": "q.response::jsonb",
+    "error": "q.error",
+    "response_time_ms": "q.took_ms",
+    "settled_at": "now()",
+    "expires_at": "CASE WHEN q.answered THEN now() + make_interval(secs => %(ttl_s)s) END",
+}
+
+OUTCOMES = """
+FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(reserved)b::numeric[], %(lost)b::bool[],
+            %(answered)b::bool[], %(ends_doubt)b::bool[], %(told)b::text[], %(cost)b::numeric[],
+            %(http_status)b::int[], %(response)b::text[], %(error)b::text[], %(took_ms)b::int[])
+     WITH ORDINALITY AS q(key, attempt, reserved, lost, answered, ends_doubt, told, cost,
+                          http_status, response, error, took_ms, place)
+WHERE (SELECT phase3_hold_budgets(%(key)b::bytea[])) >= 0 AND c.key = q.key
+"""
+
+# A job whose reading was refused is still the vendor's to bill: to be read again.
+SETTLE = f"""
+UPDATE provider_calls AS c
+SET state = CASE WHEN q.answered THEN 'settled'
+                 WHEN q.lost OR c.job_id IS NOT NULL OR c.losses > 0 THEN 'unknown'
+                 ELSE 'settled' END,
+    cost_usd = c.cost_usd + q.cost,
+    unknown_usd = CASE WHEN q.ends_doubt THEN 0
+                       WHEN q.lost OR (c.job_id IS NOT NULL AND NOT q.answered)
+                       THEN c.unknown_usd + c.reserved_usd
+                       ELSE c.unknown_usd END,
+    losses = c.losses + (q.lost OR (c.job_id IS NOT NULL AND NOT q.answered))::int,
+    heard = c.heard || c.attempt,
+    {", ".join(f"{name} = {value}" for name, value in ANSWER.items())}
+{OUTCOMES} AND c.state = 'intent' AND c.attempt = coalesce(q.attempt, c.attempt)
+RETURNING q.place
+"""  # noqa: S608 - made of constants
+
+# The attempt had been taken for lost, and its ceiling booked: now its cost is known. If its successor is
+# still out, the row is settled under it, and that one's ceiling is booked until it arrives as late as this.
+# What free replays and readings of one job cost is one charge, whoever brings the answer. An attempt is
+# heard once, so a statement that is repeated books nothing twice.
+SETTLE_LATE = f"""
+UPDATE provider_calls AS c
+SET state = CASE WHEN q.answered THEN 'settled'
+                 WHEN c.state = 'unknown' AND c.losses <= 1 THEN 'settled'
+                 ELSE c.state END,
+    cost_usd = CASE WHEN q.ends_doubt OR c.job_id IS NOT NULL THEN greatest(c.cost_usd, q.cost)
+                    ELSE c.cost_usd + q.cost END,
+    unknown_usd = CASE WHEN q.ends_doubt THEN 0 ELSE greatest(c.unknown_usd
+        - CASE WHEN c.job_id IS NULL OR c.state = 'unknown'
+               THEN coalesce(q.reserved, c.reserved_usd) ELSE 0 END, 0)
+        + CASE WHEN q.answered AND c.state = 'intent' AND c.job_id IS NULL
+               THEN c.reserved_usd ELSE 0 END END,
+    losses = greatest(c.losses - 1, 0),
+    heard = c.heard || coalesce(q.attempt, c.attempt)::smallint,
+    {
+    ", ".join(
+        f"{name} = CASE WHEN q.answered AND (c.state <> 'settled' OR c.outcome = 'error')"
+        f" THEN {value} ELSE c.{name} END"
+        for name, value in ANSWER.items()
+    )
+}
+{OUTCOMES} AND (q.answered OR c.job_id IS NULL)
+    AND (coalesce(q.attempt, c.attempt) = ANY(c.heard)) IS NOT TRUE
+"""  # noqa: S608 - made of constants

@@ -27,8 +27,8 @@ from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.clock import SystemClock
 from resources.http_client import http_client
-from resources.postgres import embedded
 from resources.postgres.database import PostgresDatabase, upgrade
+from resources.postgres.embedded.server import running
 from resources.postgres.ledger import ledger
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
@@ -127,7 +127,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o711)  # noqa: PTH101 - the server's own user must pass
         with (
-            embedded.running(Path(directory) / "postgres") as server,
+            running(Path(directory) / "postgres") as server,
             vendor_sandbox.started(*options) as sandbox,
         ):
             upgrade(server.uri)

@@ -30,8 +30,8 @@ from phase3_core.report import read_report
 from resources.exports.campaign_exports import exporter_of
 from resources.exports.files import Folder
 from resources.exports.lead_list import LEAD_COLUMNS, pages, plain
-from resources.postgres import embedded
 from resources.postgres.database import PostgresDatabase, driver_url, upgrade
+from resources.postgres.embedded.server import running
 
 FULL, TENTH = 42_100, 4_210
 CALLS_PER_LEAD = 3
@@ -173,7 +173,7 @@ def measure(rounds: int) -> tuple[list[tuple[Times, Times]], dict[int, float]]:
         os.chmod(directory, 0o711)  # noqa: PTH101 - the server's own user must pass
         folder = Path(directory) / "exports"
         folder.mkdir()
-        with embedded.running(Path(directory) / "postgres") as server:
+        with running(Path(directory) / "postgres") as server:
             upgrade(server.uri)
             for leads in (TENTH // 10, TENTH, FULL):
                 fill(server.uri, leads)

@@ -9,8 +9,10 @@ import psycopg
 
 from phase3_assets.watchman import posted
 from phase3_core.errors import OutsideFailure
-from resources.postgres import embedded
 from resources.postgres.database import upgrade
+from resources.postgres.embedded.cluster import DAGSTER_DATABASE
+from resources.postgres.embedded.errors import EmbeddedPostgresError
+from resources.postgres.embedded.server import EmbeddedPostgres, start
 
 LINGERING_S = 1.0  # how long closed connections of our own may still be counted by the server
 OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
@@ -31,17 +33,17 @@ def attended(directory: Path, tell: Callable[[str], None]) -> Iterator[tuple[str
     with psycopg.connect(server.uri, autocommit=True) as presence:
         try:
             upgrade(server.uri)
-            yield server.uri, server.database_uri(embedded.DAGSTER_DATABASE)
+            yield server.uri, server.database_uri(DAGSTER_DATABASE)
         finally:
             if _alone(presence):
                 (server if server.supervised else _started(directory)).stop()
             server.let_go()
 
 
-def _started(directory: Path) -> embedded.EmbeddedPostgres:
+def _started(directory: Path) -> EmbeddedPostgres:
     try:
-        return embedded.start(directory)
-    except embedded.EmbeddedPostgresError as failure:
+        return start(directory)
+    except EmbeddedPostgresError as failure:
         raise OutsideFailure(str(failure)) from None
 
 

@@ -33,10 +33,10 @@ def watch(directory: Path, uri: str, lock: Path) -> None:
     """Returns when the server has stopped, whoever stopped it."""
     while True:
         _sleep_until_free(lock)
-        from resources.postgres import embedded  # noqa: PLC0415 - asleep it does without what that takes
+        from resources.postgres.embedded.server import adopted  # noqa: PLC0415 - heavy, and not needed while asleep
 
         if _is_quiet(uri):
-            server = embedded.adopted(directory)
+            server = adopted(directory)
             if server is None:
                 return
             if server.supervised and _is_quiet(uri, 0.0):
@@ -56,9 +56,9 @@ def _sleep_until_free(lock: Path) -> None:
 
 def _is_quiet(uri: str, for_s: float = QUIET_S) -> bool:
     """True as well where the server is gone."""
-    import psycopg  # noqa: PLC0415 - as above
+    import psycopg  # noqa: PLC0415 - heavy, and not needed while asleep
 
-    from phase3_assets.embedded import OTHERS  # noqa: PLC0415 - as above
+    from phase3_assets.embedded import OTHERS  # noqa: PLC0415 - heavy, and not needed while asleep
 
     until = time.monotonic() + for_s
     try:

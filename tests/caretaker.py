@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from resources.postgres import embedded
+from resources.postgres.embedded.server import start
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ENOUGH_BYTES = 2_000_000_000
@@ -73,7 +73,7 @@ def put_away(folder: Path) -> None:
 def _stop_server(state_dir: Path) -> None:
     """Only its supervisor may stop it; one that was killed a moment ago has let go in another."""
     deadline = time.monotonic() + PATIENCE_S
-    while not (server := embedded.start(state_dir)).supervised and time.monotonic() < deadline:
+    while not (server := start(state_dir)).supervised and time.monotonic() < deadline:
         time.sleep(0.05)
     server.stop()
 

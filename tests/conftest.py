@@ -19,7 +19,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from resources.postgres import tables
 from resources.postgres.database import driver_url, upgrade
-from resources.postgres.embedded import running
+from resources.postgres.embedded.server import running
 from tests.caretaker import cared_for
 
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)

@@ -13,7 +13,7 @@ from tests.end_to_end.shell import until
 
 ABORTED = """
 import subprocess, sys
-from resources.postgres.embedded import running
+from resources.postgres.embedded.server import running
 from tests.caretaker import cared_for, not_outliving_us
 
 with (

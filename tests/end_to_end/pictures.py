@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from phase3_assets.workplace import project_root
-from resources.postgres.embedded import running
+from resources.postgres.embedded.server import running
 from tests.caretaker import cared_for
 from tests.conftest import Server
 from tests.end_to_end import browser

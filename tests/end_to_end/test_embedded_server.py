@@ -10,7 +10,7 @@ import pytest
 
 from phase3_assets.embedded import attended
 from phase3_core.errors import OutsideFailure
-from resources.postgres import embedded
+from resources.postgres.embedded.server import start
 from tests.end_to_end.shell import kill_group, until
 
 
@@ -33,7 +33,7 @@ def test_the_first_one_out_leaves_it_to_the_others(folder: Path) -> None:
         visitor = psycopg.connect(url)
     assert visitor.execute("SELECT 1").fetchone() == (1,)
     visitor.close()
-    embedded.start(home).stop()
+    start(home).stop()
 
 
 ATTENDING = """

@@ -19,8 +19,10 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from resources.postgres import embedded
-from resources.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError, running, start
+from resources.postgres.embedded.account import unprivileged
+from resources.postgres.embedded.errors import EmbeddedPostgresError
+from resources.postgres.embedded.home import unique_name
+from resources.postgres.embedded.server import EmbeddedPostgres, running, start
 from tests.caretaker import cared_for
 
 ROOT = os.geteuid() == 0
@@ -29,7 +31,7 @@ as_root = pytest.mark.skipif(not ROOT, reason="needs to be root, to run the serv
 HOLD = """
     import sys
     from pathlib import Path
-    from resources.postgres.embedded import start
+    from resources.postgres.embedded.server import start
     server = start(Path(sys.argv[1]), durable=False)
     print(server.uri, server.supervised, flush=True)
     sys.stdin.readline()
@@ -71,7 +73,7 @@ def directory(mode: int = 0o711) -> Iterator[Path]:
 @contextlib.contextmanager
 def fallback(state_dir: Path) -> Iterator[Path]:
     """Where root's server goes instead; removed afterwards."""
-    place = Path("/var/lib", embedded._unique(state_dir))
+    place = Path("/var/lib", unique_name(state_dir))
     try:
         yield place
     finally:
@@ -363,7 +365,8 @@ def test_without_root_the_server_is_our_own() -> None:
         import os, pwd, sys
         from pathlib import Path
         import psycopg
-        from resources.postgres.embedded import EmbeddedPostgresError, running, start
+        from resources.postgres.embedded.errors import EmbeddedPostgresError
+        from resources.postgres.embedded.server import running, start
         nobody = pwd.getpwnam("nobody")
         psycopg.Error("imports what it needs"); psycopg.connect
         os.setgroups([]); os.setgid(nobody.pw_gid); os.setuid(nobody.pw_uid); os.chdir("/")
@@ -376,7 +379,7 @@ def test_without_root_the_server_is_our_own() -> None:
             print(error)
     """
     with directory() as mine, directory() as roots:
-        os.chown(mine, embedded._unprivileged().uid, -1)
+        os.chown(mine, unprivileged().uid, -1)
         mine.chmod(0o777)
         (roots / "postgres").mkdir()
         with process(script, mine, roots) as child:

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from resources.postgres.database import upgrade
-from resources.postgres.embedded import running
+from resources.postgres.embedded.server import running
 from sandbox.app import serve
 from sandbox.faults import Kind
 from sandbox.options import Options

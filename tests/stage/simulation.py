@@ -24,7 +24,7 @@ from phase3_core.money import usd
 from phase3_core.statuses import Agent
 from resources.assembly import postgres_breakers
 from resources.postgres.database import upgrade
-from resources.postgres.embedded import running
+from resources.postgres.embedded.server import running
 from sandbox.app import Sandbox, serve
 from sandbox.billing import Account
 from sandbox.faults import EVERYBODY, Kind

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from phase3_core.calls import MOST_LOSSES, ReplayClass
 from resources.postgres.database import upgrade
-from resources.postgres.embedded import running
+from resources.postgres.embedded.server import running
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.scenarios import REFERENCE

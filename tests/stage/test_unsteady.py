@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from resources.postgres.database import upgrade
-from resources.postgres.embedded import EmbeddedPostgres, running
+from resources.postgres.embedded.server import EmbeddedPostgres, running
 from sandbox.app import serve
 from sandbox.options import Options
 from tests.caretaker import cared_for

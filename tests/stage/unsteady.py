@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 
-from resources.postgres.embedded import EmbeddedPostgres, _programs
+from resources.postgres.embedded.programs import programs_for
+from resources.postgres.embedded.server import EmbeddedPostgres
 
 MODES = ("immediate", "fast")  # `immediate` is a crash: no session is told, and the log is recovered from
 
@@ -43,9 +44,9 @@ class Unsteady:
 
     def _go_away(self, mode: str) -> None:
         cluster = self.server._cluster
-        pg_ctl = _programs(cluster.home) / "pg_ctl"
+        pg_ctl = programs_for(cluster.home) / "pg_ctl"
         cluster.home.account.run(pg_ctl, "stop", "-D", cluster.data, "-W", "-m", mode)
-        assert cluster._has_ended()
+        assert cluster.has_ended()
         time.sleep(self.away_s)
         cluster.launch(durable=True)
         self.outages.append(mode)

@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 from phase3_core.errors import BadInput
-from resources.lead_csv import Problem, read_leads
+from resources.lead_csv.leads import Problem, read_leads
 from resources.postgres.campaign_import import CampaignImport
 from resources.postgres.database import PostgresDatabase
 

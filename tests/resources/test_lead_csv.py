@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phase3_core.errors import BadInput
-from resources.lead_csv import COLUMNS, LeadRow, Problem, read_leads
+from resources.lead_csv.cells import COLUMNS
+from resources.lead_csv.leads import LeadRow, Problem, read_leads
 
 HEADER = ",".join(COLUMNS)
 GOOD = "Ann,Lee,ann@acme.com,,CTO,Acme,acme.com,88,A"

@@ -7,7 +7,6 @@ ratio durable / bare is the figure.
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -125,7 +124,7 @@ def main() -> int:
     given = parser.parse_args()
     options = ("--latency-ms", "0", "--rate-factor", "100000")
     with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o711)  # noqa: PTH101 - the server's own user must pass
+        Path(directory).chmod(0o711)  # the server's own user must pass
         with (
             running(Path(directory) / "postgres") as server,
             vendor_sandbox.started(*options) as sandbox,

@@ -6,7 +6,6 @@ each finder and their costs must come out to the cent. Then the same leads with 
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -65,7 +64,7 @@ def found(scale: float, *, guessing: bool) -> tuple[Mapping[str, int], Decimal, 
     """Hits per provider, USD of agent 3.1, accepted leads: of a fresh database and a fresh sandbox."""
     options = ("--scale", str(scale), "--latency-ms", "0", "--rate-factor", "100000", "--prices", "seed")
     with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o711)  # noqa: PTH101 - the server's own user must pass
+        Path(directory).chmod(0o711)  # the server's own user must pass
         own = Path(directory) / "phase3.toml"
         place = {"PHASE3_STATE_DIR": directory, "PHASE3_EXPORTS_DIR": f"{directory}/exports"}
         with (

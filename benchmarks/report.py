@@ -9,7 +9,6 @@ Every lead is ready, so that the lists are as long as they can be.
 import argparse
 import asyncio
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -170,7 +169,7 @@ def only(url: str, leads: int, folder: Path) -> None:
 
 def measure(rounds: int) -> tuple[list[tuple[Times, Times]], dict[int, float]]:
     with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o711)  # noqa: PTH101 - the server's own user must pass
+        Path(directory).chmod(0o711)  # the server's own user must pass
         folder = Path(directory) / "exports"
         folder.mkdir()
         with running(Path(directory) / "postgres") as server:

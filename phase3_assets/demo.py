@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +30,7 @@ def run_demo(url: str, scale: float, words: Console) -> int:
         earlier = look(url, lambda books: books.campaigns.spend(campaign_id))
         preset = "pilot" if scale < 1 else "standard"
         ended = run_campaign(url, str(campaign_id), Options(preset=preset), words)
-        print(json.dumps(ended.result, indent=2))  # noqa: T201 - the output JSON is the data
+        typer.echo(json.dumps(ended.result, indent=2))
         spend = look(url, lambda books: books.campaigns.spend(campaign_id))
         _show(url, campaign_id, spend, words)
         agree = _compare(json.loads(running.text("bill")), earlier, spend, words)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import typer
+
 from phase3_assets.looking import look
 from phase3_assets.progress import watch
 from phase3_core.errors import Phase3Error
@@ -48,7 +50,7 @@ class Follower:
     def __call__(self) -> None:
         after = self.told_until or BEFORE_ANYTHING
         for at, event in look(self.url, lambda books: books.events.since(self.campaign_id, after)):
-            print(json.dumps(event), flush=True)  # noqa: T201 - the lines are the data
+            typer.echo(json.dumps(event))
             self.told_until = at
         post_events(self.url)
 

@@ -28,7 +28,7 @@ class Sandbox:
 
     def text(self, path: str) -> str:
         """A page of its control plane."""
-        with urlopen(f"{self.url}/_sandbox/{path}", timeout=START_S) as page:  # noqa: S310 - loopback, our own
+        with urlopen(f"{self.url}/_sandbox/{path}", timeout=START_S) as page:  # noqa: S310 - our own sandbox, on loopback
             return str(page.read().decode())
 
     def settings_file(self, directory: Path) -> Path:
@@ -55,7 +55,7 @@ def started(*options: str) -> Iterator[Sandbox]:
 def attached(url: str) -> Sandbox:
     """A sandbox that somebody else started; raises OutsideFailure when nobody answers there."""
     try:
-        with urlopen(f"{url}/_sandbox/env", timeout=START_S) as page:  # noqa: S310 - loopback
+        with urlopen(f"{url}/_sandbox/env", timeout=START_S) as page:  # noqa: S310 - our own sandbox, on loopback
             return Sandbox(url, json.loads(page.read()))
     except (OSError, ValueError):
         raise OutsideFailure(f"No sandbox answers at {url!r}. `phase3 sandbox` starts one.") from None

@@ -61,7 +61,7 @@ def database(tell: Tell) -> Iterator[str]:
         with _wired(url, os.environ.get(DAGSTER_URL) or with_schema(url, DAGSTER_SCHEMA)):
             yield url
         return
-    from phase3_assets.embedded import attended  # noqa: PLC0415 - an own server needs none of it
+    from phase3_assets.embedded import attended  # noqa: PLC0415 - who has a server does without all that
 
     with attended(state_dir() / "postgres", tell) as (url, dagster), _wired(url, dagster):
         yield url

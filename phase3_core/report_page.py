@@ -13,7 +13,7 @@ from phase3_core.approval import HASH_SHOWN
 from phase3_core.money import ZERO, Money, ratio, total, usd
 
 MOST_BARS = 12
-NONE = "–"  # noqa: RUF001 - a dash, not a hyphen, is how tables say nothing
+NONE = "\N{EN DASH}"
 CENT = Decimal("0.01")
 TENTH_OF_A_MILL = Decimal("0.0001")
 

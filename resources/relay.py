@@ -25,7 +25,7 @@ from resources.slack.messages import announcement, escalation, outcome, reminder
 from resources.webhook import Webhook, WebhookTerms
 
 BOT_TOKEN, BASE_URL = "SLACK_BOT_TOKEN", "SLACK_BASE_URL"
-WEBHOOK_SECRET = "PHASE3_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
+WEBHOOK_SECRET = "PHASE3_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable, not a secret
 AFTER_REFUSAL_S = 300.0  # somebody has to change a setting first
 FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 600.0

@@ -223,7 +223,11 @@ class Settings(Strict):
     approval: ApprovalSettings = ApprovalSettings()
     webhook: WebhookSettings = WebhookSettings()
     budgets: BudgetSettings = BudgetSettings()
-    _origin: Origin = PrivateAttr(default_factory=Origin)
+    _origin: Origin = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Those of a file know where their words stand."""
+        self._origin = context or Origin()
 
     def mistake(self, *where: str, told: str) -> BadInput:
         """Settings that are well-formed and contradict themselves or the catalogue, told with their line."""
@@ -270,14 +274,12 @@ def read_settings(path: Path | None, overrides: Mapping[str, Any] | None = None)
     origin = Origin(path, text, overrides or {})
     try:
         raw = tomllib.loads(text, parse_float=Decimal)
-        settings = Settings.model_validate(_merged(raw, origin.overrides))
+        return Settings.model_validate(_merged(raw, origin.overrides), context=origin)
     except tomllib.TOMLDecodeError as failure:
         raise BadInput(f"{path}: is no TOML: {failure}") from None
     except ValidationError as failure:
         told = (origin.told(error["loc"], error["msg"]) for error in failure.errors())
         raise BadInput("; ".join(told)) from None
-    settings._origin = origin  # noqa: SLF001 - its own private attribute, set once
-    return settings
 
 
 def _text(path: Path) -> str:

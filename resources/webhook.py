@@ -15,6 +15,7 @@ from resources.http_client import Lost, NotSent, Received, Sending
 from resources.sending import Later, Refused
 
 TIMEOUT_S = 10.0
+SUCCESS = range(200, 300)
 BUSY, BROKEN, TOO_EARLY = 429, 500, 425
 
 
@@ -60,5 +61,5 @@ class Webhook:
 def _read(status: int) -> None:
     if status >= BROKEN or status in {BUSY, TOO_EARLY}:
         raise Later(f"the webhook answered {status}")
-    if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers
+    if status not in SUCCESS:
         raise Refused(f"the webhook answered {status}")

@@ -60,7 +60,7 @@ async def run(options: Options) -> None:
 
 
 async def _orphaned(parent: int, stop: asyncio.Event) -> None:
-    while os.getppid() == parent:  # noqa: ASYNC110 -- no event tells of a parent's death
+    while os.getppid() == parent:  # noqa: ASYNC110 - no event tells of a parent's death
         await asyncio.sleep(1.0)
     stop.set()
 

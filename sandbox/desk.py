@@ -200,7 +200,7 @@ def _web_fault(fault: Fault, reply: Reply) -> Reply:
 
 async def silence(request: web.Request) -> web.StreamResponse:
     """Nothing, until the client gives up."""
-    while request.transport and not request.transport.is_closing():  # noqa: ASYNC110 -- aiohttp has no event
+    while request.transport and not request.transport.is_closing():  # noqa: ASYNC110 - aiohttp has no event for a client that leaves
         await asyncio.sleep(LOOK_AGAIN_S)
     return web.Response()
 

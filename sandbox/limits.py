@@ -61,7 +61,7 @@ class Window:
             self.opened, self.used = now, 0
         return self.used < self.limit
 
-    def take(self, now: float) -> None:  # noqa: ARG002 -- the sliding window needs it
+    def take(self, now: float) -> None:  # noqa: ARG002 - the sliding window, which takes its place, needs it
         """Count one."""
         self.used += 1
 

@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 import aiohttp
 from aiohttp import web
 
-BOT_TOKEN = "xoxb-sandbox"  # noqa: S105 - of a workspace that there is not
-APP_TOKEN = "xapp-sandbox"  # noqa: S105 - see above
-SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # noqa: S105 - see above
+BOT_TOKEN = "xoxb-sandbox"  # noqa: S105 - opens nothing but this sandbox
+APP_TOKEN = "xapp-sandbox"  # noqa: S105 - opens nothing but this sandbox
+SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # noqa: S105 - opens nothing but this sandbox
 CHANNEL = "C0CAMPAIGN1"
 PATIENCE_S = 3.0  # how long Slack waits for an answer to a click
 TIMED_OUT = 0  # an answer's status where none came in time

@@ -23,7 +23,7 @@ class CsvWriter(FileWriter):
         self,
         draft: Path,
         campaign: Campaign,
-        report: Mapping[str, Any],  # noqa: ARG002 - the list alone
+        report: Mapping[str, Any],  # noqa: ARG002 - every writer gets it; this file is the list alone
         leads: LeadRepository | ReadyLeads,
     ) -> int:
         await self.folder.on_disk(_begin, draft)

@@ -19,9 +19,9 @@ class PageWriter(FileWriter):
     async def fill(
         self,
         draft: Path,
-        campaign: Campaign,  # noqa: ARG002 - its name is in the report
+        campaign: Campaign,  # noqa: ARG002 - every writer gets it; its name is in the report
         report: Mapping[str, Any],
-        leads: LeadRepository | ReadyLeads,  # noqa: ARG002 - the page shows counts, no leads
+        leads: LeadRepository | ReadyLeads,  # noqa: ARG002 - every writer gets them; the page shows counts
     ) -> int:
         page = report_as_html(report).encode("utf-8", "replace")
         await self.folder.on_disk(draft.write_bytes, page)

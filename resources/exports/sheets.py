@@ -35,7 +35,7 @@ class SheetsWriter:
     def __init__(self, account: SheetsAccount) -> None:
         self._account = account
 
-    def url(self, campaign: Campaign, report: Mapping[str, Any]) -> str:  # noqa: ARG002 - one for all campaigns
+    def url(self, campaign: Campaign, report: Mapping[str, Any]) -> str:  # noqa: ARG002 - every writer gets it; one spreadsheet holds all campaigns
         return f"{_PLACE}{self._account.spreadsheet}/edit#phase3-{tag(report)}"
 
     async def write(
@@ -115,7 +115,7 @@ class _Line:
 
 def _signed_in(account: SheetsAccount, place: str, stop: threading.Event, *, patient: bool) -> "Spreadsheet":
     try:
-        from resources.exports.sheets_wire import signed_in  # noqa: PLC0415 - an extra, and slow to load
+        from resources.exports.sheets_wire import signed_in  # noqa: PLC0415 - gspread is an extra, and slow to load
     except ImportError:
         raise OutsideFailure(
             "Google Sheets was not written: gspread is missing; install phase3[sheets]."

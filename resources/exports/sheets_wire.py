@@ -83,7 +83,7 @@ def signed_in(
     """The spreadsheet with the id `place`; raises OutsideFailure in words that say what to do."""
     told = Refusals(place)
     with told:
-        credentials = Credentials.from_service_account_file(account.key_file, scopes=SCOPES)  # type: ignore[no-untyped-call] # google-auth is half typed
+        credentials = Credentials.from_service_account_file(account.key_file, scopes=SCOPES)  # type: ignore[no-untyped-call] # google-auth types it not
         told.who = credentials.service_account_email
         client = gspread.Client(
             credentials, http_client=_wire(account.base_url, stop, TRIES if patient else 1)
@@ -159,5 +159,5 @@ def _is_passing(failure: BaseException) -> bool:
 def _pause_s(failure: BaseException, attempt: int) -> float:
     """What Google asks for, else twice as long each time, with some chance in it."""
     told = failure.response.headers.get("Retry-After", "") if isinstance(failure, APIError) else ""
-    usual = float(2 ** (attempt - 1)) + random.random()  # noqa: S311 - spreads retries, guards nothing
+    usual = float(2 ** (attempt - 1)) + random.random()  # noqa: S311 - spreads retries, protects nothing
     return min(float(told) if told.isdigit() else usual, LONGEST_WAIT_S)

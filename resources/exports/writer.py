@@ -1,5 +1,6 @@
 """What each way of exporting does: say what it will leave, write it, take it back."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -25,7 +26,7 @@ class Writer(Protocol):
     async def withdraw(self, export: Export) -> None: ...
 
 
-class FileWriter:
+class FileWriter(ABC):
     """A file that a subclass fills; readers meet the old file or the new one, never half of it."""
 
     kind: ClassVar[ExportKind]
@@ -47,6 +48,7 @@ class FileWriter:
     async def withdraw(self, export: Export) -> None:
         await self.folder.remove(export)
 
+    @abstractmethod
     async def fill(
         self,
         draft: Path,
@@ -55,4 +57,3 @@ class FileWriter:
         leads: LeadRepository | ReadyLeads,
     ) -> int:
         """Writes the file; how many leads are in it."""
-        raise NotImplementedError

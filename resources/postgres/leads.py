@@ -346,7 +346,7 @@ _RELEASE = text(f"""
     WHERE campaign_id = :campaign_id AND suppressed_at IS NOT NULL AND (
         suppressed_by IS NULL
         OR NOT EXISTS (SELECT FROM suppressed_subjects AS listed WHERE {_DIGEST} = suppressed_by))
-""")  # noqa: S608 - made of constants
+""")  # noqa: S608 - made of constants of the code; every value is bound
 
 _SUPPRESS = text("""
     UPDATE leads SET suppressed_at = now()
@@ -364,7 +364,7 @@ _SUPPRESS_FOUND = text(f"""
         FROM jsonb_to_recordset(:rows) AS told (id uuid, subjects text[])
     ) AS known
     WHERE leads.id = known.id AND campaign_id = :campaign_id AND known.digest IS NOT NULL
-""").bindparams(bindparam("rows", type_=JSONB))  # noqa: S608 - made of constants
+""").bindparams(bindparam("rows", type_=JSONB))  # noqa: S608 - made of constants of the code; every value is bound
 
 # `replaces`: the new address is written. `keeps`: phase 2's stays, and so does what is said of it.
 _SAVE_EMAILS = text("""

@@ -236,7 +236,7 @@ class PostgresLedger:
         if not await self._settle(ending) and ending.outcome.end is not End.LOST:
             await self._settle_late(ending)
 
-    def _settle_unheard(self, ending: Ending, on_time: bool) -> None:  # noqa: FBT001 - a result, not an option
+    def _settle_unheard(self, ending: Ending, on_time: bool) -> None:  # noqa: FBT001 - what a write told, not an option
         if not on_time and ending.outcome.end is not End.LOST:
             self._settle_late.hand_in(ending)
         self._forget(ending)

@@ -61,7 +61,7 @@ WITH {BARRED}, asked AS MATERIALIZED (
 }
 )
 {ADMITTED.format(written="intended")}
-"""  # noqa: S608 - made of constants
+"""  # noqa: S608 - made of constants of the code; every value is bound
 
 NEWEST = """
 SELECT q.place, c.key, c.state, c.outcome, c.attempt, c.losses, c.job_id, c.run_id, c.campaign_id,
@@ -110,7 +110,7 @@ WITH {BARRED}, asked AS MATERIALIZED (
     RETURNING c.key
 )
 {ADMITTED.format(written="claimed")}
-"""  # noqa: S608 - made of constants
+"""  # noqa: S608 - made of constants of the code; every value is bound
 
 # What was granted by any try of a statement that was repeated. Nothing was sent, so its time begins now.
 GRANTED = f"""
@@ -118,14 +118,14 @@ UPDATE provider_calls AS c SET lost_after = now() + make_interval(secs => q.dead
 FROM unnest(%(key)b::bytea[], %(deadline_s)b::float8[]) AS q(key, deadline_s)
 WHERE c.key = q.key AND c.grant_id = %(grant_id)b AND c.state = 'intent' AND {HELD}
 RETURNING c.key
-"""  # noqa: S608 - made of constants
+"""  # noqa: S608 - made of constants of the code; every value is bound
 
 BOOK_AS_LOST = f"""
 UPDATE provider_calls
 SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd
 WHERE (SELECT phase3_hold_budgets(ARRAY[%(key)s::bytea])) >= 0
     AND key = %(key)s AND attempt = %(attempt)s AND state = 'intent' AND {HELD}
-"""  # noqa: S608 - made of constants
+"""  # noqa: S608 - made of constants of the code; every value is bound
 
 STILL_HELD = f"SELECT {HELD}"
 
@@ -170,7 +170,7 @@ SET state = CASE WHEN q.answered THEN 'settled'
     {", ".join(f"{name} = {value}" for name, value in ANSWER.items())}
 {OUTCOMES} AND c.state = 'intent' AND c.attempt = coalesce(q.attempt, c.attempt)
 RETURNING q.place
-"""  # noqa: S608 - made of constants
+"""  # noqa: S608 - made of constants of the code; every value is bound
 
 # The attempt had been taken for lost, and its ceiling booked: now its cost is known. If its successor is
 # still out, the row is settled under it, and that one's ceiling is booked until it arrives as late as this.
@@ -199,4 +199,4 @@ SET state = CASE WHEN q.answered THEN 'settled'
 }
 {OUTCOMES} AND (q.answered OR c.job_id IS NULL)
     AND (coalesce(q.attempt, c.attempt) = ANY(c.heard)) IS NOT TRUE
-"""  # noqa: S608 - made of constants
+"""  # noqa: S608 - made of constants of the code; every value is bound

@@ -231,7 +231,7 @@ class TokenGrant:
     base_url: str = ""
 
 
-TOKEN = "token"  # noqa: S105 - its name among the secrets
+TOKEN = "token"  # noqa: S105 - the name of a secret, not one
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class Cluster:
         beside = self.home.place / "socket"
         if _takes_sockets(beside):
             return beside
-        short = Path("/tmp", unique_name(self.home.place))  # noqa: S108 - short; `give` refuses another user's
+        short = Path("/tmp", unique_name(self.home.place))  # noqa: S108 - short; `give` refuses what others made
         self.home.account.give(short)
         return short
 

@@ -29,7 +29,7 @@ class Home:
 
 def home_of(state_dir: Path) -> Home:
     name = unique_name(state_dir)
-    places = [state_dir / "postgres", Path("/var/lib", name), Path("/var/tmp", name)]  # noqa: S108 - survives reboots
+    places = [state_dir / "postgres", Path("/var/lib", name), Path("/var/tmp", name)]  # noqa: S108 - survives reboots; `_claim` refuses what others made
     finished = [place for place in places if os.path.lexists(place / "data")]
     reasons: list[str] = []
     for place in finished[:1] or places:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from phase3_assets.cli import app
 from resources.postgres.tables import metadata
@@ -34,8 +35,11 @@ def test_the_readme_is_short() -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group has commands
-    assert [name for name in commands if f"`{name}" not in README and f"phase3 {name}" not in README] == []
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    assert [
+        name for name in group.commands if f"`{name}" not in README and f"phase3 {name}" not in README
+    ] == []
 
 
 @pytest.mark.parametrize("table", sorted(metadata.tables))

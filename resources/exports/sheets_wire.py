@@ -83,7 +83,7 @@ def signed_in(
     """The spreadsheet with the id `place`; raises OutsideFailure in words that say what to do."""
     told = Refusals(place)
     with told:
-        credentials = Credentials.from_service_account_file(account.key_file, scopes=SCOPES)  # type: ignore[no-untyped-call] # google-auth types it not
+        credentials = Credentials.from_service_account_file(account.key_file, scopes=SCOPES)  # type: ignore[no-untyped-call] # google-auth leaves it untyped
         told.who = credentials.service_account_email
         client = gspread.Client(
             credentials, http_client=_wire(account.base_url, stop, TRIES if patient else 1)

@@ -19,7 +19,8 @@ from resources.slack.api import SlackApi
 from resources.slack.endpoint import serving
 from resources.slack.socket_mode import listen
 from tests.conftest import Made
-from tests.fakes.workspace import Workspace, until
+from tests.fakes.workspace import Workspace
+from tests.polling import until
 from tests.resources.slack.conftest import asked, books, made, slack
 
 __all__ = ["asked", "books", "made", "slack"]  # fixtures

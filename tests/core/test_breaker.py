@@ -176,7 +176,7 @@ class Workers(RuleBasedStateMachine):
         return name
 
     @rule(name=consumes(probing), fine=st.booleans())
-    def a_probe_ends(self, name: str, fine: bool) -> None:  # noqa: FBT001 - drawn by name
+    def a_probe_ends(self, name: str, *, fine: bool) -> None:
         if not holds_probe(at(self.breaker, self.now), name):
             return
         self.breaker = after(self.breaker, Answered() if fine else DOWN, self.now)

@@ -28,6 +28,7 @@ from phase3_core.tiers import PROFILES, Profile, Tier, Topic
 LEAD = UUID(int=1)
 MONDAY = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 TUESDAY = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
+FREE = Price(ZERO, Billing.FREE)
 FULL, STANDARD, BASIC = (PROFILES[tier] for tier in Tier)
 
 
@@ -37,7 +38,7 @@ class Enricher:
 
     name: str
     topics: frozenset[Topic]
-    price: Price = Price(ZERO, Billing.FREE)  # noqa: RUF009 - frozen
+    price: Price = FREE
     per_company: bool = True
 
 

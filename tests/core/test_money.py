@@ -19,7 +19,7 @@ def test_an_amount_is_kept_to_the_micro_dollar() -> None:
 @pytest.mark.parametrize("wrong", [0.1, float("nan")])
 def test_a_float_is_refused_because_it_is_already_wrong(wrong: float) -> None:
     with pytest.raises(TypeError, match="text or Decimal"):
-        usd(wrong)  # type: ignore[arg-type] # the mistake
+        usd(wrong)  # type: ignore[arg-type] # the mistake that is tested
 
 
 @given(AMOUNTS)

@@ -23,9 +23,9 @@ S = StepState
 WHY = "the power went"
 
 
-def step(place: int, state: StepState = S.DONE, kind: StepKind = StepKind.STATUS, **columns: object) -> Step:
+def step(place: int, state: StepState = S.DONE, kind: StepKind = StepKind.STATUS, **columns: Any) -> Step:
     usual = Step(place, "run-1", CAMPAIGN, Agent.ENRICHMENT, kind, state, {})
-    return replace(usual, **columns)  # type: ignore[arg-type] # columns of a step
+    return replace(usual, **columns)
 
 
 async def died(office: Office) -> None:
@@ -156,13 +156,15 @@ async def test_a_standing_report_keeps_its_exports_when_the_same_is_made_again_a
     assert office.campaign.list_url == final.published.workbook.url
 
 
-async def test_a_request_for_approval_is_withdrawn_and_the_list_unpublished_by_a_failure() -> None:
+async def test_a_request_for_approval_is_withdrawn_and_the_list_unpublished_by_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     office = ready_office()
 
     def breaks(_: Run) -> None:
         raise OutsideFailure("The database is gone.")
 
-    office.database.tables.saga.keep = breaks  # type: ignore[method-assign,assignment] # a run's last act
+    monkeypatch.setattr(office.database.tables.saga, "keep", breaks)  # a run's last act
     with pytest.raises(OutsideFailure, match="database"):
         await office.report()
     assert [one.status for one in office.database.tables.approvals] == [ApprovalStatus.WITHDRAWN]

@@ -68,12 +68,9 @@ def test_a_domain_stands_below_those_above_it() -> None:
     assert domains_of("com") == domains_of("") == ()
 
 
-@given(MAILBOXES, DOMAINS, LETTERS, st.booleans())
+@given(mailbox=MAILBOXES, domain=DOMAINS, tag=LETTERS, shouts=st.booleans())
 def test_no_way_of_writing_an_address_hides_its_owner(
-    mailbox: str,
-    domain: str,
-    tag: str,
-    shouts: bool,  # noqa: FBT001 - drawn
+    *, mailbox: str, domain: str, tag: str, shouts: bool
 ) -> None:
     written = f"{mailbox}+{tag}@{domain}"
     lead = replace(ADA, email=written.upper() if shouts else written)

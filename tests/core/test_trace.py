@@ -1,6 +1,7 @@
 """Each step has its reason, and what came of it."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -71,10 +72,10 @@ def test_a_step_has_its_reason(step: Step, domain: Domain, so_far: Progress, why
     assert reason(step, PLAN, domain, so_far).startswith(why)
 
 
-async def steps_of(find: object, verdict: object) -> list[tuple[str, str]]:
+async def steps_of(find: Any, verdict: Any) -> list[tuple[str, str]]:
     office = an_office([a_lead()])
-    office.source.finders = [finder("tomba", lambda _: find)]  # type: ignore[arg-type,return-value] # any reply
-    office.source.verifiers = [verifier("reoon", lambda _: verdict)]  # type: ignore[arg-type,return-value] # ditto
+    office.source.finders = [finder("tomba", lambda _: find)]
+    office.source.verifiers = [verifier("reoon", lambda _: verdict)]
     async with office.database.open(a_run()) as books, office.source.open(a_run(), books) as providers:
         plan = plan_for(providers, EASY)
         plain = Plan(plan.finders, plan.verifier, plan.second_opinion, guessing=False)

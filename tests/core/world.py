@@ -33,7 +33,7 @@ class World:
     def leads(self) -> list[Lead]:
         return [self._lead(number) for number in range(1, self.size + 1)]
 
-    @lru_cache(maxsize=2000)  # noqa: B019 - worlds are values and few
+    @lru_cache(maxsize=2000)  # noqa: B019 - worlds are values, and few are made
     def _lead(self, number: int) -> Lead:
         dice = self._dice("lead", number)
         domain = "" if dice.random() < 0.05 else f"company{dice.randrange(self.companies)}.com"

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_campaigns_are_run_by_launch_by_backfill_and_by_the_sensor(dagster: Dags
     dagster.backfill(filled)
     dagster.launch(launched)
     for campaign_id in (launched, *filled, imported):
-        assert until(lambda: dagster.ended(campaign_id), every_s=0.25) == ["SUCCESS"]  # noqa: B023 - called now
+        assert until(partial(dagster.ended, campaign_id), every_s=0.25) == ["SUCCESS"]
     done = dagster.books.number("campaigns WHERE status = 'verification_complete'")
     assert done == 5
     assert dagster.books.settled == Decimal(dagster.vendors.read("bill")["total_usd"])

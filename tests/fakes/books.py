@@ -157,8 +157,8 @@ class Tables:
         return self.campaigns[campaign_id]
 
 
-def _wished(wish: bool | None, fact: bool) -> bool:  # noqa: FBT001 - a filter's value, not a mode
-    return wish is None or wish is fact
+def _wished(fact: object, *, wish: bool | None) -> bool:
+    return wish is None or wish is bool(fact)
 
 
 @dataclass(frozen=True)
@@ -186,11 +186,11 @@ class FakeLeads:
             for row in self.tables.of(campaign_id)
             if (status is None or row.status == status)
             and row.status not in exclude_status
-            and _wished(needs_email, not row.email)
-            and _wished(needs_verification, row.email_status is None)
-            and _wished(has_verified_email, row.accepted)
+            and _wished(not row.email, wish=needs_email)
+            and _wished(row.email_status is None, wish=needs_verification)
+            and _wished(row.accepted, wish=has_verified_email)
             and (tier is None or row.lead.tier is tier)
-            and _wished(is_enriched, row.enrichment_status is not None)
+            and _wished(row.enrichment_status is not None, wish=is_enriched)
             and (behind is None or row.place > behind)
         ]
         return page[:limit]

@@ -1,7 +1,6 @@
 """The sandbox's Slack as a test drives it, and a campaign's request to announce in it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,6 @@ from resources.relay import SlackTerms
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.slack import APP_TOKEN, BOT_TOKEN, CHANNEL, SIGNING_SECRET
-
-WAIT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -55,11 +52,3 @@ class Workspace:
 async def a_workspace() -> AsyncIterator[Workspace]:
     async with serve(Options(scale=0.001, latency_ms=0)) as sandbox, aiohttp.ClientSession() as session:
         yield Workspace(sandbox.url, session)
-
-
-async def until(fact: Callable[[], Awaitable[Any]]) -> Any:
-    """Polls until the fact is true; what it was then."""
-    async with asyncio.timeout(WAIT_S):
-        while not (found := await fact()):  # noqa: ASYNC110 - the fact is elsewhere, no event tells of it
-            await asyncio.sleep(0.01)
-    return found

@@ -83,7 +83,7 @@ def fallback(state_dir: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def process(script: str, *arguments: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-    env = os.environ | {"PYTHONPATH": os.getcwd()} | environment  # noqa: PTH109 - text, for a variable
+    env = os.environ | {"PYTHONPATH": str(Path.cwd())} | environment
     with subprocess.Popen(
         command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
@@ -180,13 +180,17 @@ def test_a_second_start_attaches_and_cannot_stop(server: EmbeddedPostgres, open_
     assert ask(server.uri, "SELECT 1") == 1
 
 
+def connect_until_refused(taken: contextlib.ExitStack, uri: str) -> None:
+    while True:
+        taken.enter_context(psycopg.connect(uri))
+
+
 def test_the_superuser_gets_in_when_all_connections_are_taken(
     server: EmbeddedPostgres, open_dir: Path
 ) -> None:
     with contextlib.ExitStack() as taken:
-        with pytest.raises(psycopg.OperationalError, match="reserved"):  # noqa: PT012 - until none is left
-            while True:
-                taken.enter_context(psycopg.connect(server.uri))
+        with pytest.raises(psycopg.OperationalError, match="reserved"):
+            connect_until_refused(taken, server.uri)
         assert start(open_dir / "shared").uri == server.uri
 
 

@@ -88,7 +88,7 @@ def test_costs_stand_beside_the_budget_where_there_is_one() -> None:
     assert rows["Total"] == ["$2.00", "$4.00", "$2.00", "50.0%"]
     assert rows["Tier A"] == ["$1.20", "$1.60", "$0.4000", "75.0%"]
     assert rows["Agent: enrichment"] == ["$0.1000", "$0.0500", "-$0.0500", "200.0%"]
-    assert rows["Tier B"] == ["$0.8000", *["–"] * 3]  # noqa: RUF001 - the dash that is shown
+    assert rows["Tier B"] == ["$0.8000", *["\N{EN DASH}"] * 3]
 
 
 def test_the_json_is_the_report_to_the_last_digit(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_markdown_and_html_hold_the_same_cells() -> None:
         ("1.125", Kind.MONEY, "$1.13"),
         ("0.000049", Kind.MONEY, "< $0.0001"),
         ("0", Kind.MONEY, "$0.00"),
-        (None, Kind.MONEY, "–"),  # noqa: RUF001 - the dash that is shown
+        (None, Kind.MONEY, "\N{EN DASH}"),
         (0, Kind.COUNT, "0"),
         (0.0, Kind.RATE, "0.0%"),
         (42100, Kind.COUNT, "42,100"),
@@ -188,7 +188,7 @@ def test_a_row_keeps_its_cells_whatever_is_in_them() -> None:
         ("javascript:alert(1)", False),
     ],
 )
-def test_only_addresses_that_open_documents_are_links(url: str, opens: bool) -> None:  # noqa: FBT001 - a row of the table
+def test_only_addresses_that_open_documents_are_links(*, url: str, opens: bool) -> None:
     report = a_report() | {"exports": [{"kind": "sheets", "url": url, "rows": 7}]}
     assert bool(LexborHTMLParser(report_as_html(report)).css("a")) is opens
 

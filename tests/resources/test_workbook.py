@@ -391,7 +391,7 @@ async def test_a_full_disk_is_an_outside_failure(tmp_path: Path, monkeypatch: py
 
 async def test_a_repository_without_ready_leads_is_refused_before_any_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="ready_leads"):
-        await exporter(tmp_path).write(CAMPAIGN, REPORT, object())  # type: ignore[arg-type] # the mistake
+        await exporter(tmp_path).write(CAMPAIGN, REPORT, object())  # type: ignore[arg-type] # the mistake that is tested
 
     assert names_in(tmp_path) == []
 

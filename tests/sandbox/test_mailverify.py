@@ -14,10 +14,7 @@ from tests.sandbox.client import VERIFY, Client, Question
     ],
 )
 async def test_the_verdict_stands_at_data_status(
-    client: Client,
-    fate: Fate,
-    statuses: set[str],
-    catch_all: bool,  # noqa: FBT001 -- a column of the table above
+    client: Client, *, fate: Fate, statuses: set[str], catch_all: bool
 ) -> None:
     for person in client.world.people:
         if person.fate is fate:

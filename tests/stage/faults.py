@@ -4,9 +4,7 @@
 """
 
 import asyncio
-import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,13 +14,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from resources.postgres.database import upgrade
-from resources.postgres.embedded.server import running
 from sandbox.app import serve
 from sandbox.faults import Kind
 from sandbox.options import Options
 from sandbox.registry import VENDORS
 from tests.conftest import Server
+from tests.stage.alone import TEMPLATE, own_server
 from tests.stage.invariants import broken, sums_that_differ
 from tests.stage.stage import Ended, Stage, everyone_is_needed, staged
 
@@ -199,12 +196,8 @@ async def _every_trial(server: Server, template: str, folder: Path) -> int:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="phase3-faults-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101 - the server's own user must pass
-        with running(Path(folder) / "postgres", durable=False) as embedded:
-            server = Server(embedded.uri)
-            upgrade(server.make("template"))
-            return asyncio.run(_every_trial(server, "template", Path(folder)))
+    with own_server("phase3-faults-") as (server, folder):
+        return asyncio.run(_every_trial(server, TEMPLATE, folder))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from resources.postgres.line import Line
+from tests.polling import until
 from tests.stage.stage import Hurried, Play
 
 KILLED = 137
@@ -126,8 +127,7 @@ async def killed_when(play: Play, reached: Callable[[], bool]) -> bool:
     process = FORKS.Process(target=_perform_alone, args=(play,))
     process.start()
     assert process.pid
-    while process.is_alive() and not reached():  # noqa: ASYNC110 - it is another process that gets there
-        await asyncio.sleep(LOOK_EVERY_S)
+    await until(lambda: reached() or not process.is_alive(), every_s=LOOK_EVERY_S, within_s=None)
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -6,10 +6,8 @@ seed repeats its schedule; how runs interleave within a step is up to sockets an
 """
 
 import asyncio
-import os
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
@@ -23,14 +21,13 @@ from phase3_core.budget import Caps
 from phase3_core.money import usd
 from phase3_core.statuses import Agent
 from resources.assembly import postgres_breakers
-from resources.postgres.database import upgrade
-from resources.postgres.embedded.server import running
 from sandbox.app import Sandbox, serve
 from sandbox.billing import Account
 from sandbox.faults import EVERYBODY, Kind
 from sandbox.options import Options
 from tests.conftest import Server
 from tests.stage.age import grow_old
+from tests.stage.alone import TEMPLATE, own_server
 from tests.stage.invariants import ALWAYS, broken, not_free_again, sums_that_differ
 from tests.stage.killing import Edge, died
 from tests.stage.stage import Stage, everyone_is_needed, staged
@@ -367,13 +364,9 @@ async def _told(simulator: Simulator, seeds: Iterable[int]) -> int:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="phase3-simulation-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101 - the server's own user must pass
-        with running(Path(folder) / "postgres", durable=False) as embedded:
-            server = Server(embedded.uri)
-            upgrade(server.make("template"))
-            simulator = Simulator(server, "template", Path(folder))
-            return 1 if asyncio.run(_told(simulator, map(int, sys.argv[1:]))) else 0
+    with own_server("phase3-simulation-") as (server, folder):
+        simulator = Simulator(server, TEMPLATE, folder)
+        return 1 if asyncio.run(_told(simulator, map(int, sys.argv[1:]))) else 0
 
 
 if __name__ == "__main__":

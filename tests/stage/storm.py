@@ -4,10 +4,8 @@
 """
 
 import asyncio
-import os
 import random
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,12 +17,11 @@ from typing import Any
 from uuid import uuid4
 
 from phase3_core.calls import MOST_LOSSES, ReplayClass
-from resources.postgres.database import upgrade
-from resources.postgres.embedded.server import running
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.scenarios import REFERENCE
 from tests.conftest import Server
+from tests.stage.alone import TEMPLATE, own_server
 from tests.stage.invariants import broken, not_free_again, sums_that_differ, terms_of
 from tests.stage.killing import killed_when
 from tests.stage.stage import PATIENT, Stage, staged
@@ -143,12 +140,8 @@ def _too_many(never_told: Sequence[Mapping[str, Any]], kills: int) -> list[str]:
 def main() -> int:
     leads, kills, *seed = map(int, sys.argv[1:])
     storm = Storm(leads, kills, *(seed or [random.SystemRandom().randrange(10**6)]))
-    with tempfile.TemporaryDirectory(prefix="phase3-storm-") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101 - the server's own user must pass
-        with running(Path(folder) / "postgres", durable=False) as embedded:
-            server = Server(embedded.uri)
-            upgrade(server.make("template"))
-            aftermath = asyncio.run(weathered(storm, server, "template", Path(folder)))
+    with own_server("phase3-storm-") as (server, folder):
+        aftermath = asyncio.run(weathered(storm, server, TEMPLATE, folder))
     sys.stdout.write(f"{storm}\n{aftermath.told}\n")
     return 1 if aftermath.promises_broken else 0
 

@@ -5,6 +5,7 @@ A failure names its seed; `python -m tests.stage.simulation SEED` plays the same
 
 import os
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -38,5 +39,5 @@ async def test_the_promises_hold_for_as_long_as_there_is_time(
     while time.monotonic() < until:
         assert_held(await simulator.play(random.SystemRandom().randrange(10**9)))
         played += 1
-    print(f"{played} seeds")  # noqa: T201 - published with a release
+    sys.stdout.write(f"{played} seeds\n")  # published with a release
     assert played

@@ -15,6 +15,7 @@ from resources.postgres.suppression import PostgresSuppressions
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.world import Person
+from tests.polling import until
 from tests.stage.invariants import AT_REST, broken
 from tests.stage.stage import Stage, everyone_is_needed, staged
 
@@ -88,8 +89,7 @@ async def test_who_is_suppressed_while_a_run_is_at_work_is_in_no_later_request(
 ) -> None:
     people, stage = people_and_stage
     running = asyncio.ensure_future(stage.perform())
-    while not stage.sandbox.parts.bill.asked:  # noqa: ASYNC110 - the sandbox tells nobody
-        await asyncio.sleep(0.001)
+    await until(lambda: stage.sandbox.parts.bill.asked, every_s=0.001)
     await suppress(stage, *(person.company.domain for person in people))
     (moment,) = stage.query("SELECT clock_timestamp() AS since")
     assert (await running).why_not == ""

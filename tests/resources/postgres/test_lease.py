@@ -19,6 +19,7 @@ from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from tests.conftest import Made, MakeCampaign
 from tests.fakes.people import A_REPORT
+from tests.polling import until
 from tests.resources.postgres.test_ledger import asks, granted, hit
 
 Query = Callable[..., list[dict[str, Any]]]
@@ -40,12 +41,6 @@ def a_run(campaign: UUID, name: str = "first") -> Run:
 @pytest.fixture
 def campaign(make_campaign: MakeCampaign) -> Made:
     return make_campaign([{}])
-
-
-async def until(fact: Callable[[], Any]) -> None:
-    async with asyncio.timeout(30):
-        while not fact():  # noqa: ASYNC110 - the fact is the database's
-            await asyncio.sleep(0.01)
 
 
 async def test_the_fence_grows_with_each_taking(database_url: str, campaign: Made) -> None:

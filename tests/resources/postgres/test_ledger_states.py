@@ -36,6 +36,7 @@ from phase3_core.tiers import Tier
 from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.database import driver_url
 from resources.postgres.ledger import PostgresLedger
+from tests.polling import until
 
 Result = TypeVar("Result")
 
@@ -259,7 +260,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self._flights())
     @rule(pick=PICKS, end=ENDS, billed=st.booleans())
-    def send(self, pick: int, end: End, billed: bool) -> None:  # noqa: FBT001 - drawn
+    def send(self, pick: int, end: End, *, billed: bool) -> None:
         """It arrives, or it does not; what the caller hears comes later. A lost one may be billed."""
         _, flight = self._picked(pick)
         if flight.end is None:
@@ -398,8 +399,7 @@ def _check_move(old: Any, new: Any) -> None:
 async def _cancelled(book: PostgresLedger, work: Awaitable[Result], stage: str) -> Result | None:
     """Cancelled as soon as the work waits at this stage of the ledger; None if it was."""
     task = asyncio.ensure_future(work)
-    while not task.done() and not getattr(book, stage)._waiting:  # noqa: ASYNC110 - looks at every tick
-        await asyncio.sleep(0)
+    await until(lambda: task.done() or getattr(book, stage)._waiting, every_s=0)
     task.cancel()
     await asyncio.wait([task])
     return None if task.cancelled() else task.result()

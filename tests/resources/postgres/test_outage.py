@@ -20,6 +20,7 @@ from resources.postgres.ledger import ledger
 from resources.postgres.outage import Outage, is_away
 from tests.conftest import MakeCampaign
 from tests.fakes.wire import Cut, Wire, wire
+from tests.polling import until
 from tests.resources.postgres.conftest import Query
 from tests.resources.postgres.test_ledger import DAY_S, asks, granted, hit
 
@@ -37,8 +38,7 @@ def run_on(campaign_id: UUID) -> Run:
 
 
 async def waiting(outage: Outage, number: int) -> None:
-    while outage.waiting < number:  # noqa: ASYNC110 - it is a number, and looked at every tick
-        await asyncio.sleep(0)
+    await until(lambda: outage.waiting >= number, every_s=0)
 
 
 async def test_while_it_is_away_nothing_is_asked_and_no_outcome_is_forgotten(
@@ -158,7 +158,7 @@ async def test_a_call_granted_in_the_dark_is_not_made_when_the_campaign_is_anoth
         (ConnectionResetError(), False),
     ],
 )
-def test_what_is_gone_and_what_is_refused(failure: Exception, away: bool) -> None:  # noqa: FBT001 - a column
+def test_what_is_gone_and_what_is_refused(*, failure: Exception, away: bool) -> None:
     assert is_away(failure) is away
 
 

@@ -19,6 +19,7 @@ from resources.postgres.database import PostgresBooks, PostgresDatabase
 from tests.conftest import Made, MakeCampaign
 from tests.fakes.exporter import FakeExporter
 from tests.fakes.people import A_REPORT
+from tests.polling import until
 
 Query = Callable[..., list[dict[str, Any]]]
 BookCall = Callable[..., None]
@@ -61,9 +62,11 @@ async def until_waiting(engine: AsyncEngine, count: int) -> None:
     )
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        async with asyncio.timeout(10):
-            while await connection.scalar(waiting) < count:  # noqa: ASYNC110 - the server tells nobody
-                await asyncio.sleep(0.01)
+
+        async def enough() -> bool:
+            return (await connection.scalar(waiting) or 0) >= count
+
+        await until(enough)
 
 
 async def take_back(database: PostgresDatabase) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -195,7 +196,8 @@ def broken(query: Query, statement: str, **values: Any) -> str:
     """The name of the constraint that refuses the statement."""
     with pytest.raises(IntegrityError) as refusal:
         query(statement, **values)
-    return str(refusal.value.orig.diag.constraint_name)  # type: ignore[union-attr] # psycopg's
+    assert isinstance(refusal.value.orig, psycopg.Error)
+    return str(refusal.value.orig.diag.constraint_name)
 
 
 CALL = (

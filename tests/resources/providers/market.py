@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from phase3_core.calls import NoAnswer, Reply, Role
 from phase3_core.leads import Lead
-from phase3_core.ports import Run
+from phase3_core.ports import Clock, Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.clock import SystemClock
@@ -44,8 +44,17 @@ class HastyClock(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self._skipped += seconds
+        self.skip(seconds)
         await asyncio.sleep(0)
+
+    def skip(self, seconds: float) -> None:
+        self._skipped += seconds
+
+
+def hasty(clock: Clock) -> HastyClock:
+    """The clock that a test gave to a client, as the test may turn it."""
+    assert isinstance(clock, HastyClock)
+    return clock
 
 
 @dataclass

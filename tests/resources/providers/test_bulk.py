@@ -94,7 +94,7 @@ def verdict(status: str) -> dict[str, Any]:
     return {name: value for name, value in REOON.items() if name != "email"} | {"status": status}
 
 
-def a_vendor(bulk: bool = True, limits: Limits | None = None, **desk: Any) -> tuple[Vendor, Desk]:  # noqa: FBT001, FBT002 - as the field
+def a_vendor(*, bulk: bool = True, limits: Limits | None = None, **desk: Any) -> tuple[Vendor, Desk]:
     vendor = Vendor("reoon", (), limits=limits or Limits(in_flight=5), bulk=bulk)
     return vendor, behind(vendor, **desk)
 
@@ -378,13 +378,15 @@ async def test_a_task_of_a_run_that_died_is_read_and_never_submitted_again(*, bu
     assert rows(vendor) == [PAID] * 12
 
 
-async def test_a_run_that_died_before_its_task_was_noted_is_booked_and_not_submitted_again() -> None:
+async def test_a_run_that_died_before_its_task_was_noted_is_booked_and_not_submitted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     vendor, desk = a_vendor()
 
     async def never(_call: bytes, _job: str) -> None:
         await asyncio.Event().wait()
 
-    vendor.ledger.note_job = never  # type: ignore[method-assign, assignment] # it dies here
+    monkeypatch.setattr(vendor.ledger, "note_job", never)  # it dies here
     await left_behind(vendor, desk, CREATE)
     following, other = next_run(vendor, desk)
     assert {reply.gap for reply in await ask(following)} == {Gap.LOST}

@@ -18,6 +18,7 @@ from resources.providers.spec import ProviderSpec, Question
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.world import Person
+from tests.polling import until
 from tests.resources.providers.market import Market, Query, lead_of
 
 LEADS = 40
@@ -216,9 +217,7 @@ async def test_a_task_of_a_process_that_died_is_found_by_its_number(market: Mark
     market.switch("reoon", "stuck_task")
     async with market.opened("reoon", bulk=True) as client:
         asking = asyncio.ensure_future(everybody(client, market))
-        async with asyncio.timeout(PATIENCE_S):
-            while jobs(market) != [{"job_id": "4242", "state": "intent", "n": LEADS}]:  # noqa: ASYNC110 - a database has no event
-                await asyncio.sleep(0.02)
+        await until(lambda: jobs(market) == [{"job_id": "4242", "state": "intent", "n": LEADS}])
         await dead(client, asking)
     market.vendor("reoon").on.clear()
     async with market.opened("reoon", bulk=bulk) as client:
@@ -246,12 +245,14 @@ async def test_a_process_that_died_before_it_heard_of_its_task_is_booked(market:
 
 async def test_a_run_that_ends_leaves_its_task_noted(market: Market) -> None:
     market.switch("reoon", "stuck_task")
+
+    async def task_was_looked_at() -> bool:
+        return bool((await requests(market))["bulk_read"])
+
     async with market.opened("reoon", bulk=True) as client:
         asking = asyncio.ensure_future(everybody(client, market))
-        async with asyncio.timeout(PATIENCE_S):
-            while not (await requests(market))["bulk_read"]:  # noqa: ASYNC110 - nor has the vendor
-                await asyncio.sleep(0.02)
-            await client.drain()
+        await until(task_was_looked_at)
+        await client.drain()
         assert {reply.gap for reply in await asking} == {Gap.DOWN}
     assert jobs(market) == [{"job_id": "4242", "state": "unknown", "n": LEADS}]
     market.vendor("reoon").on.clear()

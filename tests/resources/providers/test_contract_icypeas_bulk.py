@@ -14,8 +14,9 @@ from resources.providers.spec import Question
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.world import Person
+from tests.polling import until
 from tests.resources.providers.market import Market, Query, lead_of
-from tests.resources.providers.test_contract_bulk import PATIENCE_S, billed, dead, jobs, requests
+from tests.resources.providers.test_contract_bulk import billed, dead, jobs, requests
 
 LEADS = 130
 
@@ -101,9 +102,7 @@ async def test_a_file_of_a_process_that_died_is_read_and_nothing_submitted(
     market.switch("icypeas", "never_done")
     async with market.opened("icypeas", bulk=True) as client:
         asking = asyncio.ensure_future(everybody(client, market))
-        async with asyncio.timeout(PATIENCE_S):
-            while sum(one["n"] for one in jobs(market) if one["job_id"]) < LEADS:  # noqa: ASYNC110 - a database has no event
-                await asyncio.sleep(0.02)
+        await until(lambda: sum(one["n"] for one in jobs(market) if one["job_id"]) >= LEADS)
         await dead(client, asking)
     assert {one["state"] for one in jobs(market)} == {"intent"}
     market.vendor("icypeas").on.clear()

@@ -31,7 +31,7 @@ class OtherProcesses:
     booked: list[int] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
     next: float = 0.0
-    allowance: Allowance = Allowance()  # noqa: RUF009 - frozen
+    allowance: Allowance = field(default_factory=Allowance)
 
     def of(self, allowance: Allowance) -> "OtherProcesses":
         self.allowance = allowance

@@ -37,7 +37,8 @@ from resources.settings import Settings
 from sandbox.app import serve
 from sandbox.options import Options
 from tests.fakes.clock import FakeClock
-from tests.resources.providers.market import HastyClock, Market, lead_of
+from tests.polling import until
+from tests.resources.providers.market import HastyClock, Market, hasty, lead_of
 
 Query = Callable[..., list[dict[str, Any]]]
 
@@ -70,12 +71,6 @@ async def a_run(market: Market, campaign: Any = None) -> AsyncIterator[OpenProvi
 
 def the(providers: OpenProviders, name: str) -> OneProvider:
     return next(one for one in providers.all if one.name == name)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 - nobody there sets an event
-            await asyncio.sleep(0.02)
 
 
 async def broken_down(market: Market, providers: OpenProviders) -> None:
@@ -154,7 +149,7 @@ async def test_an_account_that_is_topped_up_is_used_again_in_the_same_run(market
         account.balance = Decimal(5)
 
         def used_again_a_minute_later() -> bool:
-            findymail.client.clock._skipped += 61.0  # type: ignore[attr-defined] # a hasty clock's
+            hasty(findymail.client.clock).skip(61.0)
             return not findymail.client.parked
 
         await until(used_again_a_minute_later)
@@ -192,7 +187,7 @@ async def test_a_balance_is_asked_for_ever_more_rarely() -> None:
 
 
 @pytest.mark.parametrize(("credits_left", "used"), [(None, False), (2, False), (3, True)])
-async def test_an_account_needs_credits_for_one_call(credits_left: int | None, used: bool) -> None:  # noqa: FBT001 - a column of the table
+async def test_an_account_needs_credits_for_one_call(*, credits_left: int | None, used: bool) -> None:
     left = None if credits_left is None else Decimal(credits_left)
     vault = await looked_at(Vault(left), 70, enough=3)
     assert vault.out_of_credits is not used

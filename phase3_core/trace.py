@@ -19,6 +19,7 @@ from phase3_core.verify import Domains, Steps
 from phase3_core.waterfall import (
     DELIVERED,
     GUESS,
+    Act,
     Candidate,
     Domain,
     Find,
@@ -115,8 +116,8 @@ async def _walk(
         traced.append(TracedStep(Agent.EMAIL_VERIFICATION, in_words(step), why, told, taken()))
 
 
-def in_words(step: Step) -> str:
-    match step:
+def in_words(act: Act) -> str:
+    match act:
         case Find(provider):
             return f"ask {provider}"
         case Guess(email):
@@ -125,8 +126,6 @@ def in_words(step: Step) -> str:
             return f"verify {email}"
         case SecondOpinion(email):
             return f"second opinion on {email}"
-        case Stop():
-            return "stop"
 
 
 def reason(step: Step, plan: Plan, domain: Domain, progress: Progress) -> str:

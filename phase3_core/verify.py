@@ -1,7 +1,7 @@
 """Agent 3.1: each lead's best address, found and verified once and paid for once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from phase3_core.agent import (
@@ -14,7 +14,6 @@ from phase3_core.agent import (
     results_behind,
     worked_through,
 )
-from phase3_core.calls import FinderReply, VerifierReply
 from phase3_core.errors import BadInput, NothingUsable
 from phase3_core.leads import Lead
 from phase3_core.policy import Policy, email_shortfall
@@ -34,6 +33,7 @@ from phase3_core.summary import AgentSummary
 from phase3_core.waiting import Wait
 from phase3_core.waterfall import (
     MOST_LEADERS,
+    Act,
     Domain,
     EmailResult,
     Find,
@@ -77,12 +77,12 @@ def plan_for(providers: Providers, policy: Policy) -> Plan:
     why = "; ".join(f"{row.provider}: {row.why}" for row in providers.skipped)
     if all(finder.name in away for finder in providers.finders):
         raise NothingUsable(f"No usable finder, so nothing was spent. {why}")
-    if providers.verifier is None or _nobody_verifies(providers, away):
+    if _nobody_verifies(providers.verifiers[:2], away):
         raise NothingUsable(f"No usable verifier, so nothing was spent. {why}")
-    second = providers.second_verifier
+    verifier, second = providers.verifiers[0], next(iter(providers.verifiers[1:]), None)
     plan = Plan(
         finders=tuple(Quote(finder.name, finder.price) for finder in providers.finders),
-        verifier=providers.verifier.price,
+        verifier=verifier.price,
         second_opinion=second is not None,
         guessing=policy.guessing,
         max_providers_per_lead=policy.max_providers_per_lead,
@@ -97,12 +97,10 @@ def plan_for(providers: Providers, policy: Policy) -> Plan:
     return plan
 
 
-def _nobody_verifies(providers: Providers, away: Mapping[str, Wait]) -> bool:
+def _nobody_verifies(verifiers: Sequence[Verifier], away: Mapping[str, Wait]) -> bool:
     """What the first verifier cannot look at waits for it: for minutes that is worth it, not for a person."""
-    verifiers = (providers.verifier, providers.second_verifier)
-    waits = [away.get(one.name) for one in verifiers if one]
-    first = waits[0]
-    return all(waits) or (first is not None and first.until is None)
+    waits = [away.get(one.name) for one in verifiers]
+    return all(waits) or (waits[0] is not None and waits[0].until is None)
 
 
 async def _verify_leads(shift: Shift, providers: Providers, plan: Plan) -> int:
@@ -185,33 +183,27 @@ class Domains:
 
 
 class Steps:
-    """Takes the policy's steps: asks whom they name, and adds what was learned to the lead's progress."""
+    """Takes the policy's steps: asks whom they name, and adds what was learned to the lead's progress.
+
+    A plan has second opinions only where there is a second verifier.
+    """
 
     def __init__(self, providers: Providers) -> None:
-        self._providers = providers
         self._finders: dict[str, Finder] = {finder.name: finder for finder in providers.finders}
+        self._verifiers = providers.verifiers
 
-    async def take(self, lead: Lead, progress: Progress, step: Step) -> Progress:
-        match step:
+    async def take(self, lead: Lead, progress: Progress, act: Act) -> Progress:
+        match act:
             case Guess(email):
                 return after_guess(progress, email)
             case Find(provider):
-                return after_find(progress, provider, await self._find(provider, lead))
+                return after_find(progress, provider, await self._finders[provider].find(lead))
             case Verify(email):
-                verifier = self._providers.verifier
-                return after_verify(
-                    progress, verifier.name if verifier else "", await _ask(verifier, lead, email)
-                )
+                verifier = self._verifiers[0]
+                return after_verify(progress, verifier.name, await verifier.verify(lead, email))
             case SecondOpinion(email):
-                second = self._providers.second_verifier
-                return after_second_opinion(
-                    progress, second.name if second else "", await _ask(second, lead, email)
-                )
-            case Stop():
-                return progress
-
-    async def _find(self, provider: str, lead: Lead) -> FinderReply:
-        return await self._finders[provider].find(lead)
+                second = self._verifiers[1]
+                return after_second_opinion(progress, second.name, await second.verify(lead, email))
 
 
 class Waterfall:
@@ -243,9 +235,3 @@ class Waterfall:
 
     def _next_step(self, lead: Lead, domain: Domain, progress: Progress) -> Step:
         return next_step(lead, self._plan, domain, progress, self._providers.spent_on(lead))
-
-
-async def _ask(verifier: Verifier | None, lead: Lead, email: str) -> VerifierReply:
-    if verifier is None:
-        raise AssertionError("the plan has steps only for verifiers that are there")
-    return await verifier.verify(lead, email)

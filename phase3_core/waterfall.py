@@ -151,7 +151,8 @@ class Guess:
     email: str
 
 
-Step = Verify | SecondOpinion | Guess | Find | Stop
+Act = Verify | SecondOpinion | Guess | Find
+Step = Act | Stop
 
 
 def start(lead: Lead) -> Progress:

@@ -9,7 +9,7 @@ WAIT_S = 60.0
 
 
 async def until(fact: Callable[[], Any], *, every_s: float = 0.01, within_s: float | None = WAIT_S) -> Any:
-    """What the fact, which may be awaitable, is once it is true; raises TimeoutError if it does not become so."""
+    """What the fact, which may be awaitable, is once it is true; raises TimeoutError if that takes longer."""
     async with asyncio.timeout(within_s):
         while True:
             found = fact()

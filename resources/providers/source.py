@@ -177,14 +177,6 @@ class OpenProviders:
             finder.client.keeps = verification
 
     @property
-    def verifier(self) -> OneProvider | None:
-        return self.verifiers[0] if self.verifiers else None
-
-    @property
-    def second_verifier(self) -> OneProvider | None:
-        return self.verifiers[1] if len(self.verifiers) > 1 else None
-
-    @property
     def spent(self) -> Money:
         return self.tally.spent
 

@@ -80,12 +80,12 @@ async def test_each_fake_is_its_port() -> None:
         opened: Books = books
         usable: Providers = providers
         parts: tuple[Checkpoints, Approvals] = (opened.checkpoints, opened.approvals)
-        asked: tuple[Finder, Verifier | None, Enricher] = (
+        asked: tuple[Finder, Verifier, Enricher] = (
             usable.finders[0],
-            usable.verifier,
+            usable.verifiers[0],
             usable.enrichers[0],
         )
-        assert [one.name for one in asked if one] == ["tomba", "reoon", "website"]
+        assert [one.name for one in asked] == ["tomba", "reoon", "website"]
         assert len(parts) == 2
 
 
@@ -285,9 +285,8 @@ async def test_an_answer_is_remembered_by_the_next_run_and_a_failure_is_not() ->
     for name in ("run-1", "run-2"):
         run = a_run(name=name)
         async with database.open(run) as books, source.open(run, books) as providers:
-            assert providers.verifier
-            await providers.verifier.verify(a_lead(), "a@b.com")
-            await providers.verifier.verify(a_lead(), "c@b.com")
+            await providers.verifiers[0].verify(a_lead(), "a@b.com")
+            await providers.verifiers[0].verify(a_lead(), "c@b.com")
     assert [question.about for question in source.asked] == ["a@b.com", "c@b.com", "a@b.com"]
     (spend,) = database.bills.spend(CAMPAIGN)
     assert (spend.calls, spend.errors, spend.cost, spend.unknown) == (3, 3, ZERO, PER_CALL.ceiling)

@@ -8,6 +8,7 @@ from phase3_core.leads import Lead
 from phase3_core.money import usd
 from phase3_core.statuses import Verdict
 from phase3_core.waterfall import (
+    Act,
     Domain,
     EmailResult,
     Find,
@@ -46,8 +47,8 @@ class Oracle:
     first: Mapping[str, VerifierReply] = field(default_factory=dict)
     second: Mapping[str, VerifierReply] = field(default_factory=dict)
 
-    def take(self, step: Step, progress: Progress) -> Progress:
-        match step:
+    def take(self, act: Act, progress: Progress) -> Progress:
+        match act:
             case Guess(email):
                 return after_guess(progress, email)
             case Find(provider):
@@ -58,8 +59,6 @@ class Oracle:
                 return after_second_opinion(
                     progress, "mailverify", self.second.get(email, NoAnswer(Gap.DOWN))
                 )
-            case Stop():
-                return progress
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,9 @@ def walk(lead: Lead, plan: Plan, oracle: Oracle, domain: Domain = STRANGE) -> Wa
     """To the stop; the test fails where the policy does not come to one."""
     progress, steps = start(lead), list[Step]()
     while len(steps) < MOST_STEPS:
-        steps.append(next_step(lead, plan, domain, progress))
-        if isinstance(steps[-1], Stop):
+        step = next_step(lead, plan, domain, progress)
+        steps.append(step)
+        if isinstance(step, Stop):
             return Walk(tuple(steps), progress, result_of(lead, progress))
-        progress = oracle.take(steps[-1], progress)
+        progress = oracle.take(step, progress)
     raise AssertionError(f"no stop after {MOST_STEPS} steps: {steps[-5:]}")

@@ -170,8 +170,7 @@ class FakeProviders:
 
     line: Line
     finders: Sequence[FakeFinder] = ()
-    verifier: FakeVerifier | None = None
-    second_verifier: FakeVerifier | None = None
+    verifiers: Sequence[FakeVerifier] = ()
     enrichers: Sequence[FakeEnricher] = ()
     left_out: Sequence[Skipped] = ()
 
@@ -189,9 +188,9 @@ class FakeProviders:
 
     @property
     def remembered(self) -> "FakeProviders":
-        verifiers = [one and replace(one, remembers=True) for one in (self.verifier, self.second_verifier)]
+        verifiers = [replace(one, remembers=True) for one in self.verifiers]
         finders = [replace(one, remembers=True) for one in self.finders]
-        return replace(self, finders=finders, verifier=verifiers[0], second_verifier=verifiers[1])
+        return replace(self, finders=finders, verifiers=verifiers)
 
     def spent_on(self, lead: Lead) -> Money:
         return self.line.bills.cost_of(lead.id, self.line.run.agent)
@@ -226,12 +225,10 @@ class FakeProviderSource:
             await asyncio.shield(line.drained())
 
     def _providers(self, line: Line) -> FakeProviders:
-        verifiers = [FakeVerifier(script, line) for script in self.verifiers]
         return FakeProviders(
             line,
             finders=[FakeFinder(script, line) for script in self.finders],
-            verifier=verifiers[0] if verifiers else None,
-            second_verifier=verifiers[1] if len(verifiers) > 1 else None,
+            verifiers=[FakeVerifier(script, line) for script in self.verifiers],
             enrichers=[FakeEnricher(script, line) for script in self.enrichers],
             left_out=self.left_out,
         )

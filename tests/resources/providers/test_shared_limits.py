@@ -42,7 +42,7 @@ async def main(url, environment, questions):
         news = next(one for one in providers.enrichers if one.client.spec.name == "brave")
         tomba = providers.finders[0]
         replies = await asyncio.gather(
-            *(providers.verifier.verify(lead, f"dana@{lead.company_domain}") for lead in leads),
+            *(providers.verifiers[0].verify(lead, f"dana@{lead.company_domain}") for lead in leads),
             *(news.enrich(lead) for lead in leads),
             *(tomba.find(lead) for lead in leads[:8]))
     print(json.dumps(collections.Counter(type(reply).__name__ for reply in replies)))

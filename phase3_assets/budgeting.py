@@ -9,7 +9,7 @@ from phase3_assets.looking import look
 from phase3_core.errors import BadInput
 from phase3_core.money import Money, usd
 from resources.postgres.database import PostgresBooks
-from resources.providers.source import daily_caps
+from resources.providers.line_up import daily_caps
 from resources.settings import read_settings, settings_path
 
 LIKE_THE_SETTINGS = "none"

@@ -22,7 +22,8 @@ from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.dossier import Dossier, dossier, lead_named
 from resources.postgres.history import LedgerHistory, calls_for, providers_asked
 from resources.providers.catalogue import CATALOGUE
-from resources.providers.source import OpenProviders, VendorSource
+from resources.providers.open_providers import OpenProviders
+from resources.providers.source import VendorSource
 from resources.providers.website import SANDBOX_WEB
 from resources.settings import Settings, read_settings, settings_path
 

@@ -24,7 +24,8 @@ from resources.clock import SystemClock
 from resources.exports.campaign_exports import USUAL, exporter_of, spreadsheet_of
 from resources.exports.files import EXPORTS_DIR, exports_folder
 from resources.postgres.database import PostgresDatabase
-from resources.providers.source import VendorSource, daily_caps
+from resources.providers.line_up import daily_caps
+from resources.providers.source import VendorSource
 from resources.settings import Settings, read_settings, settings_path
 
 DATABASE_URL = "DATABASE_URL"

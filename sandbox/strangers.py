@@ -11,15 +11,7 @@ from zlib import crc32
 
 from sandbox.names import PLACES, TECHNOLOGIES, TITLES, folded, local_part
 from sandbox.scenarios import Fate
-from sandbox.world import (
-    COVERAGE,
-    LIVE_SITES,
-    THROWAWAY_DOMAINS,
-    Company,
-    Person,
-    World,
-    bare_domain,
-)
+from sandbox.world import COVERAGE, LIVE_SITES, THROWAWAY_DOMAINS, Company, Person, World, bare_domain
 
 PATTERNS = {
     "first.last": re.compile(r"[a-z0-9]{2,}\.[a-z0-9]{2,}"),

@@ -1,14 +1,6 @@
 """The statements of the call ledger: each decides and writes in one, for a whole batch of calls."""
 
-from resources.postgres.admission import (
-    ADMITTED,
-    BARRED,
-    NOT_BARRED,
-    TODAY,
-    WEIGHED,
-    WEIGHED_IF_NEW,
-    WRITTEN,
-)
+from resources.postgres.admission import ADMITTED, BARRED, NOT_BARRED, TODAY, WEIGHED, WEIGHED_IF_NEW, WRITTEN
 
 # A run that lost its campaign is granted nothing more; who takes the campaign waits for this statement.
 # Without a fence: whoever works on no campaign.

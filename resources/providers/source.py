@@ -1,58 +1,37 @@
-"""Opens the providers for one run: those with a key, each behind the ledger, in the configured order.
-
-Where one of several is chosen (`WEB_SEARCH_PROVIDER`), the others are not there at all: they lack nothing,
-so they are not reported as skipped either.
-"""
+"""Opens the providers for one run: those with a key, each behind the ledger, in the configured order."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from phase3_core.breaker import BreakerBook
-from phase3_core.calls import (
-    EnricherReply,
-    Facts,
-    FinderReply,
-    Gap,
-    Hit,
-    Judgement,
-    Miss,
-    NoAnswer,
-    Price,
-    Reply,
-    Role,
-    VerifierReply,
-)
-from phase3_core.errors import BadInput
-from phase3_core.leads import Lead
+from phase3_core.calls import Role
 from phase3_core.ledger import CallLedger
-from phase3_core.money import Money, total, usd
 from phase3_core.ports import Books, Clock, Run, Skipped
 from phase3_core.rate_limits import RateLimits
 from phase3_core.reconciliation import Agreement, ReadingBook, Reconciled
-from phase3_core.statuses import Agent, Verdict
-from phase3_core.tiers import Topic
-from phase3_core.waiting import Wait
+from phase3_core.statuses import Agent
 from resources.http_client import HttpClient, Lost, NotSent, Sending, http_client
 from resources.providers.accounts import Account, watched
 from resources.providers.balances import BALANCES, read_balance
-from resources.providers.catalogue import CATALOGUE, Row, Terms
+from resources.providers.catalogue import Row, Terms
 from resources.providers.channel import Transport
-from resources.providers.client import NO_SERVICE, ProviderClient
+from resources.providers.client import ProviderClient
 from resources.providers.enrichers import website
 from resources.providers.exchange import Exchange
 from resources.providers.gate import Limits
 from resources.providers.gates import CALLS, Gates, account_name, kind_of
 from resources.providers.health import Health
+from resources.providers.line_up import agreed, chosen, in_order, own_settings
 from resources.providers.naps import Naps
+from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.reconciling import VendorAccount, account_of, newest_of, news, reconcile
 from resources.providers.settlement import Tally
-from resources.providers.spec import Choice, ProviderSpec, Question, Response
+from resources.providers.spec import ProviderSpec, Response
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import SANDBOX_WEB, website_transport
 from resources.settings import ProviderSettings, Settings
@@ -63,7 +42,6 @@ BALANCE_TIMEOUT_S = 30.0
 LONGEST_ALONE_S = 1_800.0  # single calls may take so long; what would take longer is done in bulk
 QUESTIONS_PER_LEAD = 1.5
 ANSWER_S = 3.0
-OWN_LIMITS = {field.name for field in fields(Limits)}
 Sleep = Callable[[float], Awaitable[None]]
 HttpOpener = Callable[[], AbstractAsyncContextManager[HttpClient]]
 BreakerOpener = Callable[[Books], BreakerBook]
@@ -77,137 +55,6 @@ async def unshared(books: Books, run: Run) -> AsyncIterator[None]:
     """Every limit is this process's own."""
     del books, run
     yield
-
-
-@dataclass(frozen=True, slots=True)
-class OneProvider:
-    """A provider as the use cases see it: any role, its replies narrowed to that role's."""
-
-    client: ProviderClient
-
-    @property
-    def name(self) -> str:
-        return self.client.spec.label
-
-    @property
-    def left_alone(self) -> Skipped | None:
-        """Parked: the vendor as a whole, or only this question of it."""
-        spec, health = self.client.spec, self.client.health
-        if health.parked or health.broken:
-            return Skipped(spec.name, health.parked or self._told_of_breaker())
-        return Skipped(spec.label, self.client.barred) if self.client.barred else None
-
-    def _told_of_breaker(self) -> str:
-        told = f"{NO_SERVICE} ({self.client.health.broken})"
-        if broken := self.client.health.open:
-            return f"{told}; it is asked again after {self.client.asked_again_at(broken):%H:%M} UTC"
-        return told
-
-    @property
-    def away(self) -> Wait | None:
-        """Why it may not be asked at this moment, if it may not."""
-        client, broken = self.client, self.client.health.open
-        if client.parked:
-            return Wait(self.name, client.parked)
-        if put_off := client.put_off:
-            return Wait(self.name, put_off.detail, put_off.until)
-        return Wait(self.name, NO_SERVICE, client.asked_again_at(broken)) if broken else None
-
-    @property
-    def price(self) -> Price:
-        return self.client.terms.price
-
-    @property
-    def topics(self) -> frozenset[Topic]:
-        return self.client.spec.topics
-
-    @property
-    def per_company(self) -> bool:
-        return self.client.spec.per_company
-
-    async def _told(self, question: Question) -> Reply | NoAnswer:
-        return await self.client.ask(question)
-
-    async def find(self, lead: Lead) -> FinderReply:
-        match await self._told(Question(lead, options=self.client.options)):
-            case Hit() | Miss() | NoAnswer() as reply:
-                return reply
-            case Judgement() | Facts():
-                return NoAnswer(Gap.DOWN, "the answer is not a finder's")
-
-    async def verify(self, lead: Lead, email: str) -> VerifierReply:
-        """An address that the verifier refuses as input stays unknown: a refusal is no verdict."""
-        match await self._told(Question(lead, email, self.client.options)):
-            case Judgement() | NoAnswer() as reply:
-                return reply
-            case Hit() | Miss() | Facts():
-                return Judgement(Verdict.UNKNOWN)
-
-    async def enrich(self, lead: Lead) -> EnricherReply:
-        match await self._told(Question(lead, options=self.client.options)):
-            case Facts() | Miss() | NoAnswer() as reply:
-                return reply
-            case Hit() | Judgement():
-                return NoAnswer(Gap.DOWN, "the answer is not an enricher's")
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered(OneProvider):
-    """Tells again what it was paid for."""
-
-    async def _told(self, question: Question) -> Reply | NoAnswer:
-        return await self.client.recall(question)
-
-
-@dataclass
-class OpenProviders:
-    """Implements `Providers` for one run."""
-
-    finders: Sequence[OneProvider]
-    verifiers: Sequence[OneProvider]
-    enrichers: Sequence[OneProvider]
-    left_out: Sequence[Skipped]
-    ledger: CallLedger | None = None
-    tally: Tally = field(default_factory=Tally)
-
-    def __post_init__(self) -> None:
-        """A find is worth its price only if it can be verified."""
-        verification = total(one.price.ceiling for one in self.verifiers[:2])
-        for finder in self.finders:
-            finder.client.keeps = verification
-
-    @property
-    def spent(self) -> Money:
-        return self.tally.spent
-
-    @property
-    def remembered(self) -> "OpenProviders":
-        finders, verifiers, enrichers = (
-            [Remembered(one.client) for one in role]
-            for role in (self.finders, self.verifiers, self.enrichers)
-        )
-        return replace(self, finders=finders, verifiers=verifiers, enrichers=enrichers)
-
-    def spent_on(self, lead: Lead) -> Money:
-        return self.tally.of(lead.id)
-
-    def done_with(self, lead: Lead) -> None:
-        self.tally.forget(lead.id)
-        if self.ledger:
-            self.ledger.done_with(lead.id)
-
-    @property
-    def all(self) -> list[OneProvider]:
-        return [*self.finders, *self.verifiers, *self.enrichers]
-
-    @property
-    def away(self) -> list[Wait]:
-        return [wait for one in self.all if (wait := one.away)]
-
-    @property
-    def skipped(self) -> list[Skipped]:
-        parked = dict.fromkeys(alone for one in self.all if (alone := one.left_alone))
-        return [*self.left_out, *parked]
 
 
 @dataclass
@@ -488,88 +335,3 @@ def _alone_s(limits: Limits, waiting: int) -> float:
 async def _drained(providers: OpenProviders, gates: Gates) -> None:
     await asyncio.gather(*(one.client.drain() for one in providers.all))
     await gates.close()
-
-
-def in_order(settings: Settings) -> list[Row]:
-    """The catalogue with the finders in the configured order; raises BadInput for what cannot be meant."""
-    names = {row.name for row in CATALOGUE} | {row.spec.env.lower() for row in CATALOGUE}
-    for name in settings.providers:
-        if name not in names:
-            raise settings.mistake(
-                "providers", name, told=f"no such provider; there are {', '.join(sorted(names))}"
-            )
-    order = settings.waterfall.order
-    if order is None:
-        return list(CATALOGUE)
-    finders = {row.name: row for row in CATALOGUE if row.spec.role is Role.FINDER}
-    for place, name in enumerate(order):
-        if why := _why_not_in_order(name, order[:place], finders, settings):
-            raise settings.mistake("waterfall", "order", told=why)
-    return [finders[name] for name in order] + [row for row in CATALOGUE if row.name not in finders]
-
-
-def _why_not_in_order(
-    name: str, before: Sequence[str], finders: Mapping[str, Row], settings: Settings
-) -> str:
-    """An order says whom to ask: one that is unknown, switched off or not opted in contradicts it."""
-    if name not in finders:
-        return f"{name} is no finder; there are {', '.join(finders)}"
-    own = settings.provider(name)
-    if name in before:
-        return f"{name} stands in it twice"
-    if not own.enabled:
-        return f"{name} is switched off in providers.{name}"
-    if not finders[name].terms.confirmed and not own.opt_in:
-        return f"{name} is unconfirmed and needs opt_in = true in providers.{name}"
-    return ""
-
-
-def own_settings(settings: Settings, spec: ProviderSpec) -> ProviderSettings:
-    """By the provider's name, else by that of its kind (`web_search`)."""
-    return settings.providers.get(spec.name) or settings.provider(spec.env.lower())
-
-
-def chosen(rows: Sequence[Row], environment: Mapping[str, str]) -> list[Row]:
-    """Without those in whose place another one is used; raises BadInput for a choice that there is not."""
-    choices = dict.fromkeys(row.spec.choice.variable for row in rows if row.spec.choice)
-    picked = {variable: _picked(variable, rows, environment) for variable in choices}
-    return [row for row in rows if row.spec.choice is None or row.spec.choice in picked.values()]
-
-
-def _picked(variable: str, rows: Sequence[Row], environment: Mapping[str, str]) -> Choice:
-    """The one named; where none is, the first one that has its key, else the first."""
-    specs = [row.spec for row in rows if row.spec.choice and row.spec.choice.variable == variable]
-    values = dict.fromkeys(spec.choice.value for spec in specs if spec.choice)
-    wish = environment.get(variable, "").strip().lower()
-    if wish and wish not in values:
-        raise BadInput(f"{variable} is {wish!r}; there are {', '.join(values)}")
-    keyed = (spec.choice for spec in specs if all(environment.get(name) for name in spec.secrets))
-    return Choice(variable, wish) if wish else next(keyed, None) or Choice(variable, next(iter(values)))
-
-
-def daily_caps(settings: Settings, environment: Mapping[str, str]) -> dict[str, Money]:
-    """USD a provider may cost in a UTC day; raises BadInput for a cap under which nothing can be asked."""
-    caps = {}
-    for row in chosen(in_order(settings), environment):
-        own = own_settings(settings, row.spec)
-        worst = agreed(row.terms, own).price.ceiling
-        if own.per_day_usd is None:
-            continue
-        if own.per_day_usd < worst:
-            named = row.name if row.name in settings.providers else row.spec.env.lower()
-            why = f"one call may cost {worst} USD, so nothing could ever be asked"
-            raise settings.mistake("providers", named, "per_day_usd", told=why)
-        caps[row.name] = usd(own.per_day_usd)
-    return caps
-
-
-def agreed(terms: Terms, own: ProviderSettings) -> Terms:
-    """The catalogue's terms with what the user's own contract says instead."""
-    limits = terms.limits
-    given: dict[str, Any] = own.model_dump(include=OWN_LIMITS, exclude_none=True)
-    price = terms.price
-    if own.price_usd is not None:
-        price = replace(price, per_credit=usd(own.price_usd))
-    rates = ("per_second", "per_minute", "per_hour")
-    cleared: dict[str, Any] = dict.fromkeys(rates) if given.keys() & set(rates) else {}
-    return replace(terms, price=price, limits=replace(limits, **(cleared | given)))

@@ -12,7 +12,7 @@ from phase3_core.policy import PILOT, STANDARD, Thresholds
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.providers.catalogue import row
-from resources.providers.source import agreed, daily_caps, in_order
+from resources.providers.line_up import agreed, daily_caps, in_order
 from resources.settings import Settings, read_settings, settings_path
 
 

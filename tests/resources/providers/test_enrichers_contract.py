@@ -23,7 +23,8 @@ from resources.clock import SystemClock
 from resources.http_client import Sending, http_client
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
-from resources.providers.source import OneProvider, OpenProviders, VendorSource
+from resources.providers.open_providers import OneProvider, OpenProviders
+from resources.providers.source import VendorSource
 from resources.settings import ProviderSettings, Settings
 from sandbox.app import Sandbox, serve
 from sandbox.options import Options

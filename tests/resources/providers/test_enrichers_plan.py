@@ -11,7 +11,7 @@ from phase3_core.errors import BadInput
 from phase3_core.money import ZERO, usd
 from phase3_core.tiers import PROFILES, Tier, Topic
 from resources.providers.catalogue import CATALOGUE, Row
-from resources.providers.source import chosen
+from resources.providers.line_up import chosen
 
 Wallet = Mapping[str, str]
 EVERY_KEY = {name: "key" for row in CATALOGUE for name in row.spec.secrets}

@@ -18,8 +18,9 @@ from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
 from resources.providers.enrichers import zoominfo_company, zoominfo_contact, zoominfo_intent
 from resources.providers.health import Health
+from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.settlement import Tally
-from resources.providers.source import OneProvider, OpenProviders, VendorSource
+from resources.providers.source import VendorSource
 from resources.providers.spec import ProviderSpec, Question
 from resources.providers.tokens import TokenDesk
 from resources.settings import ProviderSettings, Settings

@@ -14,7 +14,7 @@ from phase3_core.waiting import Wait
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.gate import Limits
 from resources.providers.health import TRY_EVERY_S
-from resources.providers.source import OneProvider
+from resources.providers.open_providers import OneProvider
 from resources.providers.spec import Question
 from tests.fakes.clock import NOON
 from tests.resources.providers.sheet import DANA, EMAIL, FINDYMAIL, HTML, REOON

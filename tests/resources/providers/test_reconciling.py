@@ -17,7 +17,8 @@ from resources.http_client import http_client
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.readings import PostgresReadings
 from resources.providers.balances import BALANCES
-from resources.providers.source import OpenProviders, VendorSource
+from resources.providers.open_providers import OpenProviders
+from resources.providers.source import VendorSource
 from resources.providers.spec import Question
 from resources.settings import ProviderSettings, Settings
 from sandbox.app import serve

@@ -32,7 +32,8 @@ from resources.postgres.database import PostgresDatabase
 from resources.providers.accounts import Account
 from resources.providers.exchange import Exchange
 from resources.providers.health import Health
-from resources.providers.source import OneProvider, OpenProviders, VendorSource
+from resources.providers.open_providers import OneProvider, OpenProviders
+from resources.providers.source import VendorSource
 from resources.settings import Settings
 from sandbox.app import serve
 from sandbox.options import Options

@@ -1,0 +1,159 @@
+"""The providers of one run, as the use cases see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from phase3_core.calls import (
+    EnricherReply,
+    Facts,
+    FinderReply,
+    Gap,
+    Hit,
+    Judgement,
+    Miss,
+    NoAnswer,
+    Price,
+    Reply,
+    VerifierReply,
+)
+from phase3_core.leads import Lead
+from phase3_core.ledger import CallLedger
+from phase3_core.money import Money, total
+from phase3_core.ports import Skipped
+from phase3_core.statuses import Verdict
+from phase3_core.tiers import Topic
+from phase3_core.waiting import Wait
+from resources.providers.client import NO_SERVICE, ProviderClient
+from resources.providers.settlement import Tally
+from resources.providers.spec import Question
+
+
+@dataclass(frozen=True, slots=True)
+class OneProvider:
+    """A provider as the use cases see it: any role, its replies narrowed to that role's."""
+
+    client: ProviderClient
+
+    @property
+    def name(self) -> str:
+        return self.client.spec.label
+
+    @property
+    def left_alone(self) -> Skipped | None:
+        """Parked: the vendor as a whole, or only this question of it."""
+        spec, health = self.client.spec, self.client.health
+        if health.parked or health.broken:
+            return Skipped(spec.name, health.parked or self._told_of_breaker())
+        return Skipped(spec.label, self.client.barred) if self.client.barred else None
+
+    def _told_of_breaker(self) -> str:
+        told = f"{NO_SERVICE} ({self.client.health.broken})"
+        if broken := self.client.health.open:
+            return f"{told}; it is asked again after {self.client.asked_again_at(broken):%H:%M} UTC"
+        return told
+
+    @property
+    def away(self) -> Wait | None:
+        """Why it may not be asked at this moment, if it may not."""
+        client, broken = self.client, self.client.health.open
+        if client.parked:
+            return Wait(self.name, client.parked)
+        if put_off := client.put_off:
+            return Wait(self.name, put_off.detail, put_off.until)
+        return Wait(self.name, NO_SERVICE, client.asked_again_at(broken)) if broken else None
+
+    @property
+    def price(self) -> Price:
+        return self.client.terms.price
+
+    @property
+    def topics(self) -> frozenset[Topic]:
+        return self.client.spec.topics
+
+    @property
+    def per_company(self) -> bool:
+        return self.client.spec.per_company
+
+    async def _told(self, question: Question) -> Reply | NoAnswer:
+        return await self.client.ask(question)
+
+    async def find(self, lead: Lead) -> FinderReply:
+        match await self._told(Question(lead, options=self.client.options)):
+            case Hit() | Miss() | NoAnswer() as reply:
+                return reply
+            case Judgement() | Facts():
+                return NoAnswer(Gap.DOWN, "the answer is not a finder's")
+
+    async def verify(self, lead: Lead, email: str) -> VerifierReply:
+        """An address that the verifier refuses as input stays unknown: a refusal is no verdict."""
+        match await self._told(Question(lead, email, self.client.options)):
+            case Judgement() | NoAnswer() as reply:
+                return reply
+            case Hit() | Miss() | Facts():
+                return Judgement(Verdict.UNKNOWN)
+
+    async def enrich(self, lead: Lead) -> EnricherReply:
+        match await self._told(Question(lead, options=self.client.options)):
+            case Facts() | Miss() | NoAnswer() as reply:
+                return reply
+            case Hit() | Judgement():
+                return NoAnswer(Gap.DOWN, "the answer is not an enricher's")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered(OneProvider):
+    """Tells again what it was paid for."""
+
+    async def _told(self, question: Question) -> Reply | NoAnswer:
+        return await self.client.recall(question)
+
+
+@dataclass
+class OpenProviders:
+    """Implements `Providers` for one run."""
+
+    finders: Sequence[OneProvider]
+    verifiers: Sequence[OneProvider]
+    enrichers: Sequence[OneProvider]
+    left_out: Sequence[Skipped]
+    ledger: CallLedger | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        """A find is worth its price only if it can be verified."""
+        verification = total(one.price.ceiling for one in self.verifiers[:2])
+        for finder in self.finders:
+            finder.client.keeps = verification
+
+    @property
+    def spent(self) -> Money:
+        return self.tally.spent
+
+    @property
+    def remembered(self) -> "OpenProviders":
+        finders, verifiers, enrichers = (
+            [Remembered(one.client) for one in role]
+            for role in (self.finders, self.verifiers, self.enrichers)
+        )
+        return replace(self, finders=finders, verifiers=verifiers, enrichers=enrichers)
+
+    def spent_on(self, lead: Lead) -> Money:
+        return self.tally.of(lead.id)
+
+    def done_with(self, lead: Lead) -> None:
+        self.tally.forget(lead.id)
+        if self.ledger:
+            self.ledger.done_with(lead.id)
+
+    @property
+    def all(self) -> list[OneProvider]:
+        return [*self.finders, *self.verifiers, *self.enrichers]
+
+    @property
+    def away(self) -> list[Wait]:
+        return [wait for one in self.all if (wait := one.away)]
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        parked = dict.fromkeys(alone for one in self.all if (alone := one.left_alone))
+        return [*self.left_out, *parked]

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from uuid import UUID
 import typer
 
 from phase3_assets.looking import look
-from phase3_assets.progress import watch
+from phase3_assets.progress import watched
 from phase3_core.errors import Phase3Error
 from resources.assembly import outbox_relay
 from resources.relay import webhook_terms
@@ -27,14 +26,10 @@ BEFORE_ANYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 def followed(url: str, campaign_id: UUID) -> Iterator[None]:
     """Each line is a JSON object with an id; what an earlier run told is not told again."""
     follower = Follower(url, campaign_id, look(url, lambda books: books.events.newest(campaign_id)))
-    over = threading.Event()
-    watcher = threading.Thread(target=watch, args=(follower, over), daemon=True)
-    watcher.start()
     try:
-        yield
+        with watched(follower):
+            yield
     finally:
-        over.set()
-        watcher.join()
         with suppress(Phase3Error):
             follower()
 

@@ -26,15 +26,8 @@ def shown_progress(url: str, campaign_id: UUID, words: Console) -> Iterator[None
     if not words.is_terminal:
         yield
         return
-    over = threading.Event()
-    with Progress(*COLUMNS, console=words, transient=True) as bars:
-        watcher = threading.Thread(target=watch, args=(_Bars(url, campaign_id, bars), over), daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
+    with Progress(*COLUMNS, console=words, transient=True) as bars, watched(_Bars(url, campaign_id, bars)):
+        yield
 
 
 class _Bars:
@@ -50,6 +43,19 @@ class _Bars:
                 self._shown[row.agent_id] = self._bars.add_task(row.agent_id.replace("_", " "), usd="0")
             bar = self._shown[row.agent_id]
             self._bars.update(bar, completed=row.items_processed, total=row.items_total, usd=row.spent_usd)
+
+
+@contextmanager
+def watched(look_again: Callable[[], None]) -> Iterator[None]:
+    """In a thread of its own, for the length of the block."""
+    over = threading.Event()
+    watcher = threading.Thread(target=watch, args=(look_again, over), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def watch(redraw: Callable[[], None], over: threading.Event) -> None:

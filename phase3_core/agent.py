@@ -12,11 +12,10 @@ from phase3_core.errors import StoppedAtThreshold, Superseded
 from phase3_core.flow import in_window
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import Money
-from phase3_core.policy import Policy, Thresholds
+from phase3_core.policy import Policy, Threshold
 from phase3_core.ports import (
     Advance,
     Books,
-    CampaignCounts,
     Clock,
     Database,
     Exporter,
@@ -55,12 +54,7 @@ class Shift:
     began: float
     resumed_from: int
 
-    async def summary(
-        self,
-        skipped: Sequence[Skipped],
-        worked_on: int,
-        shortfall_of: Callable[[CampaignCounts, Thresholds], str],
-    ) -> AgentSummary:
+    async def summary(self, skipped: Sequence[Skipped], worked_on: int, threshold: Threshold) -> AgentSummary:
         """Read from the books, so that it tells of all runs of this agent; the duration is this run's."""
         counts = await self.books.campaigns.counts(self.run.campaign_id)
         policy = self.around.policy
@@ -73,7 +67,7 @@ class Shift:
             duration_s=self.around.clock.monotonic() - self.began,
             worked_on=worked_on,
             resumed_from=self.resumed_from,
-            shortfall="" if policy.force_continue else shortfall_of(counts, policy.thresholds),
+            shortfall="" if policy.force_continue else threshold.shortfall(counts, policy.thresholds),
             waiting=await self.books.checkpoints.waiting(self.run.campaign_id),
             budgets=await self.books.budgets.of(self.run.campaign_id),
         )
@@ -125,11 +119,11 @@ async def on_shift(
             raise
 
 
-async def refuse_below(shift: Shift, shortfall_of: Callable[[CampaignCounts, Thresholds], str]) -> None:
+async def refuse_below(shift: Shift, threshold: Threshold) -> None:
     """Raises StoppedAtThreshold. A blocking check only guards its own run, so thresholds are read again."""
     policy = shift.around.policy
     counts = await shift.books.campaigns.counts(shift.run.campaign_id)
-    if (why := shortfall_of(counts, policy.thresholds)) and not policy.force_continue:
+    if (why := threshold.shortfall(counts, policy.thresholds)) and not policy.force_continue:
         raise StoppedAtThreshold(why)
 
 

@@ -18,7 +18,7 @@ from phase3_core.agent import (
 from phase3_core.calls import EnricherReply, Gap, NoAnswer
 from phase3_core.enrichment import EnrichmentResult, Gathered, after_reply, in_order, next_source, result_of
 from phase3_core.leads import Lead
-from phase3_core.policy import email_shortfall, enrichment_shortfall
+from phase3_core.policy import EMAILS, ENRICHED
 from phase3_core.ports import (
     AgentResult,
     Books,
@@ -43,10 +43,10 @@ async def enrich_campaign(
     With no enricher at all it still runs: every lead ends `failed`, and the report says why.
     """
     async with on_shift(run, database, around) as shift, source.open(run, shift.books) as providers:
-        await refuse_below(shift, email_shortfall)
+        await refuse_below(shift, EMAILS)
         await shift.begin(CampaignStatus.ENRICHING)
         worked_on = await _enrich_leads(shift, providers)
-        summary = await shift.summary(providers.skipped, worked_on, enrichment_shortfall)
+        summary = await shift.summary(providers.skipped, worked_on, ENRICHED)
         result = AgentResult(summary.counts, summary.cost, around.clock.now(), summary.as_json())
         await shift.books.campaigns.update_enrichment_results(run.campaign_id, result)
         await shift.conclude(CampaignStatus.ENRICHED, summary)

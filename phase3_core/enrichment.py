@@ -38,7 +38,10 @@ COLUMNS = frozenset(
 
 
 class Source(Protocol):
-    """What the policy needs to know of an enricher."""
+    """What the policy needs to know of an enricher.
+
+    `topics`: what it can tell. `per_company`: its answer serves every lead of the company.
+    """
 
     @property
     def name(self) -> str: ...

@@ -9,7 +9,7 @@ from phase3_core.approval import Asked, Channel, Choice, Decided, NeverAsked, Ot
 from phase3_core.compensation import standing_exports, withdraw_superseded
 from phase3_core.errors import WrongCampaignState
 from phase3_core.leads import Campaign
-from phase3_core.policy import email_shortfall, enrichment_shortfall, ready_shortfall
+from phase3_core.policy import EMAILS, ENRICHED, TIER_A_READY
 from phase3_core.ports import Advance, AgentResult, Database, Exporter, ProviderSource, Published, Run
 from phase3_core.report import read_report
 from phase3_core.saga import StepKind
@@ -41,11 +41,11 @@ async def report_campaign(
         on_shift(run, database, around, exporter) as shift,
         source.open(run, shift.books) as providers,
     ):
-        await refuse_below(shift, email_shortfall)
-        await refuse_below(shift, enrichment_shortfall)
+        await refuse_below(shift, EMAILS)
+        await refuse_below(shift, ENRICHED)
         _refuse_unless_enriched(shift.campaign)
         await shift.note_steps(shift.campaign.status)
-        summary = await shift.summary(providers.skipped, 0, ready_shortfall)
+        summary = await shift.summary(providers.skipped, 0, TIER_A_READY)
         tier_report = await read_report(shift.books, run.campaign_id, summary.skipped)
         published = await _publish(shift, exporter, tier_report)
         tier_report |= as_json(published)

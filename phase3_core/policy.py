@@ -1,6 +1,6 @@
 """What a campaign's owner may set: thresholds, how wide the waterfall is, how many leads are in flight."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -64,23 +64,27 @@ def tier_a_ready(counts: CampaignCounts) -> int:
     return sum(tier.ready for tier in counts.tiers if tier.tier is Tier.A)
 
 
-def email_shortfall(counts: CampaignCounts, thresholds: Thresholds) -> str:
-    """Why enrichment should not start, in words for the user; empty when it may."""
-    return _shortfall(accepted(counts), thresholds.min_emails, "accepted emails", "enrichment")
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """`have` of `what` must be as many as `need` says before `next_step` is worth its money."""
+
+    what: str
+    next_step: str
+    have: Callable[[CampaignCounts], int]
+    need: Callable[[Thresholds], int]
+
+    def shortfall(self, counts: CampaignCounts, thresholds: Thresholds) -> str:
+        """Why the next step should not start, in words for the user; empty when it may."""
+        have, need = self.have(counts), self.need(thresholds)
+        if have >= need:
+            return ""
+        return (
+            f"{have:,} {self.what}, and {self.next_step} wants at least {need:,}. Everything bought is kept: "
+            "add providers or leads and run again, use the pilot preset for a small campaign, "
+            "or set force_continue."
+        )
 
 
-def enrichment_shortfall(counts: CampaignCounts, thresholds: Thresholds) -> str:
-    return _shortfall(enriched(counts), thresholds.min_enriched, "enriched leads", "the tier report")
-
-
-def ready_shortfall(counts: CampaignCounts, thresholds: Thresholds) -> str:
-    return _shortfall(tier_a_ready(counts), thresholds.min_tier_a_ready, "ready tier A leads", "approval")
-
-
-def _shortfall(have: int, need: int, what: str, next_step: str) -> str:
-    if have >= need:
-        return ""
-    return (
-        f"{have:,} {what}, and {next_step} wants at least {need:,}. Everything bought is kept: add providers "
-        "or leads and run again, use the pilot preset for a small campaign, or set force_continue."
-    )
+EMAILS = Threshold("accepted emails", "enrichment", accepted, lambda least: least.min_emails)
+ENRICHED = Threshold("enriched leads", "the tier report", enriched, lambda least: least.min_enriched)
+TIER_A_READY = Threshold("ready tier A leads", "approval", tier_a_ready, lambda least: least.min_tier_a_ready)

@@ -12,12 +12,12 @@ from uuid import UUID
 from phase3_core.approval import Asked, Choice, Decided, MoreWanted, Nudge, Ruling
 from phase3_core.budget import Budget
 from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
-from phase3_core.enrichment import EnrichmentResult
+from phase3_core.enrichment import EnrichmentResult, Source
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import ZERO, Money
 from phase3_core.saga import Step, StepKind, StepState, Successor
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, EmailStatus, EnrichmentStatus
-from phase3_core.tiers import Tier, Topic
+from phase3_core.tiers import Tier
 from phase3_core.waiting import Wait, Waiting
 from phase3_core.waterfall import EmailResult
 
@@ -63,21 +63,7 @@ class Verifier(Protocol):
     async def verify(self, lead: Lead, email: str) -> VerifierReply: ...
 
 
-class Enricher(Protocol):
-    """`topics`: what it can tell. `per_company`: its answer serves every lead of the company."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def price(self) -> Price: ...
-
-    @property
-    def topics(self) -> frozenset[Topic]: ...
-
-    @property
-    def per_company(self) -> bool: ...
-
+class Enricher(Source, Protocol):
     async def enrich(self, lead: Lead) -> EnricherReply: ...
 
 

@@ -16,7 +16,7 @@ from phase3_core.agent import (
 )
 from phase3_core.errors import BadInput, NothingUsable
 from phase3_core.leads import Lead
-from phase3_core.policy import Policy, email_shortfall
+from phase3_core.policy import EMAILS, Policy
 from phase3_core.ports import (
     AgentResult,
     Books,
@@ -64,7 +64,7 @@ async def verify_campaign(
         plan = plan_for(providers, around.policy)
         await shift.begin(CampaignStatus.VERIFYING_EMAILS)
         worked_on = await _verify_leads(shift, providers, plan)
-        summary = await shift.summary(providers.skipped, worked_on, email_shortfall)
+        summary = await shift.summary(providers.skipped, worked_on, EMAILS)
         result = AgentResult(summary.counts, summary.cost, around.clock.now(), summary.as_json())
         await shift.books.campaigns.update_email_verification_results(run.campaign_id, result)
         await shift.conclude(CampaignStatus.EMAILS_VERIFIED, summary)

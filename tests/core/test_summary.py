@@ -9,12 +9,12 @@ from phase3_core.agent import why_failed
 from phase3_core.errors import OutsideFailure
 from phase3_core.money import ZERO, total, usd
 from phase3_core.policy import (
+    EMAILS,
+    ENRICHED,
+    TIER_A_READY,
     Thresholds,
     accepted,
-    email_shortfall,
     enriched,
-    enrichment_shortfall,
-    ready_shortfall,
     tier_a_ready,
 )
 from phase3_core.ports import CampaignCounts, ProviderSpend, Skipped, TierCounts
@@ -161,16 +161,14 @@ def test_an_agents_summary_tells_only_of_its_own_providers() -> None:
 
 def test_thresholds_count_what_they_name() -> None:
     assert (accepted(COUNTS), enriched(COUNTS), tier_a_ready(COUNTS)) == (15, 8, 3)
-    assert not any(s(COUNTS, Thresholds(15, 8, 3)) for s in SHORTFALLS)
-    short = [shortfall(COUNTS, Thresholds(1600, 9, 4)) for shortfall in SHORTFALLS]
+    every = (EMAILS, ENRICHED, TIER_A_READY)
+    assert not any(one.shortfall(COUNTS, Thresholds(15, 8, 3)) for one in every)
+    short = [one.shortfall(COUNTS, Thresholds(1600, 9, 4)) for one in every]
     assert [why.partition(".")[0] for why in short] == [
         "15 accepted emails, and enrichment wants at least 1,600",
         "8 enriched leads, and the tier report wants at least 9",
         "3 ready tier A leads, and approval wants at least 4",
     ]
-
-
-SHORTFALLS = (email_shortfall, enrichment_shortfall, ready_shortfall)
 
 
 def test_why_a_run_failed_is_one_line_without_foreign_words() -> None:

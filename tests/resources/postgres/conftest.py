@@ -4,8 +4,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from resources.postgres.database import PostgresBooks, PostgresDatabase
+from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
+from tests.resources.postgres.runs import Runs
 
 Query = Callable[..., list[dict[str, Any]]]
 
@@ -38,3 +40,18 @@ def book_call(query: Query) -> Callable[..., None]:
         query(f"INSERT INTO provider_calls ({names}) VALUES ({values})", **row)
 
     return book
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(driver_url(database_url), pool_size=40)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def runs(engine: AsyncEngine) -> AsyncIterator[Runs]:
+    runs = Runs(engine)
+    yield runs
+    for book in runs.books:
+        await book.close()

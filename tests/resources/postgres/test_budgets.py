@@ -1,24 +1,23 @@
 """Budgets beside the ledger: what is admitted, what the sums are, whatever happens at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
 from phase3_core.ledger import End, Granted, Intent, OverBudget, Stored
 from phase3_core.money import Money, usd
-from phase3_core.ports import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.budgets import PostgresBudgets
-from resources.postgres.database import driver_url
 from resources.postgres.ledger import PostgresLedger
+from tests.resources.postgres.runs import Runs
 from tests.resources.postgres.test_ledger import CEILING, PRICE, asks, ended, hit
 
 Query = Callable[..., list[dict[str, Any]]]
@@ -32,34 +31,11 @@ def caps(usd_: str = "0.05", **others: Any) -> Caps:
     return Caps(**{"agents": {Agent.EMAIL_VERIFICATION: usd(usd_)}, **others})
 
 
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(driver_url(database_url), pool_size=40)
-    yield engine
-    await engine.dispose()
-
-
-class Runs:
-    """Ledgers of runs on a campaign whose budgets are open."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
-        self.books: list[PostgresLedger] = []
-
-    async def begin(self, given: Caps | None = None, campaign: UUID = CAMPAIGN) -> PostgresLedger:
-        if given is not None:
-            await PostgresBudgets(self.engine).open(campaign, given)
-        run = Run(uuid4().hex, campaign, Agent.EMAIL_VERIFICATION)
-        self.books.append(PostgresLedger(run, 86_400.0, self.engine, caps=given))
-        return self.books[-1]
-
-
-@pytest.fixture
-async def runs(engine: AsyncEngine) -> AsyncIterator[Runs]:
-    runs = Runs(engine)
-    yield runs
-    for book in runs.books:
-        await book.close()
+async def begun(runs: Runs, given: Caps | None = None, campaign: UUID = CAMPAIGN) -> PostgresLedger:
+    """The ledger of a run on a campaign whose budgets are open."""
+    if given is not None:
+        await PostgresBudgets(runs.engine).open(campaign, given)
+    return runs.begin(campaign, given)
 
 
 def by_lead(number: int, **changes: Any) -> Intent:
@@ -91,7 +67,7 @@ def sums(query: Query) -> list[tuple[Any, ...]]:
 
 
 async def test_without_a_cap_there_is_no_budget_and_everything_is_granted(runs: Runs, query: Query) -> None:
-    book = await runs.begin(Caps())
+    book = await begun(runs, Caps())
     opened = await asyncio.gather(*(book.open(by_lead(n)) for n in range(50)))
     assert all(isinstance(one, Granted) for one in opened)
     assert sums(query) == []
@@ -100,14 +76,14 @@ async def test_without_a_cap_there_is_no_budget_and_everything_is_granted(runs: 
 async def test_at_most_so_many_calls_are_granted_as_the_cap_holds_at_their_worst(
     runs: Runs, query: Query
 ) -> None:
-    books = [await runs.begin(caps("0.05")) for _ in range(3)]
+    books = [await begun(runs, caps("0.05")) for _ in range(3)]
     opened = await asyncio.gather(*(books[n % 3].open(by_lead(n)) for n in range(30)))
     assert sum(isinstance(one, Granted) for one in opened) == 5
     assert sums(query) == [(f"{CAMPAIGN} email_verification", usd("0.05"), 0, usd("0.05"))]
 
 
 async def test_what_a_call_did_not_cost_is_room_again(runs: Runs, query: Query) -> None:
-    book = await runs.begin(caps("0.05"))
+    book = await begun(runs, caps("0.05"))
     calls = [await granted(book, by_lead(n)) for n in range(5)]
     assert await book.open(by_lead(9)) == OverBudget(f"{CAMPAIGN} email_verification", for_good=False)
     await book.settle(ended(calls[0].key, End.MISS))
@@ -118,7 +94,7 @@ async def test_what_a_call_did_not_cost_is_room_again(runs: Runs, query: Query) 
 
 
 async def test_once_the_money_is_spent_it_is_over_for_good_and_said_so(runs: Runs, query: Query) -> None:
-    book = await runs.begin(caps("0.015"))
+    book = await begun(runs, caps("0.015"))
     await book.settle(hit((await granted(book, by_lead(1))).key, CEILING))
     assert await book.open(by_lead(2)) == OverBudget(f"{CAMPAIGN} email_verification", for_good=True)
     assert book.spent_up(by_lead(3)) is not None
@@ -127,24 +103,24 @@ async def test_once_the_money_is_spent_it_is_over_for_good_and_said_so(runs: Run
 
 
 async def test_with_nothing_of_its_own_in_flight_a_run_does_not_wait_for_others(runs: Runs) -> None:
-    other, book = await runs.begin(caps("0.01")), await runs.begin(caps("0.01"))
+    other, book = await begun(runs, caps("0.01")), await begun(runs, caps("0.01"))
     await granted(other, by_lead(1))
     assert await book.open(by_lead(2)) == OverBudget(f"{CAMPAIGN} email_verification", for_good=True)
 
 
 async def test_what_was_bought_is_answered_whatever_the_budget_says(runs: Runs) -> None:
-    book = await runs.begin(caps("0.01"))
+    book = await begun(runs, caps("0.01"))
     await book.settle(hit((await granted(book, by_lead(1))).key, CEILING))
     assert isinstance(await book.open(by_lead(1)), Stored)
 
 
 async def test_a_free_call_needs_no_room(runs: Runs) -> None:
-    book = await runs.begin(caps("0"))
+    book = await begun(runs, caps("0"))
     await granted(book, by_lead(1, reserved=usd(0)))
 
 
 async def test_a_call_that_cannot_fit_takes_no_room_from_its_neighbours(runs: Runs) -> None:
-    book = await runs.begin(caps("0.02", tiers={Tier.C: usd(0)}))
+    book = await begun(runs, caps("0.02", tiers={Tier.C: usd(0)}))
     opened = await asyncio.gather(
         *(book.open(by_lead(n, tier=Tier.C)) for n in range(10)), *(book.open(by_lead(n)) for n in (11, 12))
     )
@@ -153,7 +129,7 @@ async def test_a_call_that_cannot_fit_takes_no_room_from_its_neighbours(runs: Ru
 
 @pytest.mark.parametrize("end", [End.LOST, End.REFUSED, End.NOT_SENT])
 async def test_asking_again_needs_room_too(runs: Runs, query: Query, end: End) -> None:
-    book = await runs.begin(caps("0.02"))
+    book = await begun(runs, caps("0.02"))
     again = by_lead(1, replay=ReplayClass.ON_HIT)
     await book.settle(ended((await granted(book, again)).key, end))
     others = [await granted(book, by_lead(n)) for n in range(2, 3 + (end is not End.LOST))]
@@ -164,12 +140,12 @@ async def test_asking_again_needs_room_too(runs: Runs, query: Query, end: End) -
 
 
 async def test_a_job_that_is_on_the_bill_is_read_whatever_the_budget_says(runs: Runs, query: Query) -> None:
-    book = await runs.begin(caps("0.02"))
+    book = await begun(runs, caps("0.02"))
     job = by_lead(1, replay=ReplayClass.JOB)
     call = await granted(book, job)
     await book.note_job(call.key, "job-1")
     await book.settle(ended(call.key, End.LOST))
-    book = await runs.begin(caps("0.001"))
+    book = await begun(runs, caps("0.001"))
     assert await book.open(job) == Granted(call.key, "job-1")
     assert sums(query)[0][2:] == (0, CEILING)
 
@@ -181,7 +157,7 @@ async def test_a_call_counts_in_its_agents_its_tiers_and_its_providers_budget(
     runs: Runs, query: Query
 ) -> None:
     all_caps = caps("1", tiers={Tier.A: usd(1), Tier.B: usd(1)}, daily={"tomba": usd(1), "reoon": usd(1)})
-    book = await runs.begin(all_caps)
+    book = await begun(runs, all_caps)
     await book.settle(hit((await granted(book, by_lead(1))).key, PRICE))
     await granted(book, by_lead(2, tier=Tier.A))
     (today,) = query("SELECT (now() AT TIME ZONE 'UTC')::date AS day")
@@ -196,14 +172,14 @@ async def test_a_call_counts_in_its_agents_its_tiers_and_its_providers_budget(
 
 async def test_a_providers_day_is_shared_by_all_campaigns(runs: Runs) -> None:
     daily = Caps(daily={"tomba": usd("0.01")})
-    one, other = await runs.begin(daily), await runs.begin(daily, uuid4())
+    one, other = await begun(runs, daily), await begun(runs, daily, uuid4())
     await granted(one, by_lead(1))
     assert isinstance(await other.open(by_lead(2)), OverBudget)
     await granted(other, by_lead(2, provider="findymail"))
 
 
 async def test_a_day_that_begins_during_a_run_gets_its_budget(runs: Runs, query: Query) -> None:
-    book = await runs.begin(Caps(daily={"tomba": usd("0.01")}))
+    book = await begun(runs, Caps(daily={"tomba": usd("0.01")}))
     await granted(book, by_lead(1))
     query("UPDATE provider_calls SET day = day - 1")
     query("UPDATE budgets SET day = day - 1, scope = 'yesterday'")
@@ -212,7 +188,7 @@ async def test_a_day_that_begins_during_a_run_gets_its_budget(runs: Runs, query:
 
 
 async def test_when_a_day_begins_the_calls_are_counted_once_for_all_who_ask(runs: Runs, query: Query) -> None:
-    book = await runs.begin(Caps(daily={"tomba": usd(1)}))
+    book = await begun(runs, Caps(daily={"tomba": usd(1)}))
     query("UPDATE budgets SET day = day - 1, scope = 'yesterday'")
     query("CREATE TABLE openings (scope text)")
     query(
@@ -226,18 +202,18 @@ async def test_when_a_day_begins_the_calls_are_counted_once_for_all_who_ask(runs
 
 
 async def test_opening_counts_the_ledger_anew(runs: Runs, query: Query) -> None:
-    book = await runs.begin()
+    book = await begun(runs)
     await book.settle(hit((await granted(book, by_lead(1))).key, PRICE))
     await granted(book, by_lead(2))
-    await runs.begin(caps("1", daily={"tomba": usd(1)}))
+    await begun(runs, caps("1", daily={"tomba": usd(1)}))
     assert {row[2:] for row in sums(query)} == {(PRICE, CEILING)}
     query("UPDATE budgets SET spent_usd = 0.7, reserved_usd = 0.3")
-    await runs.begin(caps("1", daily={"tomba": usd(1)}))
+    await begun(runs, caps("1", daily={"tomba": usd(1)}))
     assert {row[2:] for row in sums(query)} == {(PRICE, CEILING)}
 
 
 async def test_a_budget_made_while_others_buy_misses_nothing(runs: Runs, query: Query) -> None:
-    other = await runs.begin(campaign=uuid4())
+    other = await begun(runs, campaign=uuid4())
 
     async def buy() -> None:
         for start in range(0, 90, 10):
@@ -246,9 +222,9 @@ async def test_a_budget_made_while_others_buy_misses_nothing(runs: Runs, query: 
 
     async def open_and_close() -> None:
         for _ in range(6):
-            await runs.begin(Caps(daily={"tomba": usd(1)}))
-            await runs.begin(Caps())
-        await runs.begin(Caps(daily={"tomba": usd(1)}))
+            await begun(runs, Caps(daily={"tomba": usd(1)}))
+            await begun(runs, Caps())
+        await begun(runs, Caps(daily={"tomba": usd(1)}))
 
     await asyncio.gather(buy(), open_and_close())
     assert [row[2:] for row in sums(query)] == [(90 * PRICE, 0)]
@@ -257,17 +233,17 @@ async def test_a_budget_made_while_others_buy_misses_nothing(runs: Runs, query: 
 async def test_caps_that_are_gone_hold_no_more_and_a_changed_cap_is_not_reached_yet(
     runs: Runs, query: Query
 ) -> None:
-    book = await runs.begin(caps("0.01", tiers={Tier.B: usd("0.01")}))
+    book = await begun(runs, caps("0.01", tiers={Tier.B: usd("0.01")}))
     await book.settle(hit((await granted(book, by_lead(1))).key, CEILING))
     assert isinstance(await book.open(by_lead(2)), OverBudget)
-    book = await runs.begin(caps("0.02"))
+    book = await begun(runs, caps("0.02"))
     assert query("SELECT scope FROM budgets WHERE refused_at IS NOT NULL OR tier IS NOT NULL") == []
     await granted(book, by_lead(2))
 
 
 async def test_an_alert_is_given_once(runs: Runs, engine: AsyncEngine) -> None:
     budgets, alert_at = PostgresBudgets(engine), Caps().alert_at
-    book = await runs.begin(caps("0.02"))
+    book = await begun(runs, caps("0.02"))
     await book.settle(hit((await granted(book, by_lead(1))).key, usd("0.0159")))
     assert await budgets.newly_near(CAMPAIGN, alert_at) == []
     await book.settle(hit((await granted(book, by_lead(2, reserved=usd("0.0001")))).key, usd("0.0001")))
@@ -279,20 +255,20 @@ async def test_an_alert_is_given_once(runs: Runs, engine: AsyncEngine) -> None:
 
 
 async def test_a_finder_is_asked_only_while_its_find_can_be_verified(runs: Runs) -> None:
-    book = await runs.begin(caps("0.03"))  # 0.013 each, at worst
+    book = await begun(runs, caps("0.03"))  # 0.013 each, at worst
     opened = await asyncio.gather(*(book.open(finds(n)) for n in range(5)))
     assert [isinstance(one, Granted) for one in opened] == [True, True, False, False, False]
 
 
 async def test_what_is_kept_free_verifies_the_find_and_nothing_else(runs: Runs) -> None:
-    book = await runs.begin(caps("0.013"))
+    book = await begun(runs, caps("0.013"))
     await book.settle(hit((await granted(book, finds(1))).key, CEILING))
     assert isinstance(await book.open(verifies(2)), OverBudget)
     await granted(book, verifies(1))
 
 
 async def test_a_miss_frees_what_was_kept_and_so_does_a_lead_that_is_done(runs: Runs) -> None:
-    book = await runs.begin(caps("0.026"))
+    book = await begun(runs, caps("0.026"))
     first, second = await granted(book, finds(1)), await granted(book, finds(2))
     assert isinstance(await book.open(finds(3)), OverBudget)
     await book.settle(ended(first.key, End.MISS))
@@ -305,7 +281,7 @@ async def test_a_miss_frees_what_was_kept_and_so_does_a_lead_that_is_done(runs: 
 
 
 async def test_a_verification_that_was_refused_can_be_made_again(runs: Runs) -> None:
-    book = await runs.begin(caps("0.013"))
+    book = await begun(runs, caps("0.013"))
     await book.settle(hit((await granted(book, finds(1))).key, CEILING))
     await book.settle(ended((await granted(book, verifies(1))).key, End.REFUSED))
     assert isinstance(await book.open(verifies(2)), OverBudget)
@@ -313,7 +289,7 @@ async def test_a_verification_that_was_refused_can_be_made_again(runs: Runs) -> 
 
 
 async def test_the_lead_that_paid_is_told_what_and_another_nothing(runs: Runs) -> None:
-    book = await runs.begin()
+    book = await begun(runs)
     await book.settle(hit((await granted(book, by_lead(1))).key, PRICE))
     paid, shared = await book.open(by_lead(1)), await book.open(by_lead(1, lead_id=LEADS[2]))
     assert isinstance(paid, Stored)

@@ -1,21 +1,21 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.calls import ReplayClass
 from phase3_core.ledger import Elsewhere, End, Granted, Intent, Outcome, Stored, Withheld, digest
 from phase3_core.money import Money, usd
 from phase3_core.ports import Run
 from phase3_core.statuses import Agent
-from resources.postgres.database import driver_url
 from resources.postgres.ledger import PostgresLedger, ledger
+from tests.resources.postgres.runs import Runs
 
 Query = Callable[..., list[dict[str, Any]]]
 
@@ -58,34 +58,6 @@ async def granted(book: PostgresLedger, intent: Intent) -> Granted:
     opened = await book.open(intent)
     assert isinstance(opened, Granted)
     return opened
-
-
-@pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(driver_url(database_url), pool_size=20)
-    yield engine
-    await engine.dispose()
-
-
-class Runs:
-    """Ledgers of runs; one that is not closed has died without a word."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
-        self.books: list[PostgresLedger] = []
-
-    def begin(self, campaign: UUID | None = None) -> PostgresLedger:
-        run = Run(uuid4().hex, campaign or uuid4(), Agent.EMAIL_VERIFICATION)
-        self.books.append(PostgresLedger(run, 7 * DAY_S, self.engine))
-        return self.books[-1]
-
-
-@pytest.fixture
-async def runs(engine: AsyncEngine) -> AsyncIterator[Runs]:
-    runs = Runs(engine)
-    yield runs
-    for book in runs.books:
-        await book.close()
 
 
 @pytest.fixture

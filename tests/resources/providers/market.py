@@ -16,13 +16,14 @@ from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.clock import SystemClock
 from resources.http_client import Sending, http_client
-from resources.postgres.database import PostgresBooks
+from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
 from resources.providers.settlement import Tally
 from resources.providers.spec import Question
-from sandbox.app import Sandbox
+from sandbox.app import Sandbox, serve
+from sandbox.options import Options
 from sandbox.vendor import Vendor
 from sandbox.world import Person
 from tests.resources.providers.sheet import DANA
@@ -154,3 +155,12 @@ def lead_of(person: Person, **changes: Any) -> Lead:
         score=person.score,
     )
     return replace(known, **changes)
+
+
+@asynccontextmanager
+async def a_market(database_url: str, query: Query, options: Options) -> AsyncIterator[Market]:
+    """With the keys of everybody in the sandbox."""
+    async with serve(options) as sandbox, PostgresDatabase(database_url).reading() as books:
+        market = Market(sandbox, books, query, {})
+        await market.learn_keys()
+        yield market

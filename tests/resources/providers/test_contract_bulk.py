@@ -11,15 +11,13 @@ import pytest
 
 from phase3_core.calls import Gap, Judgement, NoAnswer
 from resources.http_client import HttpClient, Received, Sending, http_client
-from resources.postgres.database import PostgresDatabase
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
 from resources.providers.spec import ProviderSpec, Question
-from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.world import Person
 from tests.polling import until
-from tests.resources.providers.market import Market, Query, lead_of
+from tests.resources.providers.market import Market, Query, a_market, lead_of
 
 LEADS = 40
 PATIENCE_S = 20.0
@@ -27,10 +25,7 @@ PATIENCE_S = 20.0
 
 @pytest.fixture
 async def market(database_url: str, query: Query) -> AsyncIterator[Market]:
-    options = Options(latency_ms=10, rate_factor=0)
-    async with serve(options) as sandbox, PostgresDatabase(database_url).reading() as books:
-        market = Market(sandbox, books, query, {})
-        await market.learn_keys()
+    async with a_market(database_url, query, Options(latency_ms=10, rate_factor=0)) as market:
         yield market
 
 

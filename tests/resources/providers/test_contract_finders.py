@@ -10,14 +10,12 @@ import pytest
 
 from phase3_core.calls import Gap, Hit, Judgement, Miss, NoAnswer
 from phase3_core.statuses import Reason, Verdict
-from resources.postgres.database import PostgresDatabase
 from resources.providers.catalogue import CATALOGUE
 from resources.providers.spec import Question
-from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.scenarios import Fate
 from sandbox.world import Person
-from tests.resources.providers.market import Market, Query, hasty, lead_of
+from tests.resources.providers.market import Market, Query, a_market, hasty, lead_of
 from tests.resources.providers.sheet import DANA, EMAIL
 from tests.resources.providers.test_client import NO_ANSWERS, ODD, ODD_WORDS
 from tests.resources.providers.vendor import FakeTime, Script, answer
@@ -33,9 +31,7 @@ each = pytest.mark.parametrize("name", [*FINDERS, *VERIFIERS])
 
 @pytest.fixture
 async def market(database_url: str, query: Query) -> AsyncIterator[Market]:
-    async with serve(UNLIMITED) as sandbox, PostgresDatabase(database_url).reading() as books:
-        market = Market(sandbox, books, query, {})
-        await market.learn_keys()
+    async with a_market(database_url, query, UNLIMITED) as market:
         yield market
 
 

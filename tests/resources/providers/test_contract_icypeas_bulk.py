@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 from phase3_core.calls import Gap, Hit, Miss, NoAnswer
-from resources.postgres.database import PostgresDatabase
 from resources.providers.client import ProviderClient
 from resources.providers.spec import Question
-from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.world import Person
 from tests.polling import until
-from tests.resources.providers.market import Market, Query, lead_of
+from tests.resources.providers.market import Market, Query, a_market, lead_of
 from tests.resources.providers.test_contract_bulk import billed, dead, jobs, requests
 
 LEADS = 130
@@ -23,10 +21,8 @@ LEADS = 130
 
 @pytest.fixture
 async def market(database_url: str, query: Query) -> AsyncIterator[Market]:
-    options = Options(latency_ms=0, rate_factor=0)  # single searches are many, and their waits take no time
-    async with serve(options) as sandbox, PostgresDatabase(database_url).reading() as books:
-        market = Market(sandbox, books, query, {})
-        await market.learn_keys()
+    """Single searches are many, and their waits take no time."""
+    async with a_market(database_url, query, Options(latency_ms=0, rate_factor=0)) as market:
         yield market
 
 

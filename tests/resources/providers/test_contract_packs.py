@@ -11,13 +11,11 @@ import pytest
 
 from phase3_core.calls import Facts, Gap, Miss, NoAnswer
 from phase3_core.ledger import End
-from resources.postgres.database import PostgresDatabase
 from resources.providers.catalogue import CATALOGUE, Row
 from resources.providers.client import ProviderClient
 from resources.providers.spec import Question
-from sandbox.app import serve
 from sandbox.options import Options
-from tests.resources.providers.market import Market, Query, lead_of
+from tests.resources.providers.market import Market, Query, a_market, lead_of
 from tests.resources.providers.test_contract_bulk import requests
 from tests.resources.providers.vendor import Vendor, answer
 
@@ -28,10 +26,7 @@ QUESTION = {ORGANIZATION: "", PEOPLE: "people"}
 
 @pytest.fixture
 async def market(database_url: str, query: Query) -> AsyncIterator[Market]:
-    options = Options(latency_ms=0, rate_factor=0)
-    async with serve(options) as sandbox, PostgresDatabase(database_url).reading() as books:
-        market = Market(sandbox, books, query, {})
-        await market.learn_keys()
+    async with a_market(database_url, query, Options(latency_ms=0, rate_factor=0)) as market:
         yield market
 
 

@@ -14,17 +14,15 @@ from phase3_core.reconciliation import Agreement, Reconciled
 from phase3_core.statuses import Agent
 from resources.assembly import postgres_ledger, postgres_readings
 from resources.http_client import http_client
-from resources.postgres.database import PostgresDatabase
 from resources.postgres.readings import PostgresReadings
 from resources.providers.balances import BALANCES
 from resources.providers.open_providers import OpenProviders
 from resources.providers.source import VendorSource
 from resources.providers.spec import Question
 from resources.settings import ProviderSettings, Settings
-from sandbox.app import serve
 from sandbox.options import Options
 from tests.conftest import MakeCampaign
-from tests.resources.providers.market import CAMPAIGN, HastyClock, Market, Query, lead_of
+from tests.resources.providers.market import CAMPAIGN, HastyClock, Market, Query, a_market, lead_of
 
 OPTED_IN = Settings(providers={name: ProviderSettings(opt_in=True) for name in ("muraena", "nimbler")})
 
@@ -33,12 +31,7 @@ OPTED_IN = Settings(providers={name: ProviderSettings(opt_in=True) for name in (
 async def market(database_url: str, query: Query, make_campaign: MakeCampaign) -> AsyncIterator[Market]:
     """One lead waits, so there is something to buy."""
     make_campaign([{}], id=CAMPAIGN)
-    async with (
-        serve(Options(latency_ms=0, rate_factor=1000)) as sandbox,
-        PostgresDatabase(database_url).reading() as books,
-    ):
-        made = Market(sandbox, books, query, {})
-        await made.learn_keys()
+    async with a_market(database_url, query, Options(latency_ms=0, rate_factor=1000)) as made:
         yield made
 
 

@@ -28,31 +28,23 @@ from phase3_core.ports import Run
 from phase3_core.statuses import Agent
 from resources.assembly import postgres_breakers, postgres_ledger
 from resources.postgres.breakers import PostgresBreakers
-from resources.postgres.database import PostgresDatabase
 from resources.providers.accounts import Account
 from resources.providers.exchange import Exchange
 from resources.providers.health import Health
 from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.source import VendorSource
 from resources.settings import Settings
-from sandbox.app import serve
 from sandbox.options import Options
 from tests.fakes.clock import FakeClock
 from tests.polling import until
-from tests.resources.providers.market import HastyClock, Market, hasty, lead_of
+from tests.resources.providers.market import HastyClock, Market, a_market, hasty, lead_of
 
 Query = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture
 async def market(database_url: str, query: Query) -> AsyncIterator[Market]:
-
-    async with (
-        serve(Options(latency_ms=0, rate_factor=1000)) as sandbox,
-        PostgresDatabase(database_url).reading() as books,
-    ):
-        made = Market(sandbox, books, query, {})
-        await made.learn_keys()
+    async with a_market(database_url, query, Options(latency_ms=0, rate_factor=1000)) as made:
         yield made
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -15,7 +16,7 @@ from resources.providers.page import page
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ALL_WORDS = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
@@ -34,12 +35,40 @@ def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) < 150
 
 
-def test_every_command_is_in_the_readme() -> None:
+def verbs() -> dict[str, Any]:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    assert [
-        name for name in group.commands if f"`{name}" not in README and f"phase3 {name}" not in README
-    ] == []
+    return dict(group.commands)
+
+
+def code(page: str) -> list[str]:
+    """Each line of a page that is set as code."""
+    block = re.compile(r"^ *```\w*\n(.*?)^ *```", flags=re.MULTILINE | re.DOTALL)
+    lines = [line for found in block.findall(page) for line in found.splitlines()]
+    return lines + re.findall(r"`([^`\n]+)`", block.sub("", page))
+
+
+def test_every_command_is_in_the_readme() -> None:
+    assert [name for name in verbs() if f"`{name}" not in README and f"phase3 {name}" not in README] == []
+
+
+@pytest.mark.parametrize("source", PAGES, ids=lambda path: path.name)
+def test_every_command_of_a_page_is_one_with_these_options(source: Path) -> None:
+    known = {verb: {opt for each in one.params for opt in each.opts} for verb, one in verbs().items()}
+    for line in code(source.read_text(encoding="utf-8")):
+        for verb, rest in re.findall(r"(?:^|[ /])phase3 ([a-z][a-z-]*)(.*)", line):
+            assert verb in known, line
+            options = re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.partition("#")[0])
+            assert set(options) <= known[verb], line
+
+
+@pytest.mark.parametrize("source", PAGES, ids=lambda path: path.name)
+def test_every_file_and_module_of_a_page_is_there(source: Path) -> None:
+    lines = "\n".join(code(source.read_text(encoding="utf-8")))
+    files = re.findall(r"(?<![\w/.])((?:[\w-]+/)+[\w-]+\.(?:py|toml|yaml|md))\b", lines)
+    modules = [name.replace(".", "/") for name in re.findall(r"python -m ([\w.]+)", lines)]
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    assert [name for name in modules if not (ROOT / f"{name}.py").exists()] == []
 
 
 @pytest.mark.parametrize("table", sorted(metadata.tables))

@@ -37,9 +37,9 @@ class JsonWriter(FileWriter):
     async def fill(
         self,
         draft: Path,
-        campaign: Campaign,  # noqa: ARG002 - its id is in the report
+        campaign: Campaign,  # noqa: ARG002 - every writer gets it; its id is in the report
         report: Mapping[str, Any],
-        leads: LeadRepository | ReadyLeads,  # noqa: ARG002 - the report shows counts, no leads
+        leads: LeadRepository | ReadyLeads,  # noqa: ARG002 - every writer gets them; the report shows counts
     ) -> int:
         await self.folder.on_disk(draft.write_text, json.dumps(report, indent=2), "utf-8")
         return 0

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from phase3_core.approval import HASH_SHOWN
+from phase3_core.budget import NAMES
 from phase3_core.money import ZERO, Money, ratio, total, usd
 
 MOST_BARS = 12
@@ -216,7 +217,7 @@ def _providers(report: Mapping[str, Any]) -> Section:
         Column("cost_per_valid_usd", "Per valid address (USD)", Kind.MONEY),
         Column("share", "Share of cost", Kind.RATE),
     )
-    rows = [{**row, "agent": words(row["agent"])} for row in report["providers"]]
+    rows = [{**row, "agent": words(NAMES[row["agent"]])} for row in report["providers"]]
     return Section(
         "Providers",
         Table(columns, rows),

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from phase3_assets import workplace
+from phase3_assets.terminal import Terminal
 from phase3_core.errors import BadInput, Phase3Error
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app = typer.Typer(
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
 
-words = Console(stderr=True, highlight=False)
+words = Terminal(stderr=True)
 
 CampaignArgument = Annotated[str, typer.Argument(help="id, the beginning of one, or name")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout and nothing else")]
@@ -111,9 +111,9 @@ def status(
         if as_json:
             print(json.dumps(campaign_rows(url, campaign), indent=2))
         elif campaign:
-            show_standing(url, campaign, Console())
+            show_standing(url, campaign, Terminal())
         else:
-            Console().print(campaign_table(campaign_rows(url, None)))
+            Terminal().print(campaign_table(campaign_rows(url, None)))
         for one in cases(url):
             tell(one.told)
 
@@ -136,7 +136,7 @@ def reconcile(
         if as_json:
             print(json.dumps([one.as_json() for one in told], indent=2))
         else:
-            Console().print(reconciled_table(told))
+            Terminal().print(reconciled_table(told))
     cases = [one for one in told if one.is_case]
     for one in cases:
         tell(one.told)
@@ -169,7 +169,7 @@ def budget(
         if as_json:
             print(json.dumps(rows, indent=2))
         else:
-            Console().print(budget_table(rows))
+            Terminal().print(budget_table(rows))
 
 
 @app.command()
@@ -192,7 +192,7 @@ def providers(
         if as_json:
             print(json.dumps(rows, indent=2))
         else:
-            Console().print(provider_table(rows))
+            Terminal().print(provider_table(rows))
 
 
 @app.command("suppress")
@@ -300,7 +300,7 @@ def trace(
         if as_json:
             print(json.dumps(traced, indent=2))
         else:
-            Console().print(trace_table(traced))
+            Terminal().print(trace_table(traced))
 
 
 @app.command()
@@ -394,7 +394,7 @@ def show(outcome: dict[str, Any], *, as_json: bool) -> None:
         return
     from phase3_assets.views import result_table
 
-    Console().print(result_table(outcome))
+    Terminal().print(result_table(outcome))
 
 
 def main() -> None:

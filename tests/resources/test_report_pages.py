@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment, Template
 from markdown_it import MarkdownIt
 from selectolax.lexbor import LexborHTMLParser
 
@@ -20,11 +21,13 @@ from phase3_core.money import usd
 from phase3_core.ports import ExportKind, Skipped
 from phase3_core.report import report_hash
 from phase3_core.report_page import MOST_BARS, Bar, Chart, Kind, report_page, shown
+from resources.exports import charts, html, markdown
 from resources.exports.campaign_exports import exporter_of
 from resources.exports.charts import bar_chart
 from resources.exports.files import Folder
 from resources.exports.html import report_as_html
 from resources.exports.markdown import report_as_markdown
+from tests.attacks import attack, replaced
 from tests.fakes.reports import COUNTS, TOMBA, a_report, findings
 from tests.resources.test_workbook import CAMPAIGN, FakeReadyLeads
 
@@ -149,6 +152,19 @@ def test_figures_are_rounded_to_what_people_read(value: Any, kind: Kind, text: s
 # Nothing in it acts
 
 
+def unescaped() -> Template:
+    here = Environment(loader=html._template().environment.loader, autoescape=False)
+    here.filters |= html._template().environment.filters
+    here.globals |= html._template().environment.globals
+    return here.get_template("report.html.j2")
+
+
+@attack(
+    "Files and texts",
+    "A campaign's, provider's or file's name is HTML, a script or a link",
+    defence="The page escapes everything, and its content policy lets nothing run or load",
+    without=replaced((html, "_template", unescaped)),
+)
 @pytest.mark.parametrize("word", HOSTILE)
 def test_html_shows_hostile_words_and_does_nothing_with_them(word: str) -> None:
     page = LexborHTMLParser(report_as_html(hostile_report(word)))
@@ -162,6 +178,12 @@ def test_html_shows_hostile_words_and_does_nothing_with_them(word: str) -> None:
     assert "49" not in title.text()
 
 
+@attack(
+    "Files and texts",
+    "The same names are Markdown in the Dagster UI: links, pictures from elsewhere, new rows",
+    defence="Every sign of Markdown stands for itself, and no address becomes a link",
+    without=replaced((markdown, "markdown_text", lambda text: text)),
+)
 @given(st.text(max_size=60) | st.sampled_from(HOSTILE))
 def test_markdown_shows_any_words_as_words(word: str) -> None:
     text = report_as_markdown(hostile_report(word))
@@ -196,6 +218,12 @@ def test_only_addresses_that_open_documents_are_links(*, url: str, opens: bool) 
 # Pictures
 
 
+@attack(
+    "Files and texts",
+    "A name breaks out of a chart's SVG",
+    defence="A chart has only shapes and escaped words",
+    without=replaced((charts, "escape", lambda text, *_: text)),
+)
 @pytest.mark.parametrize("word", [*HOSTILE, "x" * 5_000])
 def test_a_picture_is_well_formed_small_and_has_only_shapes_and_words(word: str) -> None:
     drawn = bar_chart(Chart(word[:200], [Bar(word, 1, 3, word[:40])] * MOST_BARS))

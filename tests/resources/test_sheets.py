@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gspread
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -22,6 +23,7 @@ from resources.exports.spreadsheet import SheetsAccount
 from sandbox.app import Sandbox, serve
 from sandbox.google import ACCOUNT, SPREADSHEET, Google, Tab
 from sandbox.options import Options
+from tests.attacks import attack, replaced
 from tests.fakes.reports import COUNTS, a_report
 from tests.resources.test_workbook import CAMPAIGN, HASH, FakeReadyLeads, lead
 
@@ -108,6 +110,19 @@ async def test_every_list_arrives_whole_and_in_order(
     assert google.sign_ins == 1
 
 
+def as_typed(book: gspread.Spreadsheet, place: str, params: Any, values: Any) -> Any:
+    return UPDATE(book, place, params | {"valueInputOption": "USER_ENTERED"}, values)
+
+
+UPDATE = gspread.Spreadsheet.values_update
+
+
+@attack(
+    "Files and texts",
+    "A cell of the Google spreadsheet fetches an address with the row's data in it (`=IMPORTXML`)",
+    defence="Values are written raw",
+    without=replaced((gspread.Spreadsheet, "values_update", as_typed)),
+)
 @pytest.mark.parametrize("hostile", ["=IMPORTXML(1)", "+1", "-1", "@A1", "\t=1"])
 async def test_nothing_becomes_a_formula(
     account: SheetsAccount, google: Google, tmp_path: Path, hostile: str

@@ -4,8 +4,9 @@ Slack answers 200 to most failures, so `ok` is always read (docs.slack.dev, Web 
 """
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ TIMEOUT_S = 10.0
 USUAL_WAIT_S = 30.0
 TOO_MANY = 429
 BROKEN = 500
+LONGEST_ERROR = 100  # characters kept
+_A_WORD = re.compile(r"[^a-z0-9_:.-]+", re.IGNORECASE)  # Slack's errors are; nothing else is written down
 LIMITED = frozenset({"ratelimited", "rate_limited"})
 PASSING = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 UNREADABLE = frozenset(
@@ -34,7 +37,7 @@ class SlackApi:
     """`token` is a bot's (`xoxb-`) or, for Socket Mode, the app's (`xapp-`)."""
 
     transport: Transport
-    token: str
+    token: str = field(repr=False)
     url: str = API_URL
 
     async def call(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,13 +76,13 @@ class SlackApi:
 def _read(text: str) -> dict[str, Any]:
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Later("Slack's answer is no JSON") from None
     if not isinstance(told, dict):
         raise Later("Slack's answer is no object")
     if told.get("ok"):
         return told
-    error = str(told.get("error", "unknown"))
+    error = _A_WORD.sub("?", str(told.get("error", "unknown")))[:LONGEST_ERROR]
     if error in LIMITED or error in PASSING:
         raise Later(f"Slack says {error}", USUAL_WAIT_S if error in LIMITED else None)
     raise Refused(error)

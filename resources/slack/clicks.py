@@ -13,6 +13,7 @@ from phase3_core.approval import Decision
 from resources.slack.messages import FEEDBACK_BLOCK, FEEDBACK_FIELD
 
 WINDOW_S = 300
+LONGEST_STAMP = 12  # digits; Python refuses to read a number of thousands
 VERSION = "v0"
 
 
@@ -36,11 +37,15 @@ def signed_by_slack(secret: str, headers: Mapping[str, str], body: bytes, now_s:
     """Over the raw body, at most five minutes old (docs.slack.dev, verifying requests). No secret: never."""
     stamp = headers.get("X-Slack-Request-Timestamp", "")
     given = headers.get("X-Slack-Signature", "")
-    if not secret or not (stamp.isascii() and stamp.isdigit()) or abs(now_s - int(stamp)) > WINDOW_S:
+    if not secret or not _is_number(stamp) or abs(now_s - int(stamp)) > WINDOW_S:
         return False
     base = b":".join((VERSION.encode(), stamp.encode(), body))
     expected = f"{VERSION}={hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()}"
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
+
+
+def _is_number(stamp: str) -> bool:
+    return stamp.isascii() and stamp.isdigit() and len(stamp) <= LONGEST_STAMP
 
 
 def payload_of(body: bytes) -> dict[str, Any]:
@@ -48,7 +53,7 @@ def payload_of(body: bytes) -> dict[str, Any]:
     try:
         fields = parse_qs(body.decode())
         payload = json.loads(fields["payload"][0])
-    except (UnicodeDecodeError, KeyError, ValueError):
+    except (UnicodeDecodeError, KeyError, ValueError, RecursionError):
         return {}
     return payload if isinstance(payload, dict) else {}
 
@@ -59,12 +64,12 @@ def read_click(payload: Mapping[str, Any]) -> Click | None:
         (action,) = payload["actions"]
         user = payload["user"]
         return Click(
-            user_id=str(user["id"]),
-            user_name=str(user.get("username") or user["id"]),
+            user_id=_storable(user["id"]),
+            user_name=_storable(user.get("username") or user["id"]),
             decision=Decision(action["action_id"]),
             request_id=UUID(action["value"]),
             feedback=_feedback(payload),
-            response_url=str(payload.get("response_url") or ""),
+            response_url=_storable(payload.get("response_url") or ""),
             place=_place(payload.get("container") or {}),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -73,12 +78,17 @@ def read_click(payload: Mapping[str, Any]) -> Click | None:
 
 def _place(container: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "channel": str(container.get("channel_id") or ""),
-        "ts": str(container.get("message_ts") or ""),
+        "channel": _storable(container.get("channel_id") or ""),
+        "ts": _storable(container.get("message_ts") or ""),
     }
+
+
+def _storable(told: object) -> str:
+    """Without what no text column of PostgreSQL and no JSON on a wire can hold: NUL, lone surrogates."""
+    return str(told).replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _feedback(payload: Mapping[str, Any]) -> str:
     state = payload.get("state") or {}
     field = state.get("values", {}).get(FEEDBACK_BLOCK, {}).get(FEEDBACK_FIELD, {})
-    return str(field.get("value") or "")
+    return _storable(field.get("value") or "")

@@ -114,9 +114,13 @@ def _figures(report: Mapping[str, Any]) -> Block:
 def _links(report: Mapping[str, Any]) -> Iterator[Block]:
     """Exports that a browser can open; a file on the server is no link."""
     urls = {str(row["kind"]): str(row["url"]) for row in report.get("exports", ())}
-    links = [f"<{url}|{escaped(kind)}>" for kind, url in urls.items() if url.startswith("https://")]
+    links = [_link(url, kind) for kind, url in urls.items() if url.startswith("https://")]
     if links:
         yield _section("Read it: " + ", ".join(links))
+
+
+def _link(url: str, words: str) -> str:
+    return f"<{escaped(url).replace('|', '%7C')}|{escaped(words)}>"
 
 
 def _feedback_field() -> Block:

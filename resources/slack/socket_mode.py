@@ -30,7 +30,7 @@ async def listen(api: SlackApi, take: Take) -> None:
             pause_s = min(pause_s * 2 + 1, LONGEST_PAUSE_S)
             with suppress(Later, aiohttp.ClientError, TimeoutError, OSError):
                 told = await api.call("apps.connections.open", {})
-                if await _stay(session, str(told["url"]), take):
+                if await _stay(session, str(told.get("url")), take):
                     pause_s = 0.0
 
 
@@ -41,11 +41,21 @@ async def _stay(session: aiohttp.ClientSession, url: str, take: Take) -> bool:
         async for frame in socket:
             if frame.type is not aiohttp.WSMsgType.TEXT:
                 break
-            envelope = json.loads(frame.data)
+            envelope = _read(frame.data)
             greeted = greeted or envelope.get("type") == "hello"
             if envelope.get("type") == "disconnect":
                 break
             if envelope_id := envelope.get("envelope_id"):
                 await socket.send_json({"envelope_id": envelope_id})
-                await take(envelope.get("payload") or {})
+                payload = envelope.get("payload")
+                await take(payload if isinstance(payload, dict) else {})
     return greeted
+
+
+def _read(frame: str) -> dict[str, Any]:
+    """Empty where it is no JSON object."""
+    try:
+        envelope = json.loads(frame)
+    except (ValueError, RecursionError):
+        return {}
+    return envelope if isinstance(envelope, dict) else {}

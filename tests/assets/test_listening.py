@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -15,9 +16,11 @@ from phase3_core.statuses import ApprovalStatus
 from resources.http_client import http_client
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.relay import OutboxRelay
+from resources.slack import api
 from resources.slack.api import SlackApi
 from resources.slack.endpoint import serving
 from resources.slack.socket_mode import listen
+from tests.attacks import attack, replaced
 from tests.conftest import Made
 from tests.fakes.workspace import Workspace
 from tests.polling import until
@@ -117,6 +120,12 @@ async def test_every_envelope_is_acknowledged_and_a_second_click_is_answered_kin
     assert (await counter.slack.state())["acknowledged"] == ["e1", "e1", "e2"]
 
 
+@attack(
+    "Decisions in Slack",
+    "Somebody who may not decide clicks: everyone in the channel can",
+    defence="Only who is listed is heard",
+    without=replaced((ApprovalPolicy, "allows", lambda *_: True)),
+)
 async def test_only_approvers_are_heard(counter: Counter, asked: Asked, query: Query) -> None:
     async with listening(counter):
         await counter.slack.click("approve_full", asked.request_id, user=STRANGER)
@@ -246,6 +255,12 @@ async def test_over_http_only_what_slack_signed_is_heard(
     assert told[1] == "Thank you: approved full."
 
 
+@attack(
+    "Decisions in Slack",
+    "A click names a host of the attacker's to be answered at",
+    defence="Answers go to Slack's own hosts and nowhere else",
+    without=replaced((api, "urlsplit", lambda _: urlsplit(f"https://{api.HOOKS_HOST}"))),
+)
 async def test_a_word_goes_to_slacks_own_hosts_and_nowhere_else(counter: Counter) -> None:
     before = (await counter.slack.state())["whispers"]
     elsewhere = counter.slack.url.replace("127.0.0.1", "localhost")

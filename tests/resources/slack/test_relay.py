@@ -11,6 +11,8 @@ from phase3_core.approval import Asked, Channel, Choice
 from phase3_core.statuses import ApprovalStatus
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.relay import UNTOLD, OutboxRelay
+from resources.slack import messages
+from tests.attacks import attack, replaced
 from tests.conftest import Made
 from tests.fakes.workspace import Workspace
 
@@ -47,6 +49,12 @@ async def test_a_request_is_announced_once(
     assert row["channel"] == {"channel": "C0CAMPAIGN1", "ts": message["ts"]}
 
 
+@attack(
+    "Decisions in Slack",
+    "A name in a message mentions everybody (`<!channel>`) or fakes a link",
+    defence="What came from data is escaped",
+    without=replaced((messages, "escaped", lambda text: text)),
+)
 async def test_a_name_can_neither_mention_people_nor_fake_links(
     relay: OutboxRelay, slack: Workspace, asked: Asked
 ) -> None:

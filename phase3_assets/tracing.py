@@ -28,7 +28,7 @@ from resources.providers.website import SANDBOX_WEB
 from resources.settings import Settings, read_settings, settings_path
 
 NOT_NEEDED = "not needed: the ledger answers"
-NOWHERE = "127.0.0.1:9"
+NOBODY = "nobody"  # no site is read, so nobody has to find us
 
 
 def trace_lead(url: str, who: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ async def _steps(
 ) -> list[TracedStep]:
     history = LedgerHistory(books.engine, about.finished_at)
     known = _as_then(environment, await providers_asked(books.engine))
-    async with _replaying(books, about, history, settings, known) as providers:
+    async with _replaying(books, about, history, settings.with_contact(NOBODY), known) as providers:
         try:
             plan = plan_for(providers, settings.policy())
         except NothingUsable:
@@ -79,9 +79,9 @@ async def _steps(
 def _as_then(environment: Mapping[str, str], asked: Any) -> dict[str, str]:
     """Whoever has a call in the ledger had a key then; nobody else had."""
     secrets = {name for row in CATALOGUE for name in row.spec.secrets}
-    kept = {name: value for name, value in environment.items() if name not in secrets}
+    kept = {name: value for name, value in environment.items() if name not in {*secrets, SANDBOX_WEB}}
     used = [row for row in CATALOGUE if row.name in asked]
-    return {SANDBOX_WEB: NOWHERE, **kept} | {name: NOT_NEEDED for row in used for name in row.spec.secrets}
+    return kept | {name: NOT_NEEDED for row in used for name in row.spec.secrets}
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, PrivateAttr, ValidationError
 
 from phase3_core.approval import ApprovalPolicy, AutoApproval
 from phase3_core.budget import Caps
@@ -173,9 +173,13 @@ class WebhookSettings(Strict):
 
 
 class WebSettings(Strict):
-    """`contact`: a URL or address where the owner of a website that we read finds us."""
+    """`contact`: a URL or address where the owner of a website that we read finds us.
+
+    `own_networks`: public addresses of our own, at which no website is read: `203.0.113.7`, `2001:db8::/48`.
+    """
 
     contact: Annotated[str, Field(pattern=r"^[!-~]*$", max_length=200)] = ""
+    own_networks: tuple[IPvAnyNetwork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +236,11 @@ class Settings(Strict):
     def mistake(self, *where: str, told: str) -> BadInput:
         """Settings that are well-formed and contradict themselves or the catalogue, told with their line."""
         return BadInput(self._origin.told(where, told))
+
+    def with_contact(self, usual: str) -> "Settings":
+        """The same, with a contact in any case."""
+        web = self.web.model_copy(update={"contact": self.web.contact or usual})
+        return self.model_copy(update={"web": web})
 
     def provider(self, name: str) -> ProviderSettings:
         return self.providers.get(name) or ProviderSettings()

@@ -1,7 +1,7 @@
 """The guarded web fetch as a transport, so that it too is a call in the ledger."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from phase3_core.errors import BadInput
@@ -9,7 +9,7 @@ from resources.http_client import Received, Sending
 from resources.web.fetch import WebFetcher
 
 SANDBOX_WEB = "PHASE3_SANDBOX_WEB"
-SANDBOX_CONTACT = "operator@sandbox.example"
+NOWHERE = "127.0.0.1:9"  # the port that discards
 
 
 class WebsiteTransport:
@@ -31,10 +31,16 @@ class WebsiteTransport:
 
 
 @asynccontextmanager
-async def website_transport(contact: str, sandbox_web: str | None) -> AsyncIterator[WebsiteTransport]:
-    """`sandbox_web`: `127.0.0.1:PORT`, where names under the reserved `.example` are then found."""
+async def website_transport(
+    contact: str, sandbox_web: str | None, own_networks: Sequence[str] = ()
+) -> AsyncIterator[WebsiteTransport]:
+    """`sandbox_web`: `127.0.0.1:PORT`, where names under the reserved `.example` are then found.
+
+    Without `contact` and sandbox nothing is read: every site is refused.
+    """
+    gate = sandbox_web or (None if contact else NOWHERE)
     try:
-        fetcher = WebFetcher(contact or SANDBOX_CONTACT, sandbox_web=_gate(sandbox_web))
+        fetcher = WebFetcher(contact, own_networks=own_networks, sandbox_web=_gate(gate))
     except ValueError as failure:
         raise BadInput(f"web.contact or {SANDBOX_WEB} cannot be used: {failure}") from None
     async with fetcher:

@@ -104,6 +104,7 @@ class Refusal(StrEnum):
     UNKNOWN_SUFFIX = "no known public suffix"
     SCHEME = "neither http nor https"
     PORT = "a port other than the scheme's own"
+    NO_CONTACT = "a public site, while only the sandbox's are read"
 
 
 @dataclass(frozen=True, slots=True)

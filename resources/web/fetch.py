@@ -114,6 +114,7 @@ class Limits:
     redirects: int = 3
     pause_s: float = 1.0
     in_flight: int = 20
+    turn_s: float = 60.0  # longest wait for a turn at a host to which others are sent as well
     inline_bytes: int = 64_000  # read within 5 ms: a thread would hold the interpreter as long
 
 
@@ -219,6 +220,7 @@ class _Visit:
 _PRODUCT: Final = "Phase3Bot"
 _CONTACT = re.compile(r"[!-'*-~]+")  # visible ASCII without the parentheses it is put in
 _MAX_ADDRESSES = 4
+_LOOKUPS = 4  # a lookup that was given up blocks its thread on; others must find one free
 _MAX_LOCATION = 2_000
 _PRODUCTION: Final = Seams()
 
@@ -228,7 +230,8 @@ class WebFetcher:
 
     `contact` is an address or URL where a site's owner finds us. `own_networks` are our public addresses.
     `sandbox_web` sends names under the reserved `.example`, and only those, to a local server; it must be
-    on loopback, and without it such names are refused like any unknown suffix.
+    on loopback, and without it such names are refused like any unknown suffix. With it `contact` may be
+    empty: then nobody else's sites are read.
     """
 
     def __init__(
@@ -239,11 +242,12 @@ class WebFetcher:
         sandbox_web: tuple[str, int] | None = None,
         _seams: Seams = _PRODUCTION,
     ) -> None:
-        if not _CONTACT.fullmatch(contact):
+        if not _CONTACT.fullmatch(contact) and (contact or sandbox_web is None):
             raise ValueError("the contact must be an address or URL in plain ASCII")
         if sandbox_web is not None and not ip_address(sandbox_web[0]).is_loopback:
             raise ValueError("the sandbox must listen on a loopback address")
         self._sandbox = sandbox_web
+        self._has_contact = bool(contact)
         self._user_agent = f"{_PRODUCT}/0.1 (+{contact})"
         self._is_public = _seams.is_public or partial(is_public, also_denied=networks(own_networks))
         self._seams = _seams
@@ -276,13 +280,13 @@ class WebFetcher:
         await self._open.aclose()
 
     def _system_resolver(self) -> Resolver:
-        resolver = SystemResolver(self._limits.in_flight)
+        resolver = SystemResolver(self._limits.in_flight * _LOOKUPS)
         self._open.callback(resolver.close)
         return resolver
 
     async def fetch(self, domain: str) -> FetchOutcome:
         """The facts of the domain's home page, or the reason there are none."""
-        host = vetted_host(domain, sandbox=self._sandbox is not None)
+        host = self._vetted_host(domain, sandbox=self._sandbox is not None)
         if isinstance(host, Refusal):
             return FetchOutcome(Outcome.BLOCKED_HOST, domain, detail=host.value)
         visit = _Visit(host, self._limits.total_s)
@@ -292,6 +296,11 @@ class WebFetcher:
             return visit.ended(stop.outcome, stop.detail, retry_after_s=stop.retry_after_s)
         facts = await self._read(page)
         return visit.ended(Outcome.OK if facts.tell_something else Outcome.EMPTY, facts=facts)
+
+    def _vetted_host(self, text: str, *, sandbox: bool) -> Host | Refusal:
+        host = vetted_host(text, sandbox=sandbox)
+        unnamed = isinstance(host, Host) and not (host.sandboxed or self._has_contact)
+        return Refusal.NO_CONTACT if unnamed else host
 
     async def _home_page(self, visit: _Visit) -> _Answer:
         """The first of the usual addresses that answers; if none does, the most telling failure."""
@@ -336,7 +345,7 @@ class WebFetcher:
         except ValueError:
             raise _StoppedError(Outcome.BLOCKED_REDIRECT, "an unreadable address") from None
         # Only the sandbox sends visitors to the sandbox; a public site must not be able to.
-        host = vetted_host(text, sandbox=visit.host.sandboxed)
+        host = self._vetted_host(text, sandbox=visit.host.sandboxed)
         if isinstance(host, Refusal):
             raise _StoppedError(Outcome.BLOCKED_REDIRECT, host.value)
         if (target.scheme, parts.scheme) == ("https", "http"):
@@ -612,34 +621,44 @@ class _Turns:
         self._free_at: dict[str, float] = {}
 
     async def wait(self, host: str) -> None:
+        """A thousand domains that all redirect to one host must not hold up everybody behind them."""
         now = self._seams.clock()
         if len(self._free_at) > self._MAX_HOSTS:
             self._free_at = {name: at for name, at in self._free_at.items() if at > now}
         turn = max(now, self._free_at.get(host, now))
+        if turn - now > self._seams.limits.turn_s:
+            raise _StoppedError(Outcome.TIMEOUT, f"{host} is asked by many")
         self._free_at[host] = turn + self._seams.limits.pause_s
         if turn > now:
             await self._seams.sleep(turn - now)
 
 
 class _RobotsCache:
-    """Rules by origin, for the day RFC 9309 allows."""
+    """Rules by origin, for the day RFC 9309 allows; all of them together have a bound."""
 
     _MAX_ORIGINS = 5_000
+    _MAX_LETTERS = 8_000_000
     _MAX_AGE_S = 86_400.0
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, Robots]] = OrderedDict()
+        self._letters = 0
 
     def known(self, origin: str) -> Robots | None:
         learnt_at, robots = self._known.get(origin, (0.0, None))
         return robots if robots and self._clock() - learnt_at < self._MAX_AGE_S else None
 
     def learn(self, origin: str, robots: Robots) -> None:
+        self._forget(origin)
         self._known[origin] = (self._clock(), robots)
-        self._known.move_to_end(origin)
-        while len(self._known) > self._MAX_ORIGINS:
-            self._known.popitem(last=False)
+        self._letters += robots.letters
+        while len(self._known) > self._MAX_ORIGINS or self._letters > self._MAX_LETTERS:
+            self._forget(next(iter(self._known)))
+
+    def _forget(self, origin: str) -> None:
+        _, robots = self._known.pop(origin, (0.0, Robots()))
+        self._letters -= robots.letters
 
 
 def _tracing() -> aiohttp.TraceConfig:

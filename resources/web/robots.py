@@ -26,6 +26,11 @@ class Robots:
 
     rules: tuple[Rule, ...] = ()
 
+    @property
+    def letters(self) -> int:
+        """How much there is to remember."""
+        return sum(len(rule.pattern) for rule in self.rules)
+
     def allow(self, path_and_query: str) -> bool:
         """The longest matching rule decides, and of two equally long ones the permission."""
         matching = [rule for rule in self.rules if _matches(rule.pattern, path_and_query)]

@@ -136,6 +136,7 @@ def fetcher(
     clock: Clock | None = None,
     sandbox_web: tuple[str, int] | None = None,
     own_networks: Sequence[str] | None = None,
+    contact: str = CONTACT,
 ) -> WebFetcher:
     """A production fetcher whose internet is `site`; with `own_networks` under the production policy."""
     clock = clock or Clock()
@@ -146,7 +147,7 @@ def fetcher(
 
     policy = documentation_counts_as_public if own_networks is None else None
     return WebFetcher(
-        CONTACT,
+        contact,
         own_networks=own_networks or (),
         sandbox_web=sandbox_web,
         _seams=Seams(resolver, dialler, policy, tls, clock, clock.sleep, limits or Limits()),

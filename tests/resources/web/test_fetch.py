@@ -3,14 +3,24 @@
 import asyncio
 import gzip
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
+from resources.web import addresses, dialling, fetch
+from resources.web.addresses import Host, vetted_host
 from resources.web.dialling import NoSuchNameError, NotPinnedError, Pin, SystemResolver, _looked_up, pinned
-from resources.web.fetch import FetchOutcome, Limits, Outcome, Seams, WebFetcher, _Body
+from resources.web.fetch import FetchOutcome, Limits, Outcome, Seams, WebFetcher, _Body, _RobotsCache, _Turns
+from resources.web.robots import Robots, Rule
+from tests.attacks import attack, replaced
 from tests.resources.web.site import (
     CONTACT,
     NOT_FOUND,
@@ -120,6 +130,66 @@ async def test_the_log_has_the_address_and_not_the_page(site: Site, caplog: pyte
 # --- hosts and addresses ---------------------------------------------------------------------------------
 
 
+def any_host(text: str, *, sandbox: bool = False) -> Host:
+    """No vetting at all."""
+    name = urlsplit(text if "://" in text else f"//{text}").hostname or text
+    return Host(name, name, sandboxed=sandbox and name.endswith(".example"))
+
+
+EVERYTHING_IS_PUBLIC = replaced(
+    (addresses, "_is_public_v4", lambda *_: True), (addresses, "_is_public_v6", lambda *_: True)
+)
+
+
+async def resolved_anew(web: WebFetcher, visit: Any, name: str) -> Any:
+    del visit
+    return await web._resolved(name)
+
+
+def trusting_session(**options: Any) -> aiohttp.ClientSession:
+    return SESSION(**options | {"trust_env": True})
+
+
+def unchecked_connector(tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
+    del tls
+    return CONNECTOR(ssl._create_unverified_context())
+
+
+async def everything(body: _Body, response: aiohttp.ClientResponse) -> bool:
+    async for chunk in response.content.iter_any():
+        body.raw += len(chunk)
+    return True
+
+
+def all_unpacked(body: _Body, chunk: bytes) -> bytes:
+    return body._unpacker.decompress(chunk) if body._unpacker else chunk
+
+
+SESSION, CONNECTOR = aiohttp.ClientSession, dialling.pinned_connector
+
+
+class Still(Clock):
+    """Nobody's waiting is over yet."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+async def patiently(turns: _Turns, host: str) -> None:
+    turns._free_at[host] = turns._free_at.get(host, 0.0) + 1.0
+    await turns._seams.sleep(turns._free_at[host])
+
+
+def unpinned_socket(info: Any) -> socket.socket:
+    return socket.socket(*info[:3])
+
+
+@attack(
+    "Reading websites",
+    "A lead's domain is an address in decimal, octal or hex, an internal name, or has a password in it",
+    defence="Only names under a public suffix are visited, and judged before they are resolved",
+    without=replaced((fetch, "vetted_host", any_host)),
+)
 @pytest.mark.parametrize(
     "domain",
     ["2130706433", "0x7f.1", "127.0.0.1", "[::1]", "localhost", "a.internal", "a@b.com", "northwind.example"],
@@ -131,11 +201,19 @@ async def test_a_refused_host_is_never_even_resolved(site: Site, domain: str) ->
     assert resolver.lookups == []
 
 
+@attack(
+    "Reading websites",
+    "A public name has a loopback, private, link-local, metadata or carrier-grade NAT address, also one in "
+    "IPv6 clothes (mapped, NAT64) or among good ones",
+    defence="Every address of a name is vetted; one bad one condemns the name",
+    without=EVERYTHING_IS_PUBLIC,
+)
 @pytest.mark.parametrize(
     "addresses",
     [
         ["127.0.0.1"],
         [METADATA],
+        ["100.64.0.1"],
         ["::ffff:127.0.0.1"],
         ["64:ff9b::7f00:1"],
         [PUBLIC, "10.0.0.1"],
@@ -149,6 +227,12 @@ async def test_one_private_address_refuses_the_name(site: Site, addresses: list[
     assert site.connections == 0
 
 
+@attack(
+    "Reading websites",
+    "A name's answer changes between check and connection (DNS rebinding)",
+    defence="A name is resolved once a visit, and what was vetted is what is dialled",
+    without=replaced((WebFetcher, "_vetted", resolved_anew)),
+)
 async def test_rebinding_fails_because_a_name_is_resolved_once(site: Site) -> None:
     site.pages["northwind.com/"] = redirect("/home")
     site.pages["northwind.com/home"] = reply()
@@ -162,12 +246,24 @@ async def test_rebinding_fails_because_a_name_is_resolved_once(site: Site) -> No
         assert site.connections == connections
 
 
+@attack(
+    "Reading websites",
+    "A lead's domain leads back to our own public addresses",
+    defence="`[web] own_networks` are refused like private ones",
+    without=EVERYTHING_IS_PUBLIC,
+)
 async def test_the_production_policy_holds_without_a_seam_and_knows_our_own_addresses(site: Site) -> None:
     for address, own in (("203.0.113.10", []), ("8.8.8.8", ["8.8.8.0/24"])):
         found = await fetched(site, Names({"northwind.com": [[address]]}), own_networks=own)
         assert found.outcome is Outcome.BLOCKED_ADDRESS
 
 
+@attack(
+    "Reading websites",
+    "The HTTP library dials an address on its own, past its resolver",
+    defence="Sockets are made by a factory that knows only the vetted addresses",
+    without=replaced((dialling, "_pinned_socket", unpinned_socket)),
+)
 @pytest.mark.parametrize("literal", ["127.0.0.1", "[::1]", "2130706433", "127.1"])
 async def test_the_client_itself_cannot_dial_a_literal(site: Site, literal: str) -> None:
     async with fetcher(site, names()) as web:
@@ -192,6 +288,12 @@ async def test_a_pin_holds_for_its_own_name_and_port_only(site: Site) -> None:
     assert site.connections == 0
 
 
+@attack(
+    "Reading websites",
+    "A proxy in the environment leads round the vetted address",
+    defence="The environment is not trusted",
+    without=replaced((aiohttp, "ClientSession", trusting_session)),
+)
 async def test_a_proxy_in_the_environment_is_ignored(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:1")
@@ -217,6 +319,12 @@ async def test_the_system_resolver_finds_loopback_and_names_its_failures() -> No
 # --- redirects -------------------------------------------------------------------------------------------
 
 
+@attack(
+    "Reading websites",
+    "A site redirects inwards: to metadata, loopback, other schemes and ports, names that resolve inwards",
+    defence="Every hop passes every rule, and no hop leads to the sandbox",
+    without=replaced((fetch, "vetted_host", any_host)),
+)
 @pytest.mark.parametrize(
     "location",
     [
@@ -263,6 +371,12 @@ async def test_three_redirects_are_followed_and_no_more(site: Site, hops: int) -
     assert found.outcome is (Outcome.OK if hops == 3 else Outcome.BLOCKED_REDIRECT)
 
 
+@attack(
+    "Reading websites",
+    "Redirects without end",
+    defence="At most three are followed",
+    without=replaced((fetch, "_REDIRECTS", frozenset())),
+)
 async def test_a_redirect_loop_ends(site: Site) -> None:
     assert (await answer(site, redirect("/"))).outcome is Outcome.BLOCKED_REDIRECT
     assert site.asked.count("northwind.com/") == 4
@@ -286,6 +400,12 @@ async def test_https_never_leads_down_to_http(serving: ssl.SSLContext, trusting:
 # --- TLS -------------------------------------------------------------------------------------------------
 
 
+@attack(
+    "Reading websites",
+    "Somebody else answers for a company's name",
+    defence="Certificates are checked against the name, and a failure is not tried again without TLS",
+    without=replaced((fetch, "pinned_connector", unchecked_connector)),
+)
 async def test_a_certificate_for_another_name_is_refused(
     serving: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
@@ -320,6 +440,12 @@ def streamed(chunk: bytes, times: int, sent: list[int], *headers: str) -> Script
     return script
 
 
+@attack(
+    "Reading websites",
+    "A page that never ends",
+    defence="Two megabytes are read and no more",
+    without=replaced((_Body, "read", everything)),
+)
 async def test_a_page_of_20_megabytes_is_dropped_at_two(site: Site) -> None:
     sent: list[int] = []
     found = await answer(site, streamed(b"x" * 100_000, 200, sent))
@@ -337,6 +463,12 @@ async def test_a_gzip_bomb_is_dropped_while_it_is_still_small(site: Site) -> Non
     assert found.outcome is Outcome.TOO_LARGE
 
 
+@attack(
+    "Reading websites",
+    "A small answer that unpacks to gigabytes (gzip bomb)",
+    defence="Unpacked is only what there is room for, as it arrives",
+    without=replaced((_Body, "_unpacked", all_unpacked)),
+)
 def test_a_gzip_bomb_is_never_unpacked_in_memory() -> None:
     body = _Body(raw_cap=1_000_000, decoded_cap=1_000, encoding="gzip")
     assert len(body._unpacked(gzip.compress(b"\0" * 5_000_000))) == 1_001
@@ -348,6 +480,12 @@ async def test_the_raw_size_counts_too(site: Site) -> None:
     assert found.outcome is Outcome.TOO_LARGE
 
 
+@attack(
+    "Reading websites",
+    "A bomb inside a bomb, or in an encoding that nobody counts",
+    defence="Plain and once gzipped are the only encodings",
+    without=replaced((fetch, "_encoding", lambda _: "identity")),
+)
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "compress"])
 async def test_other_encodings_are_refused(site: Site, encoding: str) -> None:
     assert (
@@ -359,6 +497,12 @@ async def test_broken_gzip_is_refused(site: Site) -> None:
     assert (await answer(site, reply(headers=["Content-Encoding: gzip"]))).outcome is Outcome.WRONG_TYPE
 
 
+@attack(
+    "Reading websites",
+    "Something that is no page is fed to the reader",
+    defence="HTML, XHTML and plain text are the only types",
+    without=replaced((fetch, "_check_type", lambda _: None)),
+)
 @pytest.mark.parametrize(
     "kind", ["application/pdf", "image/svg+xml", "application/json", "", "text/html-ish"]
 )
@@ -371,6 +515,12 @@ async def test_readable_types_are_read(site: Site, kind: str) -> None:
     assert (await answer(site, reply(kind=kind))).outcome is not Outcome.WRONG_TYPE
 
 
+@attack(
+    "Reading websites",
+    "A byte a second, for ever (slow drip)",
+    defence="A visit has one bound on all its time on the network",
+    without=replaced((asyncio, "timeout", lambda _: nullcontext())),
+)
 async def test_a_slow_drip_ends_with_the_total(site: Site) -> None:
     async def drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
@@ -478,6 +628,12 @@ async def test_retry_after_is_reported(site: Site, value: str, expected: float |
 # --- politeness ------------------------------------------------------------------------------------------
 
 
+@attack(
+    "Reading websites",
+    "We are the ones who misbehave: a site's robots.txt says no",
+    defence="robots.txt is asked for and obeyed at every hop, under a name with a contact",
+    without=replaced((Robots, "allow", lambda *_: True)),
+)
 async def test_robots_txt_is_obeyed(site: Site) -> None:
     site.pages["northwind.com/robots.txt"] = reply(b"User-agent: phase3bot\nDisallow: /*", kind="text/plain")
     found = await answer(site, reply())
@@ -527,6 +683,45 @@ async def test_a_host_is_asked_once_a_second(site: Site) -> None:
     await fetched(site, names("northwind.com", "other.com"), clock=clock)
     # Three turns at northwind.com, the refused connection for https being one, and two at other.com.
     assert clock.pauses == [1.0, 1.0, 1.0]
+
+
+@attack(
+    "Reading websites",
+    "A thousand domains redirect to one host, and everybody waits for a turn there",
+    defence="Whoever would wait over a minute for a turn does without",
+    without=replaced((_Turns, "wait", patiently)),
+)
+async def test_a_crowd_at_one_host_holds_up_nobody_else(site: Site) -> None:
+    clock, crowd = Still(), [f"company{number}.com" for number in range(8)]
+    site.pages |= {f"{domain}/": redirect("http://crowded.com/") for domain in crowd}
+    site.pages["crowded.com/"] = reply()
+    limits = Limits(turn_s=9.5, in_flight=1)
+    async with fetcher(site, names(*crowd, "crowded.com"), clock=clock, limits=limits) as web:
+        found = await asyncio.gather(*map(web.fetch, crowd))
+    assert {one.outcome for one in found} == {Outcome.OK, Outcome.TIMEOUT}
+    assert max(clock.pauses) <= 9.5
+
+
+@attack(
+    "Reading websites",
+    "Many sites with a huge robots.txt each fill the memory",
+    defence="All rules that are remembered have one bound together",
+    without=replaced((_RobotsCache, "_MAX_LETTERS", 10**12)),
+)
+def test_remembered_rules_have_a_bound() -> None:
+    cache, rule = _RobotsCache(Clock()), Rule(allowed=False, pattern="/" * 500_000)
+    for number in range(100):
+        cache.learn(f"https://company{number}.com", Robots((rule,)))
+    assert sum(robots.letters for _, robots in cache._known.values()) <= 8_000_000
+    assert cache.known("https://company99.com") is not None
+
+
+def test_rules_learnt_again_count_once() -> None:
+    cache, half = _RobotsCache(Clock()), Robots((Rule(allowed=False, pattern="/" * 4_000_000),))
+    for _ in range(5):
+        cache.learn("https://a.com", half)
+    cache.learn("https://b.com", half)
+    assert cache.known("https://a.com") == cache.known("https://b.com") == half
 
 
 async def test_no_more_than_the_limit_is_in_flight(site: Site) -> None:
@@ -580,6 +775,24 @@ async def test_the_gate_opens_for_no_other_name(site: Site) -> None:
     assert site.connections == 0
 
 
+async def test_without_a_contact_only_the_sandbox_is_read(site: Site) -> None:
+    site.pages["northwind.example/"] = redirect("http://northwind.com/")
+    site.pages["northwind.com/"] = reply()
+    gate = ("127.0.0.1", site.port)
+    outcomes = []
+    for domain in ("northwind.com", "northwind.example"):
+        found = await fetched(site, names("northwind.com"), domain, sandbox_web=gate, contact="")
+        outcomes.append(found.outcome)
+    assert outcomes == [Outcome.BLOCKED_HOST, Outcome.BLOCKED_REDIRECT]
+    assert {asked.partition("/")[0] for asked in site.asked} == {"northwind.example"}
+
+
+@attack(
+    "Reading websites",
+    "A public site sends us to the sandbox's door on loopback",
+    defence="Only the sandbox's own names lead there, and only from one another",
+    without=replaced((fetch, "vetted_host", lambda text, **_: vetted_host(text, sandbox=True))),
+)
 async def test_a_public_site_cannot_send_us_through_the_gate(site: Site) -> None:
     found = await answer(site, redirect("http://northwind.example/"), sandbox_web=("127.0.0.1", site.port))
     assert found.outcome is Outcome.BLOCKED_REDIRECT
@@ -594,6 +807,12 @@ async def test_the_sandbox_is_never_dialled_for_https(site: Site) -> None:
     assert site.connections == len({asked.split("/")[0] for asked in site.asked}) == 2  # bare name and www
 
 
+@attack(
+    "Reading websites",
+    "The sandbox's door is set to an address inside the network",
+    defence="It must be on loopback",
+    without=replaced((fetch, "ip_address", lambda _: ip_address("127.0.0.1"))),
+)
 @pytest.mark.parametrize("address", ["203.0.113.10", "10.0.0.1", "0.0.0.0", "::", "localhost", METADATA])
 def test_the_sandbox_must_be_on_loopback(address: str) -> None:
     with pytest.raises(ValueError, match=r"loopback|does not appear"):

@@ -32,6 +32,7 @@ from resources.postgres.ledger import ledger
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
 from resources.providers.gate import Limits
+from resources.providers.keys import Keys
 from resources.providers.settlement import Tally
 from resources.providers.spec import Question
 
@@ -84,7 +85,7 @@ async def durable(url: str, sandbox: vendor_sandbox.Sandbox, numbers: range) -> 
         client = ProviderClient(
             spec=tomba.spec,
             terms=terms,
-            secrets={name: sandbox.variables[name] for name in tomba.spec.secrets},
+            secrets=Keys({name: sandbox.variables[name] for name in tomba.spec.secrets}),
             base_url=sandbox.variables["TOMBA_BASE_URL"],
             ledger=book,
             transport=http,

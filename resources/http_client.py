@@ -7,7 +7,7 @@ be billed twice; the repeat is switched off here, by a private name that a test 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -37,16 +37,16 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One request, signed. Its `repr` must never be logged: URL and headers hold keys."""
+    """One request, signed. Its `repr` shows where it goes and none of what it says: keys and people."""
 
     method: str
     url: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: Any
-    form: Mapping[str, str] | None
+    query: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: Any = field(repr=False)
+    form: Mapping[str, str] | None = field(repr=False)
     timeout_s: float
-    raw: bytes | None = None  # a body that is signed as it is, in place of `body` and `form`
+    raw: bytes | None = field(default=None, repr=False)  # signed as it is, in place of `body` and `form`
 
 
 class HttpClient:

@@ -39,7 +39,7 @@ Send = Callable[[Waiting], Awaitable[None]]
 class SlackTerms:
     """As whom and where messages are posted. `escalate_to`: whom an escalation mentions."""
 
-    token: str
+    token: str = field(repr=False)
     channel: str
     url: str
     escalate_to: str = ""

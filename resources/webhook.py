@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ class WebhookTerms:
     """Where events go, and the secret that proves that they are ours."""
 
     url: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

@@ -20,6 +20,7 @@ from resources.http_client import http_client
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.client import ProviderClient
+from resources.providers.keys import Keys
 from resources.providers.settlement import Tally
 from resources.providers.spec import Question
 from sandbox import billing
@@ -66,7 +67,7 @@ async def test_the_example_finds_and_is_billed_as_the_ledger_says(
             return ProviderClient(
                 spec=names["SPEC"],
                 terms=names["ROW"].terms,
-                secrets={"ACME_API_KEY": key},
+                secrets=Keys({"ACME_API_KEY": key}),
                 base_url=f"{box.url}/acme",
                 ledger=book,
                 transport=http,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ class PostgresBooks:
 class PostgresDatabase:
     """Only settings: every `open` makes its own connections, in the event loop of whoever opens."""
 
-    url: str
+    url: str = field(repr=False)
     pool_size: int = 5  # one of them holds the campaign
     max_overflow: int = 2
     look_every_s: float = LOOK_EVERY_S
@@ -124,6 +124,7 @@ class PostgresDatabase:
             max_overflow=self.max_overflow,
             connect_args=_connect_args(url, application),
             json_serializer=json_text,
+            hide_parameters=True,  # or an error, and with it Dagster's event log, would show leads
         )
         try:
             with _told_plainly(url):
@@ -247,7 +248,9 @@ def _migrations() -> Config:
 
 
 def _brief(url: URL) -> Engine:
-    return create_engine(url, poolclass=NullPool, connect_args=_connect_args(url, "phase3 db"))
+    return create_engine(
+        url, poolclass=NullPool, connect_args=_connect_args(url, "phase3 db"), hide_parameters=True
+    )
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """The way to one vendor: where it is, how requests are signed, and what must never be written down."""
 
+from itertools import chain
 from typing import Protocol
 
 from resources.http_client import Received, Sending
-from resources.providers.spec import TOKEN, ProviderSpec, Request, Response, Secrets, Signature
+from resources.providers.keys import Keys, spellings, without
+from resources.providers.spec import TOKEN, ProviderSpec, Request, Response, Signature
 from resources.providers.tokens import TokenDesk
 
-SECRET_FROM = 6  # characters; anything shorter would redact ordinary words
 UNAUTHORISED = 401
 
 
@@ -20,7 +21,7 @@ class Channel:
     def __init__(
         self,
         spec: ProviderSpec,
-        secrets: Secrets,
+        secrets: Keys,
         base_url: str,
         transport: Transport,
         tokens: TokenDesk | None = None,
@@ -31,13 +32,8 @@ class Channel:
         self._transport = transport
         self._tokens = tokens
         self._signature = Signature() if tokens else spec.sign(secrets)
-        self._hidden = self._hidden_texts()
-
-    def _hidden_texts(self) -> list[str]:
-        """The secrets, also as an Authorization header encodes them; longest first."""
         credentials = self._signature.headers.get("Authorization", "").rpartition(" ")[2]
-        texts = {*self._secrets.values(), credentials}
-        return sorted((text for text in texts if len(text) >= SECRET_FROM), key=len, reverse=True)
+        self._hidden = [*spellings([credentials]), *secrets.hidden]
 
     async def send(self, request: Request, timeout_s: float) -> Response:
         """Raises NotSent, Lost, NoToken."""
@@ -64,11 +60,9 @@ class Channel:
             timeout_s=timeout_s,
         )
         received = await self._transport.send(sending)
-        return Response(received.status, received.text, received.headers, request)
+        return Response(received.status, self.redacted(received.text), received.headers, request)
 
     def redacted(self, text: str) -> str:
-        """A vendor that echoes the key must not bring it into the ledger."""
-        token = self._tokens.value if self._tokens else ""
-        for secret in [*self._hidden, token] if token else self._hidden:
-            text = text.replace(secret, "[secret]")
-        return text
+        """A vendor that echoes the key must not bring it into ledger, leads or logs."""
+        token = [self._tokens.value] if self._tokens and self._tokens.value else []
+        return without(chain(self._hidden, token), text)

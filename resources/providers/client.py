@@ -36,6 +36,7 @@ from resources.providers.gates import CALLS, READINGS, TASKS
 from resources.providers.gathering import Alone, Member
 from resources.providers.health import Health
 from resources.providers.jobs import Jobs, in_task
+from resources.providers.keys import Keys
 from resources.providers.naps import Naps
 from resources.providers.pace import QuotaSpent
 from resources.providers.packs import PackDesk
@@ -54,7 +55,6 @@ from resources.providers.spec import (
     Remedy,
     Request,
     Response,
-    Secrets,
     told_to_pause,
 )
 from resources.providers.tokens import NoToken, TokenDesk
@@ -66,6 +66,7 @@ QUOTA_SPENT = "its quota is spent"
 ROOM_EVERY_S = 0.5  # while reservations in flight fill a budget
 NOT_REMEMBERED = NoAnswer(Gap.LOST, "no answer is remembered")
 SUPPRESSED = NoAnswer(Gap.SUPPRESSED, "on the suppression list")
+LONGEST_REST_S = 31 * 86_400.0  # whatever a vendor tells us to wait: no quota is reset later
 SAID_KEPT = 300  # characters of a vendor's own words
 
 Waiting = Elsewhere | OverBudget
@@ -85,7 +86,7 @@ class ProviderClient:
 
     spec: ProviderSpec
     terms: Terms
-    secrets: Secrets
+    secrets: Keys
     base_url: str
     ledger: CallLedger
     transport: Transport
@@ -446,6 +447,7 @@ class ProviderClient:
         if wait_s <= LONGEST_WAIT_S:
             self._gate.hold(wait_s)
             return None
+        wait_s = min(wait_s, LONGEST_REST_S)
         until = self.clock.now() + timedelta(seconds=wait_s)
         self._gate.rest(wait_s, until)
         return until

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from phase3_core.breaker import BreakerBook
@@ -26,6 +28,7 @@ from resources.providers.exchange import Exchange
 from resources.providers.gate import Limits
 from resources.providers.gates import CALLS, Gates, account_name, kind_of
 from resources.providers.health import Health
+from resources.providers.keys import Keys
 from resources.providers.line_up import agreed, chosen, in_order, own_settings
 from resources.providers.naps import Naps
 from resources.providers.open_providers import OneProvider, OpenProviders
@@ -99,7 +102,7 @@ class VendorSource:
     """
 
     settings: Settings
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     open_ledger: LedgerOpener
     clock: Clock
     sleep: Sleep = asyncio.sleep
@@ -110,7 +113,8 @@ class VendorSource:
 
     @asynccontextmanager
     async def open(self, run: Run, books: Books) -> AsyncIterator[OpenProviders]:
-        web = website_transport(self.settings.web.contact, self.environment.get(SANDBOX_WEB))
+        own = [str(network) for network in self.settings.web.own_networks]
+        web = website_transport(self.settings.web.contact, self._sandbox_web(), own)
         async with (
             self.open_ledger(books, run) as ledger,
             self.open_limits(books, run) as limits,
@@ -131,6 +135,18 @@ class VendorSource:
                     await asyncio.shield(_drained(providers, shared.gates))
                 if buying:
                     await self._reconciled(run, books, http, {})
+
+    def _sandbox_web(self) -> str | None:
+        """Raises BadInput where its door would stand open in a run that asks real vendors."""
+        if door := self.environment.get(SANDBOX_WEB):
+            for each in self.standings():
+                url = self._base_url(each.row.spec)
+                if url and not each.why_not and not _on_loopback(url):
+                    raise BadInput(
+                        f"{SANDBOX_WEB} is set, but {each.row.name} would be asked at {url}: unset it, "
+                        f"or set {each.row.spec.env}_BASE_URL to the sandbox's."
+                    )
+        return door
 
     async def _reconciled(
         self, run: Run, books: Books, http: HttpClient, healths: Mapping[str, Health]
@@ -295,8 +311,8 @@ class VendorSource:
         """Whose limits a provider's calls count against, without its key."""
         return account_name(row, self._secrets(row.spec), self._base_url(row.spec))
 
-    def _secrets(self, spec: ProviderSpec) -> dict[str, str]:
-        return {name: self.environment[name] for name in spec.secrets}
+    def _secrets(self, spec: ProviderSpec) -> Keys:
+        return Keys({name: self.environment[name] for name in spec.secrets})
 
     def _base_url(self, spec: ProviderSpec, usual: str = "") -> str:
         url = self.environment.get(f"{spec.env}_BASE_URL") or usual or spec.base_url
@@ -308,6 +324,14 @@ class VendorSource:
         url = self._base_url(spec, spec.token.base_url)
         desk = TokenDesk(spec.token, self._secrets(spec), url, transport.send, self.clock.monotonic)
         return shared.desks.setdefault(spec.name, desk)
+
+
+def _on_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _takes_tasks(spec: ProviderSpec) -> bool:

@@ -140,9 +140,9 @@ Secrets = Mapping[str, str]
 class Signature:
     """What signs a request; never part of a ledger row, a log line or an error."""
 
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ def unsigned(_secrets: Secrets) -> Signature:
 class Token:
     """What signs requests for `lasts_s` seconds."""
 
-    value: str
+    value: str = field(repr=False)
     lasts_s: float
 
 

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from resources.http_client import Lost, NotSent, Received, Sending
-from resources.providers.spec import Problem, Remedy, Response, Secrets, Token, TokenGrant
+from resources.providers.keys import Keys, without
+from resources.providers.spec import Problem, Remedy, Response, Token, TokenGrant
 
 EARLY_S = 60.0  # renewed so long before its end, or after half of a life that is too short for that
 TIMEOUT_S = 30.0
@@ -25,11 +26,11 @@ class TokenDesk:
     """Renews early, one renewal at a time; whoever needs the token meanwhile waits for it."""
 
     grant: TokenGrant
-    secrets: Secrets
+    secrets: Keys
     base_url: str
     send: Callable[[Sending], Awaitable[Received]]
     monotonic: Callable[[], float]
-    value: str = ""
+    value: str = field(default="", repr=False)
     _renew_at: float = 0.0
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -72,4 +73,4 @@ class TokenDesk:
             received = await self.send(sending)
         except Lost as failure:
             raise NotSent(f"no token: {failure}") from None
-        return Response(received.status, received.text, received.headers)
+        return Response(received.status, without(self.secrets.hidden, received.text), received.headers)

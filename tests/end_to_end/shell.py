@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from urllib.request import Request, urlopen
 
 from phase3_assets.workplace import project_root
+from tests.canary import leaks, secrets_in
 from tests.caretaker import not_outliving_us
 
 Fact = TypeVar("Fact")
@@ -67,6 +68,7 @@ class Shell:
     def __call__(self, *arguments: str) -> Said:
         with self.started(*arguments) as process:
             out, err = process.communicate(timeout=WAIT_S)
+        assert leaks(secrets_in(self.variables), [("stdout", out), ("stderr", err)]) == []
         return said(process, out, err)
 
     @contextmanager

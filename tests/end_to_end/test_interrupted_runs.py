@@ -17,6 +17,7 @@ from phase3_core.calls import ReplayClass
 from resources.postgres.database import PostgresDatabase
 from resources.providers.catalogue import row as catalogue_row
 from resources.settings import read_settings
+from tests.canary import arguments, files_below, leaks, rows_of, secrets_in
 from tests.end_to_end.conftest import Site
 from tests.end_to_end.shell import WAIT_S, Said, Vendors, kill_group, said, until
 
@@ -131,6 +132,14 @@ def test_a_cancelled_run_settles_what_is_in_flight_and_is_resumed(site: Site, un
     assert_same_leads(site, uninterrupted, apart_from=set())
 
 
+def test_a_campaign_leaves_no_key_behind(uninterrupted: Site) -> None:
+    secrets = secrets_in(uninterrupted.shell.variables)
+    assert {"REOON_API_KEY", "SLACK_BOT_TOKEN", "the database's password"} <= secrets.keys()
+    written = [*rows_of(uninterrupted.books.url), *files_below(uninterrupted.shell.directory)]
+    assert {"dagster.event_logs", "dagster.runs", "public.provider_calls"} <= {where for where, _ in written}
+    assert leaks(secrets, written) == []
+
+
 def test_a_machine_that_shuts_down_leaves_a_failed_run(site: Site) -> None:
     assert_stopped_cleanly(site, stop_when(site, halfway_through_emails, signal.SIGTERM), "FAILURE")
 
@@ -138,6 +147,7 @@ def test_a_machine_that_shuts_down_leaves_a_failed_run(site: Site) -> None:
 def test_of_two_runs_at_once_one_works(site: Site) -> None:
     with site.shell.started(*site.run) as working:
         until(lambda: site.books.number("provider_calls") > 20 or working.poll() is not None)
+        assert leaks(secrets_in(site.shell.variables), arguments()) == []
         other = site.shell(*site.run)
         assert working.poll() is None, "the first had ended already"
         kill_group(working, signal.SIGINT)

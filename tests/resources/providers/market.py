@@ -20,6 +20,7 @@ from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
+from resources.providers.keys import Keys
 from resources.providers.settlement import Tally
 from resources.providers.spec import Question
 from sandbox.app import Sandbox, serve
@@ -90,7 +91,7 @@ class Market:
             client = ProviderClient(
                 spec=declared.spec,
                 terms=declared.terms,
-                secrets={name: self.environment[name] for name in declared.spec.secrets},
+                secrets=Keys({name: self.environment[name] for name in declared.spec.secrets}),
                 base_url=self.environment[f"{declared.spec.env}_BASE_URL"],
                 ledger=calls,
                 transport=http,

@@ -10,27 +10,32 @@ from typing import Any, cast
 import pytest
 
 from phase3_core.calls import Facts, Gap, NoAnswer
+from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger, End
 from phase3_core.money import ZERO, usd
 from phase3_core.ports import Books, Run, Skipped
 from resources.http_client import Lost, NotSent, Received, Sending
+from resources.providers import source as opening
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
 from resources.providers.enrichers import zoominfo_company, zoominfo_contact, zoominfo_intent
 from resources.providers.health import Health
+from resources.providers.keys import Keys
 from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.settlement import Tally
 from resources.providers.source import VendorSource
 from resources.providers.spec import ProviderSpec, Question
 from resources.providers.tokens import TokenDesk
+from resources.providers.website import WebsiteTransport
 from resources.settings import ProviderSettings, Settings
+from tests.attacks import attack, replaced
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.people import a_run
 from tests.resources.providers.sheet import EMAIL, KEY, lead
 from tests.resources.providers.test_bulk import Waiting
 from tests.resources.providers.vendor import FakeTime, answer
 
-SECRETS = {"ZOOMINFO_CLIENT_ID": "client-1", "ZOOMINFO_CLIENT_SECRET": KEY}
+SECRETS = Keys({"ZOOMINFO_CLIENT_ID": "client-1", "ZOOMINFO_CLIENT_SECRET": KEY})
 OPTIONS = {"ZOOMINFO_INTENT_TOPICS": "Robotics"}
 DANA = lead(email=EMAIL)
 UNAUTHORISED = answer({"error": {"code": "ZI0001", "message": "token"}}, 401)
@@ -247,7 +252,6 @@ async def test_what_databases_refuse_is_taken_out_of_an_answer() -> None:
 KEYS = {
     "WEB_SEARCH_API_KEY": "search-key",
     "APOLLO_API_KEY": "apollo-key",
-    "PHASE3_SANDBOX_WEB": "127.0.0.1:1",
     **SECRETS,
 }
 
@@ -262,7 +266,7 @@ async def opened(
     async def ledger(_books: Books, run: Run) -> AsyncIterator[CallLedger]:
         yield FakeLedger(time, run)
 
-    source = VendorSource(settings or Settings(), environment, ledger, time)
+    source = VendorSource((settings or Settings()).with_contact("us@example.com"), environment, ledger, time)
     async with source.open(a_run(), cast("Books", Waiting(0))) as providers:
         yield providers
 
@@ -287,6 +291,38 @@ async def test_those_with_a_key_are_opened_in_the_catalogues_order() -> None:
         assert skipped["clearbit"] == "no key: set CLEARBIT_API_KEY"
         assert skipped["zoominfo:intent"] == "set ZOOMINFO_INTENT_TOPICS"
         assert not skipped.keys() & {"claude", "serper", "tavily"}
+
+
+DOOR = {"PHASE3_SANDBOX_WEB": "127.0.0.1:1"}
+
+
+@attack(
+    "Reading websites",
+    "The variable of the sandbox's door is left set where real vendors are asked",
+    defence="Such a run does not begin",
+    without=replaced((opening, "_on_loopback", lambda _: True)),
+)
+async def test_the_sandboxs_door_does_not_stand_open_beside_real_vendors() -> None:
+    with pytest.raises(BadInput, match="PHASE3_SANDBOX_WEB is set, but brave would be asked at https://api"):
+        async with opened(KEYS | DOOR):
+            pass
+
+
+async def test_with_all_vendors_on_loopback_the_sandboxs_door_opens() -> None:
+    bases = {f"{name}_BASE_URL": "http://127.0.0.1:1/x" for name in ("WEB_SEARCH", "APOLLO", "ZOOMINFO")}
+    async with opened(KEYS | DOOR | bases) as providers:
+        assert clients(providers, "website")
+
+
+async def test_our_own_networks_reach_the_reader_of_websites() -> None:
+    with pytest.raises(ValueError, match="own_networks"):
+        Settings.model_validate({"web": {"own_networks": ["203.0.113.7/99"]}})
+    own = Settings.model_validate({"web": {"own_networks": ["8.8.8.8", "2606:4700::/32"]}})
+    async with opened({}, own) as providers:
+        (site,) = clients(providers, "website")
+        assert isinstance(site.transport, WebsiteTransport)
+        assert not site.transport._fetcher._is_public("8.8.8.8")
+        assert site.transport._fetcher._is_public("8.8.4.4")
 
 
 async def test_a_missing_key_is_reported_once_for_all_questions() -> None:

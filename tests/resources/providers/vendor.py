@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from phase3_core.calls import Role
 from phase3_core.ports import Run
 from resources.http_client import Lost, NotSent, Received, Sending
-from resources.providers.catalogue import row
+from resources.providers.catalogue import Row, row
 from resources.providers.client import ProviderClient
 from resources.providers.gate import Limits
+from resources.providers.keys import Keys
 from resources.providers.settlement import Tally
 from resources.providers.spec import Question
 from tests.fakes.clock import FakeClock
@@ -113,6 +114,7 @@ class Vendor:
     limits: Limits | None = UNLIMITED  # None: the catalogue's
     takes_s: float = 0.0
     bulk: bool = False
+    declared: Row | None = None  # the catalogue's first of that name
     ledger: FakeLedger = field(init=False)
     transport: Script = field(init=False)
     client: ProviderClient = field(init=False)
@@ -122,12 +124,12 @@ class Vendor:
         self._begin()
 
     def _begin(self) -> None:
-        declared = row(self.name)
+        declared = self.declared or row(self.name)
         self.transport = Script(self.time, self.steps, self.takes_s)
         self.client = ProviderClient(
             spec=declared.spec,
             terms=replace(declared.terms, limits=self.limits) if self.limits else declared.terms,
-            secrets=dict.fromkeys(declared.spec.secrets, KEY),
+            secrets=Keys(dict.fromkeys(declared.spec.secrets, KEY)),
             base_url="https://vendor.example",
             ledger=self.ledger,
             transport=self.transport,

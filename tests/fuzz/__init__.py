@@ -1,0 +1,1 @@
+"""Whatever arrives from outside, for as long as there is time."""

@@ -1,13 +1,15 @@
 # The only verbs. Everything runs in .venv, made from requirements.lock.
 # WORKERS: how many processes test at once: more than cores, because many wait for others. A file is one's alone, in the order
 # of the tree: servers and campaigns that its tests share are made once, and the longest do not come last.
+# FUZZ_S: seconds of fuzzing for each way in, in a soak.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 WORKERS ?= 4
+FUZZ_S ?= 300
 
-.PHONY: setup check test soak demo bench lock clean
+.PHONY: setup check test soak attacks audit demo bench lock clean
 
 setup: $(STAMP)
 
@@ -31,7 +33,13 @@ test: check
 	$(BIN)/coverage report --include='phase3_core/*,phase3_assets/*,resources/*' --fail-under=90
 
 soak: setup
-	$(BIN)/python -m pytest -m soak -n $(WORKERS) --dist load
+	PHASE3_FUZZ_S=$(FUZZ_S) $(BIN)/python -m pytest -m soak -n $(WORKERS) --dist load
+
+attacks: setup
+	$(BIN)/python -m pytest -p tests.attacks --without-defences -q --tb=no
+
+audit:
+	$(PYTHON) .ci/audit.py
 
 demo: setup
 	$(BIN)/phase3 demo

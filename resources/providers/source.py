@@ -12,6 +12,7 @@ from uuid import UUID
 
 from phase3_core.breaker import BreakerBook
 from phase3_core.calls import Role
+from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger
 from phase3_core.ports import Books, Clock, Run, Skipped
 from phase3_core.rate_limits import RateLimits

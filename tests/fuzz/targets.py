@@ -19,7 +19,8 @@ from phase3_core.errors import BadInput
 from phase3_core.leads import Lead
 from phase3_core.tiers import Tier
 from resources.http_client import Lost, Received, Sending, http_client
-from resources.lead_csv import COLUMNS, MAX_CELL, MAX_SCORE, read_leads
+from resources.lead_csv.cells import COLUMNS, MAX_CELL, MAX_SCORE
+from resources.lead_csv.leads import read_leads
 from resources.providers.catalogue import CATALOGUE
 from resources.providers.spec import Question
 from resources.slack.clicks import read_click

@@ -140,9 +140,10 @@ class DatabaseTime:
     learned: float = -math.inf
 
     def learn(self, at: float, sent: float, received: float) -> None:
-        """`at` came between the two."""
+        """`at` came between the two; where we thought otherwise, a clock was set, or a machine slept."""
         width = received - sent
-        if width <= self.width_s or received - self.learned > TIME_HOLDS_S:
+        refuted = not sent <= self.here(at) <= received + self.width_s
+        if refuted or width <= self.width_s or received - self.learned > TIME_HOLDS_S:
             self.offset_s, self.width_s, self.learned = received - at, width, received
 
     def here(self, at: float) -> float:

@@ -9,7 +9,7 @@ import pytest
 from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent
 from resources.postgres.database import PostgresBooks
 from resources.postgres.outage import Outage
-from resources.postgres.rate_limits import SharedRateLimits, in_use, shared_rate_limits
+from resources.postgres.rate_limits import DatabaseTime, SharedRateLimits, in_use, shared_rate_limits
 
 Query = Callable[..., list[dict[str, Any]]]
 NAME = "tomba/0123456789abcdef/calls"
@@ -50,6 +50,23 @@ async def test_a_moment_is_lost_when_it_is_so_late_that_it_could_crowd_the_next(
 ) -> None:
     slots = await booked(here.of(PACED))
     assert slots.late_s == pytest.approx(PACED.late_s - here.time.width_s)
+
+
+def test_the_quickest_exchange_of_late_tells_the_time_of_the_database() -> None:
+    time = DatabaseTime()
+    time.learn(at=1000.0, sent=10.0, received=10.4)
+    time.learn(at=1001.0, sent=11.1, received=11.2)
+    time.learn(at=1002.0, sent=12.1, received=12.9)
+    assert time.here(1003.0) == pytest.approx(13.2)
+
+
+@pytest.mark.parametrize("leap", [-300.0, 300.0])
+def test_a_clock_that_was_set_is_believed_at_once(leap: float) -> None:
+    """Else moments would be missed, and booked anew, for as long as the old reading holds."""
+    time = DatabaseTime()
+    time.learn(at=1000.0, sent=10.0, received=10.1)
+    time.learn(at=1001.0, sent=11.0 + leap, received=11.5 + leap)
+    assert time.here(1002.0) == pytest.approx(12.5 + leap)
 
 
 async def test_two_keys_do_not_share(here: SharedRateLimits) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -31,23 +32,38 @@ from tests.resources.providers.sheet import DANA
 
 Query = Callable[..., list[dict[str, Any]]]
 WEEK_S = 7 * 86_400.0
+TURNS = 4  # of the loop, for whoever was woken to see what time it is
 CAMPAIGN = UUID(int=1)
 
 
 @dataclass
 class HastyClock(SystemClock):
-    """Time in which a wait is over at once and yet has passed."""
+    """Time in which a wait is over at once and yet has passed; who waits for the least is woken first."""
 
     slept: list[float] = field(default_factory=list)
     _skipped: float = 0.0
+    _waiting: list[tuple[float, int, asyncio.Future[None]]] = field(default_factory=list)
+    _waker: asyncio.Task[None] | None = None
 
     def monotonic(self) -> float:
         return super().monotonic() + self._skipped
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.skip(seconds)
-        await asyncio.sleep(0)
+        woken = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (self.monotonic() + seconds, len(self.slept), woken))
+        if self._waker is None or self._waker.done():
+            self._waker = asyncio.create_task(self._wake())
+        await woken
+
+    async def _wake(self) -> None:
+        while self._waiting:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            until, _, woken = heappop(self._waiting)
+            if not woken.done():
+                self.skip(max(0.0, until - self.monotonic()))
+                woken.set_result(None)
 
     def skip(self, seconds: float) -> None:
         self._skipped += seconds

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, NullPool, create_engine, text
 
@@ -26,7 +27,7 @@ Place = tuple[str, str]  # where, and what stands there
 def secrets_in(environment: Mapping[str, str]) -> dict[str, str]:
     """Those that are set, by their variables; the password of the database among them."""
     named = {name: environment[name] for name in (*OF_VENDORS, *OTHERS) if environment.get(name)}
-    password = driver_url(environment["DATABASE_URL"]).password if "DATABASE_URL" in environment else None
+    password = urlsplit(environment.get("DATABASE_URL", "")).password
     return named | ({"the database's password": password} if password else {})
 
 

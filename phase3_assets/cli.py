@@ -208,6 +208,25 @@ def suppress_who(
         print(suppress_all(url, who, reason, tell, remove=remove))
 
 
+@app.command("forget")
+def forget_who(
+    who: Annotated[str, typer.Argument(help="a person's address, or the id of a lead")],
+    as_json: Json = False,
+) -> None:
+    """Erase a person from leads, ledger and exports, keep the amounts, and never ask about them again."""
+    from phase3_assets.forgetting import forget_person, forgotten_table, sentences
+
+    with workplace.database(tell) as url:
+        told = forget_person(url, who).as_json()
+    if as_json:
+        print(json.dumps(told, indent=2))
+    elif told["vendors"]:
+        Console().print(forgotten_table(told))
+    for sentence in sentences(told):
+        tell(sentence)
+    raise typer.Exit(1 if told["exports_left"] else 0)
+
+
 @app.command()
 def approve(
     campaign: CampaignArgument,
@@ -379,6 +398,24 @@ def upgrade() -> None:
     with workplace.database(tell) as url:
         for applied in upgrade_all(url):
             print(applied)
+
+
+@db.command("prune")
+def prune_old(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="tell what would be erased, erase nothing")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase old answers, and the people of campaigns that have ended, by [retention]; amounts stay."""
+    from phase3_assets.pruning import in_a_sentence, prune
+
+    with workplace.database(tell) as url:
+        told = prune(url, dry_run=dry_run)
+    if as_json:
+        print(json.dumps(told, indent=2))
+    tell(in_a_sentence(told))
+    raise typer.Exit(1 if told["exports_left"] else 0)
 
 
 def in_sandbox() -> Any:

@@ -8,6 +8,7 @@ from phase3_assets.checks import CHECKS
 from phase3_assets.compensating import cancelled_runs, failed_runs, open_compensations
 from phase3_assets.gate_sensors import approval_reminders, decisions, outbox, re_enrichment
 from phase3_assets.jobs import ASSETS, phase2_completion, phase3, waiting_leads
+from phase3_assets.pruning import retention, retention_nightly
 from resources.configurable import (
     ExportsResource,
     PolicyResource,
@@ -23,7 +24,8 @@ TAKING_BACK = (failed_runs, cancelled_runs, open_compensations)
 defs = dg.Definitions(
     assets=[campaign_leads, *ASSETS, approval],
     asset_checks=CHECKS,
-    jobs=[phase3],
+    jobs=[phase3, retention],
+    schedules=[retention_nightly],
     sensors=[*STARTING, *TELLING, *TAKING_BACK],
     resources={
         "database": PostgresResource(),

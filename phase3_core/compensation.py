@@ -56,6 +56,7 @@ class Compensation:
             StepKind.JOBS: self._leave_jobs,
             StepKind.EXPORTS: self._withdraw_exports,
             StepKind.APPROVAL: self._withdraw_request,
+            StepKind.LISTS: self._withdraw_lists,
         }
 
     async def _try(self, step: Step, undo: "Undo") -> None:
@@ -95,11 +96,22 @@ class Compensation:
             await self._withdraw(step, export)
         return Undone({"withdrawn": [export.url for export in exports]})
 
+    async def _withdraw_lists(self, step: Step) -> Undone | Later:
+        """With those that the run wrote which was at work at that moment."""
+        if await self.books.saga.successor(step) is Successor.AT_WORK:
+            return Later("a run works on the campaign and may be writing lists; they go when it has ended")
+        of_run = await self.books.saga.steps(step.undo["run"]) if step.undo["run"] else []
+        noted = [step, *(one for one in of_run if one.kind is StepKind.EXPORTS)]
+        exports = {told["url"]: Export.from_json(told) for one in noted for told in one.undo["exports"]}
+        for export in exports.values():
+            await self._withdraw(step, export)
+        return Undone({"withdrawn": list(exports)})
+
     async def _withdraw(self, step: Step, export: Export) -> None:
         """Off the campaign's row first: nobody is sent to a file that is gone."""
         if self.exporter is None:
             raise OutsideFailure("There is no exporter to withdraw the exports with.")
-        await self.books.campaigns.unpublish(step.campaign_id, export.url, step.undo["before"])
+        await self.books.campaigns.unpublish(step.campaign_id, export.url, step.undo.get("before", ""))
         await self.exporter.withdraw(export)
 
     async def _withdraw_request(self, step: Step) -> Undone:

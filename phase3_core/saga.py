@@ -11,6 +11,7 @@ checkpoints stay, because a resumed run builds on them.
 | reservations | calls in flight count as lost, at their worst price, once their deadline has passed |
 | vendor_jobs | no vendor documents how to cancel one: they run on, a resumed run reads them |
 | exports | deleted, and off the campaign's row; those of a completed report once a newer one stands |
+| forgotten_lists | exports from before somebody was forgotten: deleted, once no run may be writing them |
 | approval_request | withdrawn, and said so where it was announced |
 """
 
@@ -34,6 +35,7 @@ class StepKind(StrEnum):
     JOBS = "vendor_jobs"
     EXPORTS = "exports"
     APPROVAL = "approval_request"
+    LISTS = "forgotten_lists"  # noted by whoever forgets a person, for no run
 
 
 class StepState(StrEnum):

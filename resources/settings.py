@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, PrivateAttr, V
 from phase3_core.approval import ApprovalPolicy, AutoApproval
 from phase3_core.budget import Caps
 from phase3_core.errors import BadInput
+from phase3_core.forgetting import Pseudonyms
 from phase3_core.money import Money, usd
 from phase3_core.policy import PILOT, STANDARD, LeadCaps, Policy, Thresholds
 from phase3_core.statuses import Agent
@@ -25,6 +26,8 @@ from phase3_core.tiers import Tier
 
 FILE_NAME = "phase3.toml"
 FILE_VARIABLE = "PHASE3_SETTINGS"
+FORGET_KEY = "PHASE3_FORGET_KEY"
+SHORTEST_KEY = 32  # characters
 
 Amount = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
 Rate = Annotated[float, Field(gt=0)]
@@ -162,6 +165,15 @@ class ExportSettings(Strict):
     spreadsheet_public: bool = False
 
 
+class RetentionSettings(Strict):
+    """What `phase3 db prune` erases: answers this old, unless they are fresh or free to ask again; the people
+    of campaigns in which nothing has happened for so long. None: kept.
+    """
+
+    answers_days: Annotated[int, Field(ge=1)] | None = 365
+    leads_days: Annotated[int, Field(ge=1)] | None = None
+
+
 class DatabaseSettings(Strict):
     longest_outage_s: Annotated[float, Field(ge=0)] = 300.0  # a run waits so long for a database that is away
 
@@ -222,6 +234,7 @@ class Settings(Strict):
     thresholds: ThresholdSettings = ThresholdSettings()
     ledger: LedgerSettings = LedgerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    retention: RetentionSettings = RetentionSettings()
     web: WebSettings = WebSettings()
     exports: ExportSettings = ExportSettings()
     approval: ApprovalSettings = ApprovalSettings()
@@ -267,6 +280,15 @@ class Settings(Strict):
             alert_at=self.budgets.alert_at,
             approval=self.approval.policy(),
         )
+
+
+def pseudonyms(environment: Mapping[str, str] = os.environ) -> Pseudonyms:
+    """How forgotten people are recognised; raises BadInput for a key that could be guessed."""
+    key = environment.get(FORGET_KEY, "").strip()
+    if key and len(key) < SHORTEST_KEY:
+        told = f"{FORGET_KEY} has {len(key)} characters and needs {SHORTEST_KEY}"
+        raise BadInput(f"{told}: make one by `openssl rand -hex 32`.")
+    return Pseudonyms(key.encode())
 
 
 def settings_path(environment: Mapping[str, str] = os.environ) -> Path | None:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from phase3_assets.cli import app
+from resources.postgres.erasing import KEPT_OF_A_LEAD
 from resources.postgres.tables import metadata
 from resources.providers.catalogue import CATALOGUE
 from resources.providers.page import page
@@ -74,6 +75,24 @@ def test_every_file_and_module_of_a_page_is_there(source: Path) -> None:
 @pytest.mark.parametrize("table", sorted(metadata.tables))
 def test_every_table_is_documented(table: str) -> None:
     assert f"`{table}`" in ALL_WORDS
+
+
+@pytest.mark.parametrize("table", sorted(metadata.tables))
+def test_every_table_is_told_of_as_to_people_and_to_roles(table: str) -> None:
+    """A new table is said to hold people's data, or not to, and somebody may read it."""
+    privacy = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    where, _, rest = privacy.partition("Nothing about anybody:")
+    holds = re.search(rf"^\| `{table}` \|", where, flags=re.MULTILINE) is not None
+    assert holds != (f"`{table}`" in rest.partition("\n\n")[0])
+
+
+def test_what_an_erased_lead_keeps_is_nothing_personal() -> None:
+    """A column that is added to what is kept is looked at by somebody first."""
+    ours = set(metadata.tables["leads"].columns.keys())
+    personal = ours - set(KEPT_OF_A_LEAD)
+    assert personal >= {"first_name", "email", "delivered_email", "phone", "linkedin_url", "enrichment_data"}
+    kept = [name for name in KEPT_OF_A_LEAD if re.search(r"name|phone|url|title|city|data|location", name)]
+    assert kept == []
 
 
 @pytest.mark.parametrize("source", PAGES, ids=lambda path: path.name)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from phase3_core.errors import OutsideFailure
 from phase3_core.leads import Campaign
@@ -21,6 +22,7 @@ from resources.settings import Settings
 KEY_FILE = "GOOGLE_SERVICE_ACCOUNT_FILE"
 SHEETS_URL = "GOOGLE_SHEETS_BASE_URL"
 USUAL = (ExportKind.SHEETS, ExportKind.WORKBOOK, ExportKind.PAGE)
+EVERY_KIND = tuple(ExportKind)
 
 _FILES: Mapping[ExportKind, Callable[[Folder], Writer]] = {
     ExportKind.WORKBOOK: WorkbookWriter,
@@ -28,6 +30,18 @@ _FILES: Mapping[ExportKind, Callable[[Folder], Writer]] = {
     ExportKind.PAGE: PageWriter,
     ExportKind.JSON: JsonWriter,
 }
+
+_SUFFIXES = {
+    WorkbookWriter.suffix: ExportKind.WORKBOOK,
+    CsvWriter.suffix: ExportKind.CSV,
+    PageWriter.suffix: ExportKind.PAGE,
+}
+
+
+def written(folder: Folder, campaign_id: UUID) -> list[Export]:
+    """Files of the campaign's, whoever wrote them and whenever."""
+    kinds = ((file, _SUFFIXES.get(file.suffix)) for file in folder.files_of(campaign_id))
+    return [Export(kind, file.as_uri()) for file, kind in kinds if kind]
 
 
 def exporter_of(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 from anyascii import anyascii
 
@@ -45,6 +46,9 @@ class Folder:
         """Another report, by its hash, is another file."""
         name = f"phase3-{slug(campaign.name)}-{str(campaign.id)[:8]}-{tag(report)}{suffix}"
         return self.path.absolute() / name
+
+    def files_of(self, campaign_id: UUID) -> list[Path]:
+        return sorted(self.path.absolute().glob(f"phase3-*-{str(campaign_id)[:8]}-*"))
 
     @asynccontextmanager
     async def draft(self, final: Path) -> AsyncIterator[Path]:

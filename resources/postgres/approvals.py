@@ -309,6 +309,15 @@ async def _withdraw(connection: AsyncConnection, request: Row[Any], why: str) ->
     await _over(connection, request)
 
 
+async def withdraw_pending(connection: AsyncConnection, campaign_id: UUID, why: str) -> bool:
+    """In the transaction that changes what was asked about; whether anything was pending."""
+    await _locked(connection, campaign_id)
+    pending = await _request(connection, campaign_id, _PENDING)
+    if pending is not None:
+        await _withdraw(connection, pending, why)
+    return pending is not None
+
+
 async def _over(connection: AsyncConnection, request: Row[Any]) -> None:
     """Where it was announced it is said what became of it."""
     await withdraw_unsent(connection, request.id, _NUDGES)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, Prog
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from phase3_core.errors import BadInput, OutsideFailure
+from phase3_core.forgetting import Pseudonyms
 from phase3_core.ports import Run
 from resources.postgres.approvals import PostgresApprovals
 from resources.postgres.audit import Actor
@@ -31,6 +32,7 @@ from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, lock
 from resources.postgres.outage import LONGEST_S, Outage
 from resources.postgres.outbox import PostgresOutbox
 from resources.postgres.saga import PostgresSaga
+from resources.settings import pseudonyms
 
 VERSION_TABLE = "phase3_alembic_version"
 COMMAND_LINE = Actor("phase3", "system")
@@ -95,6 +97,7 @@ class PostgresDatabase:
     max_overflow: int = 2
     look_every_s: float = LOOK_EVERY_S
     longest_outage_s: float = LONGEST_S  # 0: a server that does not answer is told of at once
+    known: Pseudonyms = field(default_factory=pseudonyms)
 
     @asynccontextmanager
     async def open(self, run: Run) -> AsyncIterator[PostgresBooks]:
@@ -104,13 +107,13 @@ class PostgresDatabase:
             leased(engine, run, outage, self.look_every_s) as lease,
         ):
             await outage.outlast(lambda: _know_the_leads(engine))
-            yield _books(engine, lease.writing, Actor(run.agent, "agent"), outage, lease.fence)
+            yield _books(engine, lease.writing, Actor(run.agent, "agent"), outage, self.known, lease.fence)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[PostgresBooks]:
         """For the command line: beside whatever run holds the campaign."""
         async with self._engine("phase3") as engine:
-            yield _books(engine, engine.begin, COMMAND_LINE, self._short())
+            yield _books(engine, engine.begin, COMMAND_LINE, self._short(), self.known)
 
     def _short(self) -> Outage:
         return Outage(min(self.longest_outage_s, LONGEST_LOOK_S))
@@ -146,10 +149,15 @@ async def _know_the_leads(engine: AsyncEngine) -> None:
 
 
 def _books(
-    engine: AsyncEngine, begin: Begin, actor: Actor, outage: Outage, fence: int | None = None
+    engine: AsyncEngine,
+    begin: Begin,
+    actor: Actor,
+    outage: Outage,
+    known: Pseudonyms,
+    fence: int | None = None,
 ) -> PostgresBooks:
     return PostgresBooks(
-        leads=PostgresLeads(engine, begin, outage),
+        leads=PostgresLeads(engine, begin, outage, known),
         campaigns=PostgresCampaigns(engine, begin, outage, actor),
         checkpoints=PostgresCheckpoints(engine, begin, outage),
         approvals=PostgresApprovals(engine, begin, outage),

@@ -30,15 +30,16 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.enrichment import EnrichmentResult
+from phase3_core.forgetting import Pseudonyms
 from phase3_core.leads import Lead
 from phase3_core.ports import LeadPosition
 from phase3_core.statuses import ACCEPTED, NOT_OURS, Agent, EmailStatus, EnrichmentStatus
-from phase3_core.suppression import subjects_of, subjects_of_address
 from phase3_core.tiers import Tier
 from phase3_core.waterfall import DELIVERED, EmailResult
 from resources.names import mailbox_names
 from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable
+from resources.postgres.suppression import recognise
 from resources.postgres.tables import lead_domain, lead_rank, lead_tier, leads, suppression_list
 
 _LARGEST_INTEGER = 2**31 - 1
@@ -62,9 +63,9 @@ ENRICHED = among(leads.c.enrichment_status, EnrichmentStatus)
 READY = OURS & ACCEPTABLE & among(leads.c.enrichment_status, [EnrichmentStatus.ENRICHED])
 
 _IN_ORDER = (lead_tier, lead_rank, leads.c.id)
-_ADDRESS = func.coalesce(func.btrim(cast(leads.c.email, Text)), "")
-_BROUGHT = case(  # phase 2's address stands in `email` until an accepted one takes its place
-    (func.coalesce(leads.c.email_provider, DELIVERED) == DELIVERED, _ADDRESS),
+ADDRESS = func.coalesce(func.btrim(cast(leads.c.email, Text)), "")
+BROUGHT = case(  # phase 2's address stands in `email` until an accepted one takes its place
+    (func.coalesce(leads.c.email_provider, DELIVERED) == DELIVERED, ADDRESS),
     else_=func.coalesce(leads.c.delivered_email, ""),
 )
 _COST = func.coalesce(leads.c.email_cost, 0) + func.coalesce(leads.c.enrichment_cost, 0)
@@ -87,10 +88,13 @@ _SHOWN = (
 
 
 class PostgresLeads:
-    def __init__(self, engine: AsyncEngine, begin: Begin, outage: Outage) -> None:
+    def __init__(
+        self, engine: AsyncEngine, begin: Begin, outage: Outage, known: Pseudonyms | None = None
+    ) -> None:
         self._engine = engine
         self._begin = begin
         self.outage = outage
+        self._known = known or Pseudonyms()
 
     @repeatable
     async def get_campaign_leads(
@@ -107,12 +111,12 @@ class PostgresLeads:
         limit: int = 500,
         after: LeadPosition | None = None,
     ) -> list[Lead]:
-        page = _leads(_ADDRESS, case((VERIFIED, leads.c.email_status))).where(
+        page = lead_rows(ADDRESS, case((VERIFIED, leads.c.email_status))).where(
             leads.c.campaign_id == campaign_id,
             OURS,
             true() if status is None else among(leads.c.status, [status]),
             ~among(leads.c.status, exclude_status),
-            _wished(_ADDRESS == "", wish=needs_email),
+            _wished(ADDRESS == "", wish=needs_email),
             _wished(~VERIFIED, wish=needs_verification),
             _wished(ACCEPTABLE, wish=has_verified_email),
             _wished(ENRICHED, wish=is_enriched),
@@ -126,7 +130,7 @@ class PostgresLeads:
         finished_in_order = (leads.c.email_verified_at, *_IN_ORDER)
         place = func.row_number().over(partition_by=lead_domain, order_by=finished_in_order)
         finished = (
-            _leads(_BROUGHT, null())
+            lead_rows(BROUGHT, null())
             .add_columns(lead_rank.label("rank"), place.label("place"), leads.c.email_verified_at)
             .where(leads.c.campaign_id == campaign_id, OURS, VERIFIED)
             .where(lead_domain == any_(literal(list(domains), ARRAY(Text))))
@@ -137,23 +141,27 @@ class PostgresLeads:
         return await self._read(first.order_by(*in_order))
 
     @repeatable
-    @repeatable
     async def suppress_listed(self, campaign_id: UUID) -> None:
-        """Where the list is empty nobody is read."""
+        """Where the list is empty nobody is read. Raises BadInput without the key to all of its hashes."""
         async with self._begin() as connection:
+            await recognise(connection, self._known)
             await connection.execute(_RELEASE, {"campaign_id": campaign_id})
             if not await connection.scalar(select(exists(select(suppression_list.c.created_at)))):
                 return
             after: UUID | None = None
             while page := await _page_by_id(connection, campaign_id, after):
-                known = [{"id": lead.id, "subjects": [*subjects_of(lead, brought)]} for lead, brought in page]
-                await connection.execute(_SUPPRESS, {"rows": known})
+                rows = [
+                    {"id": lead.id, "subjects": [*self._known.subjects_of(lead, brought)]}
+                    for lead, brought in page
+                ]
+                await connection.execute(_SUPPRESS, {"rows": rows})
                 after = page[-1][0].id
 
+    @repeatable
     async def lead(self, lead_id: UUID, *, delivered: bool = False) -> Lead:
         """With its address as it stands, or as phase 2 delivered it."""
-        found = _leads(_ADDRESS, case((VERIFIED, leads.c.email_status)))
-        query = _leads(_BROUGHT, null()) if delivered else found
+        found = lead_rows(ADDRESS, case((VERIFIED, leads.c.email_status)))
+        query = lead_rows(BROUGHT, null()) if delivered else found
         (lead,) = await self._read(query.where(leads.c.id == lead_id))
         return lead
 
@@ -185,7 +193,7 @@ class PostgresLeads:
     @repeatable
     async def lead_set(self, campaign_id: UUID) -> str:
         """Hashed by the server, so that a decision reads one line and not the leads."""
-        line = cast(leads.c.id, Text) + "|" + lead_tier + "|" + _ADDRESS
+        line = cast(leads.c.id, Text) + "|" + lead_tier + "|" + ADDRESS
         lines = func.coalesce(func.string_agg(line, aggregate_order_by(literal("\n"), leads.c.id)), "")
         digest = func.encode(func.sha256(func.convert_to(lines, "UTF8")), "hex")
         query = select(digest).where(leads.c.campaign_id == campaign_id, READY)
@@ -195,11 +203,15 @@ class PostgresLeads:
     async def _read(self, query: Select[Any]) -> list[Lead]:
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query)).mappings()
-            return [_lead(row) for row in rows]
+            return [lead_of(row) for row in rows]
 
     @repeatable
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
-        found = [(result.lead_id, result.email) for result in results if result.email]
+        found = [
+            {"id": result.lead_id, "subjects": self._known.subjects_of_address(result.email)}
+            for result in results
+            if result.email
+        ]
         barred = [result.lead_id for result in results if result.suppressed]
         rows = [_email_row(result) for result in results if result.status is not None]
         async with self._begin() as connection:
@@ -230,12 +242,11 @@ async def _suppress(
     connection: AsyncConnection,
     campaign_id: UUID,
     barred: Sequence[UUID],
-    found: Iterable[tuple[UUID, str]],
+    found: Sequence[Mapping[str, Any]],
 ) -> None:
     """Leads of whom the ledger refused to ask, and those for whom an address was found that is listed."""
-    told = [{"id": lead_id, "subjects": subjects_of_address(email)} for lead_id, email in found]
-    if told:
-        await connection.execute(_SUPPRESS_FOUND, {"campaign_id": campaign_id, "rows": told})
+    if found:
+        await connection.execute(_SUPPRESS_FOUND, {"campaign_id": campaign_id, "rows": found})
     if barred:
         mark = update(leads).where(leads.c.campaign_id == campaign_id, leads.c.id.in_(barred))
         await connection.execute(mark.where(leads.c.suppressed_at.is_(None)).values(suppressed_at=func.now()))
@@ -245,11 +256,11 @@ async def _page_by_id(
     connection: AsyncConnection, campaign_id: UUID, after: UUID | None
 ) -> list[tuple[Lead, str]]:
     """Leads with the address that phase 2 brought, also where another stands in its place."""
-    page = _leads(_ADDRESS, case((VERIFIED, leads.c.email_status))).add_columns(_BROUGHT.label("brought"))
+    page = lead_rows(ADDRESS, case((VERIFIED, leads.c.email_status))).add_columns(BROUGHT.label("brought"))
     wanted = (leads.c.campaign_id == campaign_id, OURS)
     beyond = true() if after is None else leads.c.id > after
     rows = await connection.execute(page.where(*wanted, beyond).order_by(leads.c.id).limit(_PAGE))
-    return [(_lead(row), row["brought"]) for row in rows.mappings()]
+    return [(lead_of(row), row["brought"]) for row in rows.mappings()]
 
 
 def _wished(condition: ColumnElement[bool], *, wish: bool | None) -> ColumnElement[bool]:
@@ -265,7 +276,7 @@ def _beyond(after: LeadPosition | None) -> ColumnElement[bool]:
     return tuple_(*_IN_ORDER) > tuple_(literal(after.tier.value), literal(-after.score), literal(after.id))
 
 
-def _leads(address: ColumnElement[str], status: ColumnElement[Any]) -> Select[Any]:
+def lead_rows(address: ColumnElement[str], status: ColumnElement[Any]) -> Select[Any]:
     return select(
         leads.c.id,
         leads.c.campaign_id,
@@ -283,7 +294,7 @@ def _leads(address: ColumnElement[str], status: ColumnElement[Any]) -> Select[An
     )
 
 
-def _lead(row: RowMapping) -> Lead:
+def lead_of(row: RowMapping) -> Lead:
     first, last = _names(row)
     return Lead(
         id=row["id"],
@@ -343,7 +354,7 @@ _DIGEST = "encode(sha256(convert_to(listed.subject, 'UTF8')), 'hex')"
 # An address that a vendor told of is known here by its digest alone.
 _RELEASE = text(f"""
     UPDATE leads SET suppressed_at = NULL, suppressed_by = NULL
-    WHERE campaign_id = :campaign_id AND suppressed_at IS NOT NULL AND (
+    WHERE campaign_id = :campaign_id AND suppressed_at IS NOT NULL AND erased_at IS NULL AND (
         suppressed_by IS NULL
         OR NOT EXISTS (SELECT FROM suppressed_subjects AS listed WHERE {_DIGEST} = suppressed_by))
 """)  # noqa: S608 - made of constants of the code; every value is bound
@@ -396,7 +407,7 @@ _SAVE_EMAILS = text("""
             WHERE lead_id = leads.id AND agent = :agent),
         updated_at = now()
     FROM judged
-    WHERE leads.id = judged.id AND campaign_id = :campaign_id
+    WHERE leads.id = judged.id AND campaign_id = :campaign_id AND erased_at IS NULL
 """).bindparams(bindparam("rows", type_=JSONB), delivered=DELIVERED)
 
 # What phase 2 knew of the industry stands; of the rest the newest answer, where there is one.
@@ -420,7 +431,7 @@ _SAVE_ENRICHMENT = text("""
         id uuid, status text, data jsonb, company_description text, company_industry text,
         company_revenue_range text, company_employee_count integer, company_founded_year integer,
         company_tech_stack jsonb, company_keywords jsonb)
-    WHERE leads.id = result.id AND campaign_id = :campaign_id
+    WHERE leads.id = result.id AND campaign_id = :campaign_id AND erased_at IS NULL
 """).bindparams(bindparam("rows", type_=JSONB))
 
 

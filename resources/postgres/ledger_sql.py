@@ -1,6 +1,7 @@
 """The statements of the call ledger: each decides and writes in one, for a whole batch of calls."""
 
 from resources.postgres.admission import ADMITTED, BARRED, NOT_BARRED, TODAY, WEIGHED, WEIGHED_IF_NEW, WRITTEN
+from resources.postgres.erasing import UNLINKED
 
 # A run that lost its campaign is granted nothing more; who takes the campaign waits for this statement.
 # Without a fence: whoever works on no campaign.
@@ -113,8 +114,9 @@ RETURNING c.key
 """  # noqa: S608 - made of constants of the code; every value is bound
 
 BOOK_AS_LOST = f"""
-UPDATE provider_calls
-SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd
+UPDATE provider_calls AS c
+SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd,
+    {UNLINKED}
 WHERE (SELECT phase3_hold_budgets(ARRAY[%(key)s::bytea])) >= 0
     AND key = %(key)s AND attempt = %(attempt)s AND state = 'intent' AND {HELD}
 """  # noqa: S608 - made of constants of the code; every value is bound
@@ -130,8 +132,8 @@ WHERE c.key = q.key AND c.attempt = coalesce(q.attempt, c.attempt) AND c.state <
 ANSWER = {
     "outcome": "q.told",
     "http_status": "q.http_status",
-    "response": "q.response::jsonb",
-    "error": "q.error",
+    "response": "CASE WHEN c.erased_at IS NULL THEN q.response::jsonb END",
+    "error": "CASE WHEN c.erased_at IS NULL THEN q.error END",
     "response_time_ms": "q.took_ms",
     "settled_at": "now()",
     "expires_at": "CASE WHEN q.answered THEN now() + make_interval(secs => %(ttl_s)s) END",
@@ -159,6 +161,7 @@ SET state = CASE WHEN q.answered THEN 'settled'
                        ELSE c.unknown_usd END,
     losses = c.losses + (q.lost OR (c.job_id IS NOT NULL AND NOT q.answered))::int,
     heard = c.heard || c.attempt,
+    {UNLINKED},
     {", ".join(f"{name} = {value}" for name, value in ANSWER.items())}
 {OUTCOMES} AND c.state = 'intent' AND c.attempt = coalesce(q.attempt, c.attempt)
 RETURNING q.place

@@ -17,6 +17,7 @@ from phase3_core.ports import Released, Run
 from phase3_core.saga import OPEN, Step, StepKind, StepState, Successor
 from phase3_core.statuses import Agent
 from resources.postgres.audit import Actor
+from resources.postgres.erasing import UNLINKED
 from resources.postgres.lease import Begin, standing
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import saga_steps
@@ -32,19 +33,20 @@ SELECT phase3_hold_budgets(array_agg(key)) FROM provider_calls
 WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id AND state = 'intent'
 """)
 # As the ledger books a lost call: what it may have cost stays booked until somebody knows.
-_RELEASE = text("""
+_RELEASE = text(f"""
 WITH mine AS MATERIALIZED (
     SELECT key, coalesce(lost_after < now(), true) AS overdue FROM provider_calls
     WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id AND state = 'intent'
     ORDER BY key FOR UPDATE
 ), lost AS (
     UPDATE provider_calls AS c
-    SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd
+    SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd,
+        {UNLINKED}
     FROM mine WHERE c.key = mine.key AND mine.overdue
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM lost) AS lost, (SELECT count(*) FROM mine WHERE NOT overdue) AS in_time
-""")
+""")  # noqa: S608 - made of constants
 _JOBS = text("""
 SELECT provider, count(DISTINCT job_id) AS jobs FROM provider_calls
 WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from phase3_core.errors import BadInput
+from phase3_core.forgetting import Pseudonyms
 
 SOURCE = "phase3 suppress"
 
@@ -21,6 +24,22 @@ _REMOVE = text("""
 """)
 
 _SERIALLY = text("LOCK TABLE suppression_list IN SHARE ROW EXCLUSIVE MODE")  # reading goes on
+
+
+_STRANGE = text("""
+    SELECT EXISTS (
+        SELECT FROM suppression_list
+        WHERE forgotten NOT LIKE 'lead-%' AND split_part(forgotten, '-', 1) <> :fingerprint)
+""")
+
+
+async def recognise(connection: AsyncConnection, known: Pseudonyms) -> None:
+    """Raises BadInput where people were forgotten under another key than this one, or this is none."""
+    if await connection.scalar(_STRANGE, {"fingerprint": known.fingerprint}):
+        raise BadInput(
+            "There are forgotten people on the suppression list whom this process cannot recognise: set "
+            "PHASE3_FORGET_KEY to the key under which they were forgotten."
+        )
 
 
 class PostgresSuppressions:

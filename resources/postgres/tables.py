@@ -218,6 +218,7 @@ leads = Table(
     Column("enrichment_completed_at", TIME),
     Column("suppressed_at", TIME),
     Column("suppressed_by", Text),  # digest of the entry, where it names an address that is not kept
+    Column("erased_at", TIME),  # nothing is kept of the person
     _one_of("email_status", EmailStatus),
     _never_negative("email_cost"),
     _one_of("enrichment_status", EnrichmentStatus),
@@ -262,6 +263,7 @@ provider_calls = Table(
     Column("expires_at", TIME),
     Column("tier", Text),
     Column("day", Date),  # in UTC, of the newest submission: whose budget of its provider it counts in
+    Column("erased_at", TIME),  # neither question nor answer is kept, nor taken any more
     _one_of("state", ("intent", "settled", "unknown")),
     _one_of("tier", Tier),
     _never_negative("cost_usd"),
@@ -514,9 +516,11 @@ suppression_list = Table(
     Column("reason", Text),
     Column("source", Text),
     _moment("created_at"),
-    CheckConstraint("email IS NOT NULL OR domain IS NOT NULL", name="names_someone"),
+    Column("forgotten", Text),  # keyed hash of what a forgotten person is known by, or the id of a lead
+    CheckConstraint("email IS NOT NULL OR domain IS NOT NULL OR forgotten IS NOT NULL", name="names_someone"),
     Index("suppression_list_email_idx", text("lower(email)")),
     Index("suppression_list_domain_idx", text("lower(domain)")),
 )
 Index("suppression_list_mailbox_idx", Mailbox(suppression_list.c.email))
 Index("suppression_list_bare_domain_idx", ListedDomain(suppression_list.c.domain))
+Index("suppression_list_forgotten_idx", Mailbox(suppression_list.c.forgotten))

@@ -11,6 +11,7 @@ from functools import partial
 from phase3_core.breaker import OPEN_S, Open
 from phase3_core.budget import why_spent
 from phase3_core.calls import Facts, Gap, Miss, NoAnswer, Reply
+from phase3_core.leads import Lead
 from phase3_core.ledger import (
     CallLedger,
     Elsewhere,
@@ -81,7 +82,8 @@ class ProviderClient:
     Identical questions asked at once share one call. Retries happen here and nowhere else. Clients that
     ask one vendor different questions share its `health`, `gate` and `tokens`; all clients of a run share
     `naps`. With `bulk`, operations that can be are asked many at a time. `keeps` USD must stay free beside
-    each call: what it takes to verify the address that it may find.
+    each call: what it takes to verify the address that it may find. `subjects`: all that the suppression
+    list may know a lead by, and an address that is held to be the lead's.
     """
 
     spec: ProviderSpec
@@ -101,6 +103,7 @@ class ProviderClient:
     options: Mapping[str, str] = field(default_factory=dict)
     bulk: bool = False
     keeps: Money = ZERO
+    subjects: Callable[[Lead, str], tuple[str, ...]] = subjects_of
 
     def __post_init__(self) -> None:
         self._naps = self.naps or Naps(self.sleep)
@@ -228,7 +231,7 @@ class ProviderClient:
             replay_window=self.terms.replay_window,
             tier=question.lead.tier,
             keeps=self.keeps,
-            subjects=subjects_of(question.lead, question.email),
+            subjects=self.subjects(question.lead, question.email),
         )
 
     async def _call(self, intent: Intent, operation: Operation, request: Request) -> Reply | NoAnswer:

@@ -38,7 +38,7 @@ from resources.providers.settlement import Tally
 from resources.providers.spec import ProviderSpec, Response
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import SANDBOX_WEB, website_transport
-from resources.settings import ProviderSettings, Settings
+from resources.settings import ProviderSettings, Settings, pseudonyms
 
 _log = logging.getLogger(__name__)
 
@@ -306,6 +306,7 @@ class VendorSource:
             gate_of=lambda kind, limits: shared.gates.of(kind_of(counted, kind), limits),
             tokens=self._desk(row.spec, transport, shared),
             options=self._options(row.spec),
+            subjects=pseudonyms(self.environment).subjects_of,
         )
 
     def account_name(self, row: Row) -> str:

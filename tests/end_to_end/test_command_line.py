@@ -91,6 +91,27 @@ def test_a_campaign_is_exported_at_any_time(own: Shell, campaign: str, tmp_path:
     assert refused.line.startswith("No spreadsheet is set up")
 
 
+def test_a_person_is_forgotten_once_there_is_a_key(own: Shell, books: Books, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text(GOOD.replace("Ada", "Mary"), encoding="utf-8")
+    mary = own("import", str(file), "--name", "Forgotten").out.strip()
+    (lead,) = books.query("SELECT id FROM leads WHERE campaign_id = %s", mary)
+    refused = own("forget", str(lead["id"]))
+    assert (refused.code, refused.out) == (2, "")
+    assert "PHASE3_FORGET_KEY" in refused.line
+    keyed = own.set(PHASE3_FORGET_KEY="k" * 32)
+    first, again = keyed("forget", str(lead["id"]), "--json"), keyed("forget", str(lead["id"]), "--json")
+    assert (first.code, first.document["erased"]["leads"]) == (0, 1)
+    assert (again.code, again.document["erased"]["leads"]) == (0, 0)
+    assert keyed("forget", "Mary").code == 2
+
+
+def test_what_is_kept_no_longer_is_told_and_erased(own: Shell) -> None:
+    told = own("db", "prune", "--dry-run", "--json")
+    assert (told.code, told.document["dry_run"], told.document["answers_days"]) == (0, True, 365)
+    assert own("db", "prune").code == 0
+
+
 def test_an_unknown_preset_and_a_bad_settings_file_are_bad_input(
     own: Shell, campaign: str, tmp_path: Path
 ) -> None:

@@ -199,3 +199,16 @@ def test_a_trace_is_asked_for_by_address(uninterrupted: Site) -> None:
     assert Decimal(said.document["costs"]["total_usd"]) == row["usd"]
     refused = uninterrupted.shell("trace", "nobody@acme.example")
     assert refused.line.startswith("There is no lead 'nobody@acme.example'.")
+
+
+def test_dagster_is_told_nothing_about_anybody(uninterrupted: Site) -> None:
+    """Neither its tables nor its logs name a lead, and vendors' words are not repeated there."""
+    books, directory = uninterrupted.books, Path(uninterrupted.shell.variables["PHASE3_STATE_DIR"])
+    tables = books.query("SELECT tablename FROM pg_tables WHERE schemaname = 'dagster'")
+    rows = [books.query(f"SELECT t::text AS row FROM dagster.{one['tablename']} AS t") for one in tables]
+    logs = [file.read_text(errors="replace") for file in (directory / "dagster").rglob("*") if file.is_file()]
+    told = "\n".join([row["row"] for table in rows for row in table] + logs).lower()
+    assert uninterrupted.campaign_id in told
+    people = books.query("SELECT first_name, last_name, email, linkedin_url FROM leads")
+    words = [(f"{one['first_name']} {one['last_name']}", one["email"], one["linkedin_url"]) for one in people]
+    assert [word for one in words for word in one if word and word.lower() in told] == []

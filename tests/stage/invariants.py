@@ -162,7 +162,7 @@ def accepted_addresses_are_verified(found: Evidence) -> Iterator[str]:
     """I6: by an answer fresh when it was used; on a catch-all domain by the second verifier."""
     answers = _verdicts(found)
     for lead in found.leads:
-        if lead["email_status"] not in ACCEPTED:
+        if lead["email_status"] not in ACCEPTED or lead["erased_at"] is not None:
             continue
         email, catch_all = lead["email"], found.world.catch_all(lead["email"])
         proof = [one for one in answers[email] if _fresh(one, lead)]

@@ -1,0 +1,126 @@
+"""What is kept no longer is erased by policy: old answers, people of ended campaigns; never an amount."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from phase3_core.ports import Run
+from phase3_core.statuses import Agent
+from resources.postgres import retention
+from resources.postgres.database import PostgresBooks, PostgresDatabase
+from resources.postgres.retention import PostgresRetention, Pruned, Retention
+from tests.conftest import Made, MakeCampaign
+
+Query = Callable[..., list[dict[str, Any]]]
+BookCall = Callable[..., None]
+
+TODAY = datetime.now(UTC)
+LONG_AGO = TODAY - timedelta(days=40)
+YEAR = Retention(answers_days=30, leads_days=30, windows={"tomba": timedelta(days=90)})
+ANSWER = '{"email": "ada@acme.com"}'
+OLD = {"request": '{"name": "Ada"}', "response": ANSWER, "asked_at": LONG_AGO, "settled_at": LONG_AGO}
+
+
+async def prune(books: PostgresBooks, policy: Retention = YEAR) -> Pruned:
+    return await PostgresRetention(books.engine, policy).prune(lambda _: ())
+
+
+def kept(query: Query) -> list[Any]:
+    rows = query("SELECT request, response FROM provider_calls WHERE response IS NOT NULL")
+    return [row["response"] for row in rows]
+
+
+async def test_an_old_answer_goes_and_its_amount_stays(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall, query: Query
+) -> None:
+    campaign = make_campaign([{}])
+    usd = {"cost_usd": Decimal("0.015000"), "unknown_usd": Decimal("0.000001")}
+    book_call(campaign.id, campaign.leads[0], provider="reoon", error="Ada has left", **OLD, **usd)
+    (before,) = query("SELECT key FROM provider_calls")
+    assert (await prune(books)).calls == 1
+    (row,) = query("SELECT * FROM provider_calls")
+    assert (row["request"], row["response"], row["error"]) == ({}, None, None)
+    assert (row["cost_usd"], row["unknown_usd"], row["lead_id"]) == (*usd.values(), campaign.leads[0])
+    assert row["key"] != before["key"]
+    assert (await prune(books)).calls == 0
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"provider": "reoon", "settled_at": TODAY, "asked_at": TODAY},
+        {"provider": "reoon", "expires_at": TODAY + timedelta(days=1)},
+        {"provider": "tomba"},
+        {"provider": "reoon", "state": "intent", "outcome": None},
+    ],
+    ids=["young", "fresh", "free to ask again", "in flight"],
+)
+async def test_an_answer_that_may_be_needed_stays(
+    books: PostgresBooks,
+    make_campaign: MakeCampaign,
+    book_call: BookCall,
+    query: Query,
+    columns: dict[str, Any],
+) -> None:
+    book_call(make_campaign().id, **OLD | columns)
+    assert (await prune(books)).calls == 0
+    assert kept(query) == [{"email": "ada@acme.com"}]
+
+
+async def test_batches_come_to_the_end_and_a_dry_run_changes_nothing(
+    books: PostgresBooks,
+    make_campaign: MakeCampaign,
+    book_call: BookCall,
+    query: Query,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention, "CALLS_AT_ONCE", 3)
+    campaign = make_campaign()
+    for provider in ["reoon"] * 8 + ["tomba"] * 2:
+        book_call(campaign.id, provider=provider, **OLD)
+    assert await PostgresRetention(books.engine, YEAR).due() == Pruned(8, 0, 0)
+    assert len(kept(query)) == 10
+    assert (await prune(books)).calls == 8
+    assert len(kept(query)) == 2
+
+
+def ended(make_campaign: MakeCampaign, **columns: Any) -> Made:
+    people = [{"email": "ada@acme.com", "email_status": "valid", "email_cost": Decimal("0.02")}] * 3
+    return make_campaign(
+        people, **{"status": "approved_for_personalization", "updated_at": LONG_AGO} | columns
+    )
+
+
+async def test_people_of_a_campaign_that_has_ended_go_and_counts_of_money_stay(
+    books: PostgresBooks, make_campaign: MakeCampaign, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LEADS_AT_ONCE", 2)
+    old, young = ended(make_campaign), ended(make_campaign, updated_at=TODAY)
+    told = await prune(books)
+    assert (told.leads, told.campaigns) == (3, 1)
+    rows = query("SELECT * FROM leads ORDER BY erased_at")
+    assert [row["campaign_id"] for row in rows if row["erased_at"]] == [old.id] * 3
+    assert {row["email"] for row in rows if row["campaign_id"] == young.id} == {"ada@acme.com"}
+    gone = [row for row in rows if row["erased_at"]]
+    assert {(row["first_name"], row["email"], row["company_domain"]) for row in gone} == {(None,) * 3}
+    assert {(row["email_status"], row["email_cost"]) for row in gone} == {("valid", Decimal("0.02"))}
+    assert (await prune(books)).leads == 0
+
+
+async def test_nobody_goes_from_a_campaign_that_a_run_has_taken_up(
+    books: PostgresBooks, database_url: str, make_campaign: MakeCampaign
+) -> None:
+    campaign = ended(make_campaign, status="phase3_failed")
+    async with PostgresDatabase(database_url).open(Run("run", campaign.id, Agent.ENRICHMENT)):
+        assert (await prune(books)).leads == 0
+    assert (await prune(books)).leads == 3
+
+
+async def test_without_a_policy_everything_stays(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall
+) -> None:
+    book_call(ended(make_campaign).id, provider="reoon", **OLD)
+    assert await prune(books, Retention(None, None)) == Pruned(0, 0, 0)

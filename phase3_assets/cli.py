@@ -221,7 +221,7 @@ def forget_who(
     if as_json:
         print(json.dumps(told, indent=2))
     elif told["vendors"]:
-        Console().print(forgotten_table(told))
+        Terminal().print(forgotten_table(told))
     for sentence in sentences(told):
         tell(sentence)
     raise typer.Exit(1 if told["exports_left"] else 0)

@@ -245,13 +245,18 @@ def assert_followed(said: Said, books: Books) -> None:
 
 
 def decide_about_few(own: Shell, books: Books) -> None:
-    """A change voids the request; the report made again is approved, once."""
+    """A change voids the request; the report made again, and no other, is approved, once."""
+    (old,) = exports_of_few(own, ".xlsx")
     books.query("UPDATE leads SET email = 'eve@acme.example' WHERE email_status = 'valid' RETURNING id")
     stale = own("approve", "Few", "--by", "dana")
     assert (stale.code, stale.out) == (2, "")
     assert stale.line.startswith("Not decided: the leads changed since approval was asked for")
     assert own("run", "Few", "--force-continue").code == 0
-    approved = own("approve", "Few", "--by", "dana", "--tier-a-only", "--json")
+    (new,) = exports_of_few(own, ".xlsx")
+    assert exports_of_few(own, ".html") == [new] != [old]
+    unread = own("approve", "Few", "--by", "dana", "--report", old)
+    assert unread.line.startswith(f"Not decided: the request is about report {new},")
+    approved = own("approve", "Few", "--by", "dana", "--report", new, "--tier-a-only", "--json")
     assert approved.code == 0, approved.err
     assert approved.document["personalization_scope"] == "tier_a_only"
     late = own("reject", "Few", "--by", "kim", "--feedback", "wrong industry")
@@ -260,6 +265,12 @@ def decide_about_few(own: Shell, books: Books) -> None:
     assert own("result", "Few", "--json").document["approval_status"] == "approved_tier_a"
     in_scope = books.number("leads WHERE lead_tier = 'A' AND enrichment_status = 'enriched'")
     assert books.number("approved_leads") == in_scope > 0
+
+
+def exports_of_few(own: Shell, suffix: str) -> list[str]:
+    """The reports' hashes in the names of the files that are there."""
+    folder = Path(own.variables["PHASE3_EXPORTS_DIR"])
+    return [file.stem.rpartition("-")[2] for file in folder.glob(f"phase3-few-*{suffix}")]
 
 
 def test_the_sandbox_tells_a_shell_where_it_is(own: Shell) -> None:

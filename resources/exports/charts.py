@@ -8,7 +8,8 @@ from resources.exports.neutral import without_controls
 
 ROW, BAR, TOP, BOTTOM, MARGIN, GAP = 28, 16, 36, 6, 2, 8
 BARS_WIDE = 300
-MOST_LETTERS, LETTER = 22, 7.4  # of a label; the width of a letter, rather too much than too little
+MOST_LETTERS = 22  # of a label
+LETTER = 8.4  # as wide as a digit in the widest font that browsers take for sans-serif
 INK, QUIET, TRACK, FILL = "#1f2937", "#4b5563", "#e5e7eb", "#2563eb"
 _FONT = "font-family='Helvetica,Arial,sans-serif' font-size='13'"
 

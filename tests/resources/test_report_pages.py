@@ -238,6 +238,14 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert tracks == [300, 225, 300, 75]
 
 
+@pytest.mark.parametrize("figure", ["$0.8211", "42,100 (100.0%)", "$1,234,567.89"])
+def test_figures_stand_within_the_picture(figure: str) -> None:
+    """DejaVu Sans, the widest that is common, makes a digit 0.636 of the font's size wide."""
+    drawn = ET.fromstring(bar_chart(Chart("t", [Bar("people_data_labs", 1, 1, figure)])))
+    told = next(e for e in drawn.iter() if e.text == figure)
+    assert float(told.attrib["x"]) + 0.636 * 13 * len(figure) <= float(drawn.attrib["width"])
+
+
 def test_many_providers_share_the_last_bar() -> None:
     spend = [
         TOMBA.__class__(TOMBA.agent, f"p{n:02}", "find", 1, 1, 0, 0, usd(30 - n), usd(0)) for n in range(20)

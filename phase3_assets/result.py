@@ -9,7 +9,7 @@ import dagster as dg
 from phase3_core.leads import Campaign
 from phase3_core.money import Money
 from phase3_core.ports import Books, CampaignCounts, ProviderSpend
-from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus
+from phase3_core.statuses import CANCELLED, Agent, ApprovalStatus, CampaignStatus, shown
 from phase3_core.summary import cost_table, result_counts
 from phase3_core.waiting import Waiting
 
@@ -47,14 +47,14 @@ def phase3_result(
 ) -> dict[str, Any]:
     """Amounts are USD, six places. An agent that left leads waiting is `partial`; `waiting` tells for whom.
 
-    `status` is not_started, running, stopped, failed, pending_approval or completed.
+    `status` is not_started, running, stopped, failed, cancelled, pending_approval or completed.
     """
     agents = [agent for agent in Agent if agent in durations]
     return {
         "phase": 3,
         "campaign_id": str(campaign.id),
         "campaign_name": campaign.name,
-        "status": _status(campaign.status, approval),
+        "status": _status(campaign, approval),
         "agents_run": [
             {
                 "agent": agent.value,
@@ -107,7 +107,9 @@ _STATUS = {
 }
 
 
-def _status(status: CampaignStatus, approval: ApprovalStatus | None) -> str:
-    if status is CampaignStatus.VERIFICATION_COMPLETE:
+def _status(campaign: Campaign, approval: ApprovalStatus | None) -> str:
+    if campaign.status is CampaignStatus.VERIFICATION_COMPLETE:
         return "pending_approval" if approval is ApprovalStatus.PENDING else "completed"
-    return _STATUS.get(status, "running")
+    if shown(campaign.status, campaign.reason) == CANCELLED:
+        return CANCELLED
+    return _STATUS.get(campaign.status, "running")

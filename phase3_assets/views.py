@@ -8,8 +8,8 @@ from rich.table import Table
 
 from phase3_assets.looking import look
 from phase3_core.saga import Step
-from phase3_core.statuses import shown
-from phase3_core.waiting import from_json
+from phase3_core.statuses import DECIDED, shown
+from phase3_core.waiting import Waiting, from_json
 
 
 def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
@@ -32,11 +32,16 @@ def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
             "ready": row.ready,
             "spent_usd": str(row.spent),
             "created_at": row.created_at.isoformat(),
-            "waiting": [one.as_json() for one in waiting.get(row.id, ())],
+            "waiting": [_waiting(one, row.status) for one in waiting.get(row.id, ())],
             "budgets": [one.as_json() for one in budgets.get(row.id, ())],
         }
         for row in rows
     ]
+
+
+def _waiting(one: Waiting, status: str) -> dict[str, Any]:
+    """A decision is about the leads as they are: nobody is asked any more for those that wait."""
+    return {**one.as_json(), "asked_again": status not in DECIDED}
 
 
 def _compensation(step: Step) -> dict[str, Any]:
@@ -57,8 +62,13 @@ def troubles_of(row: Mapping[str, Any]) -> list[str]:
         f"{one['step']} not taken back for {timedelta(seconds=one['age_s'])}: {one['error']}"
         for one in row["compensating"]
     )
-    waiting = (str(from_json(one)) for one in row["waiting"])
+    waiting = (_who_waits(one) for one in row["waiting"])
     return [told for told in (row["reason"], *waiting, *stuck) if told]
+
+
+def _who_waits(told: Mapping[str, Any]) -> str:
+    left = "" if told["asked_again"] else ": decided without them, nobody is asked again"
+    return f"{from_json(told)}{left}"
 
 
 def _why(row: Mapping[str, Any]) -> str:

@@ -45,8 +45,11 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
+    """`reason`: why it stands as it does, in words for people; empty where all is well."""
+
     id: UUID
     name: str
     status: CampaignStatus
     leads: int
     import_completed_at: datetime | None
+    reason: str = ""

@@ -98,7 +98,8 @@ class CampaignStatus(StrEnum):
 
 
 _S = CampaignStatus
-_RUNNABLE = frozenset(_S) - {_S.APPROVED, _S.REJECTED}
+DECIDED = frozenset({_S.APPROVED, _S.REJECTED})  # no run works on them any more
+_RUNNABLE = frozenset(_S) - DECIDED
 _BEFORE: dict[CampaignStatus, frozenset[CampaignStatus]] = {
     _S.VERIFYING_EMAILS: _RUNNABLE,
     _S.EMAILS_VERIFIED: frozenset({_S.VERIFYING_EMAILS}),

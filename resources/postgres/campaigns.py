@@ -238,6 +238,7 @@ def _campaigns() -> Select[Any]:
         campaigns.c.id,
         campaigns.c.name,
         cast(campaigns.c.status, Text).label("status"),
+        campaigns.c.status_reason,
         campaigns.c.import_completed_at,
         size.label("leads"),
     )
@@ -266,6 +267,7 @@ def _campaign(row: Row[Any]) -> Campaign:
         status=CampaignStatus(row.status),
         leads=row.leads,
         import_completed_at=row.import_completed_at,
+        reason=row.status_reason or "",
     )
 
 

@@ -58,8 +58,9 @@ def result(
     status: CampaignStatus = CampaignStatus.VERIFICATION_COMPLETE,
     approval: ApprovalStatus | None = ApprovalStatus.PENDING,
     costs: tuple[str, str] = ("5.1", "3.9"),
+    reason: str = "",
 ) -> dict[str, Any]:
-    campaign = Campaign(CAMPAIGN, "spring", status, 27, None)
+    campaign = Campaign(CAMPAIGN, "spring", status, 27, None, reason)
     spends = [spend(Agent.EMAIL_VERIFICATION, costs[0]), spend(Agent.ENRICHMENT, costs[1])]
     return phase3_result(campaign, counts(), spends, {Agent.EMAIL_VERIFICATION: 1.5}, approval)
 
@@ -112,6 +113,12 @@ def test_status_in_the_words_of_the_contract(
 ) -> None:
     outcome = result(status, approval)
     assert (outcome["status"], outcome["approval_status"]) == (told, decided)
+
+
+def test_a_cancelled_campaign_has_not_failed() -> None:
+    cancelled = result(CampaignStatus.FAILED, None, reason="cancelled while 3 calls were in flight")
+    assert cancelled["status"] == "cancelled"
+    assert result(CampaignStatus.FAILED, None, reason="the disk is full")["status"] == "failed"
 
 
 def test_durations_are_those_of_the_newest_materializations() -> None:

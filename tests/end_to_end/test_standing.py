@@ -1,4 +1,5 @@
 import io
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from phase3_assets.standing import Pace, Standing, agent_row, lines, show_standing
+from phase3_assets.views import campaign_rows, troubles_of
 from tests.conftest import MakeCampaign
 from tests.end_to_end.shell import until
 from tests.end_to_end.test_progress import checkpoint
@@ -17,7 +19,9 @@ CAMPAIGN = {
     "status": "verifying_emails",
     "reason": "",
     "budgets": [{"of": "email verification", "spent_usd": "4.00", "cap_usd": "5.00", "alerted": True}],
-    "waiting": [{"provider": "reoon", "why": "today's quota is spent", "leads": 3, "until": None}],
+    "waiting": [
+        {"provider": "reoon", "why": "today's quota is spent", "leads": 3, "until": None, "asked_again": True}
+    ],
     "compensating": [{"step": "export", "age_s": 90, "error": "disk full"}],
 }
 
@@ -56,6 +60,35 @@ def test_below_stand_budgets_troubled_providers_who_waits_and_what_is_stuck() ->
         "3 leads wait for reoon (today's quota is spent)",
         "export not taken back for 0:01:30: disk full",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "asked_again", "told"),
+    [
+        ("verification_complete", True, "3 leads wait for reoon (its quota is spent)"),
+        (
+            "approved_for_personalization",
+            False,
+            "3 leads wait for reoon (its quota is spent): decided without them, nobody is asked again",
+        ),
+    ],
+)
+def test_once_a_campaign_is_decided_the_leads_that_wait_are_left(
+    database_url: str,
+    make_campaign: MakeCampaign,
+    query: Callable[..., list[dict[str, Any]]],
+    status: str,
+    told: str,
+    *,
+    asked_again: bool,
+) -> None:
+    checkpoint(query, make_campaign(name="Spring", status=status).id)
+    waiting = {"provider": "reoon", "why": "its quota is spent", "leads": 3, "until": None}
+    data = json.dumps({"waiting": [waiting], "waiting_until": None})
+    query("UPDATE workflow_checkpoints SET output_data = CAST(:data AS jsonb)", data=data)
+    [row] = campaign_rows(database_url, "Spring")
+    assert row["waiting"] == [{**waiting, "asked_again": asked_again}]
+    assert troubles_of(row) == [told]
 
 
 @pytest.mark.parametrize(

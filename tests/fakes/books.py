@@ -264,7 +264,7 @@ class FakeCampaigns:
         return self._campaign(self.tables.campaign(campaign_id))
 
     def _campaign(self, row: CampaignRow) -> Campaign:
-        return Campaign(row.id, row.name, row.status, len(self.tables.of(row.id)), None)
+        return Campaign(row.id, row.name, row.status, len(self.tables.of(row.id)), None, row.reason)
 
     async def move(
         self, campaign_id: UUID, to: CampaignStatus, why: str = "", *, ends: Run | None = None

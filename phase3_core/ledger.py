@@ -151,12 +151,16 @@ class CallLedger(Protocol):
         """A fresh answer, if there is one; changes nothing."""
         ...
 
+    async def glance(self, intent: Intent) -> Stored | Elsewhere | None:
+        """What `open` would say, where that is no grant whatever it costs; changes nothing."""
+        ...
+
     async def open(self, intent: Intent) -> Opened:
         """Commits the intent. Nobody else is granted the same question until this call has ended."""
         ...
 
     def spent_up(self, intent: Intent) -> OverBudget | None:
-        """Whether this run was told before that such a call is over budget for good."""
+        """What this run was told before of such a call: over budget for good, or a moment ago."""
         ...
 
     def done_with(self, lead_id: UUID) -> None:

@@ -8,7 +8,7 @@ divided among the processes that have work.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 TURN_S = 20.0  # for which a process keeps a place that others wait for, where there are too few for all
@@ -39,13 +39,26 @@ class Allowance:
 class Slots:
     """`count` moments at which a request may leave, `gap_s` apart; on the monotonic clock of who booked.
 
-    The first is not before `opens`, and each is lost `late_s` seconds after it came.
+    The first is not before `opens`, and each is lost `late_s` seconds after it came. They count in the
+    quota of `day`.
     """
 
     opens: float
     gap_s: float
     late_s: float
     count: int
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """Moments of a day at which nothing left: so many requests more may follow on that day."""
+
+    count: int = 0
+    day: date | None = None
+
+
+NONE_UNUSED = Unused()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +102,12 @@ class RateLimit(Protocol):
         """Whether other processes may take part of it; if not, `share` need not be asked."""
         ...
 
-    async def book(self, wanted: int) -> Slots | Spent:
-        """At most `wanted` moments, at least one."""
+    async def book(self, wanted: int, unused: Unused = NONE_UNUSED) -> Slots | Spent:
+        """At most `wanted` moments, at least one. Gives `unused` ones back."""
+        ...
+
+    async def give_back(self, unused: Unused) -> None:
+        """For one who books no more."""
         ...
 
     async def hold(self, seconds: float) -> None:

@@ -56,6 +56,9 @@ class LedgerHistory:
         row = await self._row(intent)
         return _stored(row, intent) if row is not None and _answered(row) else None
 
+    async def glance(self, intent: Intent) -> Stored | None:
+        return await self.find(intent)
+
     async def open(self, intent: Intent) -> Opened:
         row = await self._row(intent)
         if row is None:

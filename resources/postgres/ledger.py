@@ -69,12 +69,14 @@ from resources.postgres.ledger_sql import (
     INTEND_WITHIN_CAPS,
     NEWEST,
     NOTE_JOB,
+    OTHERS_RETURN,
     SETTLE,
     SETTLE_LATE,
     STILL_HELD,
 )
 from resources.postgres.line import Line, is_refusal
 from resources.postgres.outage import Outage
+from resources.postgres.owners import Owners
 
 
 class PostgresLedger:
@@ -103,6 +105,7 @@ class PostgresLedger:
         self._lease = {"campaign_id": run.campaign_id, "fence": fence}
         self._ttl_s = ttl_s
         away = outage or Outage()
+        self._owners = Owners(engine, away)
         self._intending, self._settling, self._rest = (Line(engine, away) for _ in range(3))
         self._lines = self._intending, self._settling, self._rest
         self._granted: dict[bytes, Asking] = {}
@@ -127,6 +130,14 @@ class PostgresLedger:
 
     def done_with(self, lead_id: UUID) -> None:
         self._admissions.promises.drop(lead_id)
+
+    async def glance(self, intent: Intent) -> Stored | Elsewhere | None:
+        row = await self._newest(intent.question)
+        if row is None:
+            return None
+        if row.answered:
+            return self._stored(intent, row) if row.fresh else None
+        return Elsewhere() if await self._others(row) else None
 
     async def open(self, intent: Intent) -> Opened:
         """A fresh question costs one statement; only one asked before is looked at closer.
@@ -170,11 +181,16 @@ class PostgresLedger:
         await asyncio.shield(self._opening)
 
     async def _over(self, intent: Intent, refusal: Refusal, *, in_flight: bool) -> OverBudget:
-        over = self._admissions.over(intent, refusal, in_flight=in_flight)
+        returns = in_flight or (not refusal.for_good and await self._others_return(refusal))
+        over = self._admissions.over(intent, refusal, in_flight=returns)
         if over.for_good and over.scope not in self._told:
             self._told.add(over.scope)
             await self._budgets.refused(over.scope)
         return over
+
+    async def _others_return(self, refusal: Refusal) -> bool:
+        """Calls of other campaigns fill a provider's day as well, and what they do not cost comes back."""
+        return await self._rest.rows(OTHERS_RETURN, {"scope": refusal.scope}) == [(True,)]
 
     async def _ask_anew(self, intent: Intent, row: Row) -> Opened:
         epoch = int.from_bytes(row.key[len(intent.question) :], "big") + 1
@@ -193,7 +209,7 @@ class PostgresLedger:
     async def _after_silence(self, intent: Intent, row: Row) -> Opened:
         """An intent is another run's call in flight, or it was lost; lost calls follow their replay class."""
         in_flight = row.state == "intent"
-        if in_flight and not row.overdue and not self._predecessor(row):
+        if await self._others(row):
             return Elsewhere()
         lost = LostCall(row.asked_at, row.losses + in_flight, has_job=row.job_id is not None)
         match after_loss(lost, intent.replay, intent.replay_window, row.now):
@@ -206,6 +222,12 @@ class PostgresLedger:
                 return await self._ask_again(intent, row, booked=int(in_flight))
             case AfterLoss.READ_JOB:
                 return await self._ask_again(intent, row, booked=in_flight - 1)
+
+    async def _others(self, row: Row) -> bool:
+        """In flight, and whoever asked lives."""
+        if row.state != "intent" or row.overdue or self._predecessor(row):
+            return False
+        return not await self._owners.gone(row.campaign_id, row.run_id)
 
     def _predecessor(self, row: Row) -> bool:
         """This run holds the campaign, so an earlier run of it is dead."""

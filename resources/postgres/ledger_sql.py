@@ -123,6 +123,13 @@ WHERE (SELECT phase3_hold_budgets(ARRAY[%(key)s::bytea])) >= 0
 
 STILL_HELD = f"SELECT {HELD}"
 
+# Calls whose deadline has passed give nothing back before somebody looks after them.
+OTHERS_RETURN = """
+SELECT EXISTS (
+    SELECT FROM budgets AS b JOIN provider_calls AS c ON c.provider = b.provider AND c.day = b.day
+    WHERE b.scope = %(scope)s AND b.reserved_usd > 0 AND c.state = 'intent' AND c.lost_after > now())
+"""
+
 NOTE_JOB = """
 UPDATE provider_calls AS c SET job_id = q.job_id
 FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(job_id)b::text[]) AS q(key, attempt, job_id)

@@ -16,7 +16,17 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from phase3_core.rate_limits import Allowance, Demand, Holder, Share, Slots, Spent, places
+from phase3_core.rate_limits import (
+    NONE_UNUSED,
+    Allowance,
+    Demand,
+    Holder,
+    Share,
+    Slots,
+    Spent,
+    Unused,
+    places,
+)
 from resources.postgres.outage import Outage
 
 GONE_AFTER_S = 30  # a process that is not seen for so long has died, and its places are free
@@ -25,7 +35,9 @@ TIME_HOLDS_S = 10.0  # after which the database's clock is compared anew
 # Half of what is above 1 is forgotten each minute; after an hour there is nothing left to halve.
 _MINUTES = "least(60, extract(epoch FROM clock_timestamp() - strained_at)::float8 / 60)"
 _STRAIN = f"(1 + (strain - 1) * power(0.5::float8, {_MINUTES}))"
-_USED = "CASE WHEN day = (clock_timestamp() AT TIME ZONE 'UTC')::date THEN used_today ELSE 0 END"
+_TODAY = "(clock_timestamp() AT TIME ZONE 'UTC')::date"
+_USED = f"CASE WHEN day = {_TODAY} THEN used_today ELSE 0 END"
+_GIVEN_BACK = "CASE WHEN day = CAST(:unused_of AS date) THEN CAST(:unused AS integer) ELSE 0 END"
 
 ADD = text("INSERT INTO rate_limits (name) VALUES (:name) ON CONFLICT DO NOTHING")
 
@@ -35,7 +47,8 @@ BOOK = text(f"""
         SELECT name, next_at, rests_until, strain, strained_at, day, used_today
         FROM rate_limits WHERE name = :name FOR UPDATE
     ), moment AS MATERIALIZED (
-        SELECT name, next_at, rests_until, clock_timestamp() AS at, {_USED} AS used,
+        SELECT name, next_at, rests_until, clock_timestamp() AS at,
+            greatest(0, {_USED} - {_GIVEN_BACK}) AS used,
             :gap_s * greatest(1, {_STRAIN}) AS gap_s
         FROM limits
     ), booked AS (
@@ -50,10 +63,14 @@ BOOK = text(f"""
         next_at = CASE WHEN n > 0 THEN opens + make_interval(secs => n * gap_s)
             ELSE rate_limits.next_at END,
         day = (at AT TIME ZONE 'UTC')::date,
-        used_today = used + n
+        used_today = booked.used + n
     FROM booked WHERE rate_limits.name = booked.name
     RETURNING n, gap_s, extract(epoch FROM at)::float8 AS at, extract(epoch FROM opens)::float8 AS opens,
-        again, extract(epoch FROM again - at)::float8 AS again_in_s
+        again, extract(epoch FROM again - at)::float8 AS again_in_s, day
+""")  # noqa: S608 - made of constants of the code; every value is bound
+
+UNBOOK = text(f"""
+    UPDATE rate_limits SET used_today = greatest(0, used_today - {_GIVEN_BACK}) WHERE name = :name
 """)  # noqa: S608 - made of constants of the code; every value is bound
 
 HOLD = text("""
@@ -89,7 +106,7 @@ TAKE = text(f"""
             AND seen_at <= clock_timestamp() - make_interval(secs => :gone_s)
     ), asked AS (
         UPDATE rate_limits SET
-            used_today = {_USED} + :asked, day = (clock_timestamp() AT TIME ZONE 'UTC')::date
+            used_today = {_USED} + :asked, day = {_TODAY}
         WHERE name = :name AND :asked > 0
     )
     INSERT INTO rate_limit_places AS mine (name, process, held, need) VALUES (:name, :process, :held, :need)
@@ -191,7 +208,7 @@ class SharedRateLimit:
     shared: bool = True
     _there: bool = False
 
-    async def book(self, wanted: int) -> Slots | Spent:
+    async def book(self, wanted: int, unused: Unused = NONE_UNUSED) -> Slots | Spent:
         await self._add()
         sent = self.limits.monotonic()
         [row] = await self.limits.execute(
@@ -200,12 +217,16 @@ class SharedRateLimit:
             wanted=wanted,
             gap_s=self.allowance.gap_s,
             per_day=self.allowance.per_day,
+            **_named(unused),
         )
         self.limits.time.learn(row.at, sent, self.limits.monotonic())
         if not row.n:
             return Spent(row.again, row.again_in_s)
         late_s = max(0.005, self.allowance.late_s - self.limits.time.width_s)
-        return Slots(self.limits.time.here(row.opens), row.gap_s, late_s, row.n)
+        return Slots(self.limits.time.here(row.opens), row.gap_s, late_s, row.n, row.day)
+
+    async def give_back(self, unused: Unused) -> None:
+        await self.limits.execute(UNBOOK, name=self.allowance.name, **_named(unused))
 
     async def hold(self, seconds: float) -> None:
         await self._add()
@@ -251,6 +272,10 @@ class SharedRateLimit:
         if not self._there:
             await self.limits.execute(ADD, name=self.allowance.name)
             self._there = True
+
+
+def _named(unused: Unused) -> dict[str, Any]:
+    return {"unused": unused.count, "unused_of": unused.day}
 
 
 @asynccontextmanager

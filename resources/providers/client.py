@@ -284,23 +284,36 @@ class ProviderClient:
         return self._ungranted(opened, intent, operation, request)
 
     async def _alone(self, intent: Intent, operation: Operation, request: Request) -> Reached:
-        """A place at the gate first, so that an intent never waits: what waits has not been asked."""
+        """A place at the gate first, so that an intent never waits: what waits has not been asked.
+
+        A task is read without one, for that takes long.
+        """
+        moment = None
         if not await self._gate.enter_at_once():
-            if stored := await self.ledger.find(intent):
-                return self._again(stored, intent, operation, request)
-            if self.parked:
-                return NoAnswer(Gap.PARKED, self.parked)
-            if broken := self.health.open:
-                return self._later(broken)
-            await self._gate.enter()
+            if known := await self._known(intent, operation, request):
+                return known
+            moment = await self._gate.enter()
         try:
-            reached = await self._opened(intent, operation, request)
+            opened = await self._opened(intent, operation, request)
+            if isinstance(opened, Granted) and not in_task(operation, opened.job_id):
+                return await self._granted(opened, operation, request)
+            self._gate.not_asked(moment)
         finally:
             self._gate.leave()
-        return await self._granted(reached, operation, request) if isinstance(reached, Granted) else reached
+        return await self._granted(opened, operation, request) if isinstance(opened, Granted) else opened
+
+    async def _known(self, intent: Intent, operation: Operation, request: Request) -> Reached | None:
+        """What there is to say without coming in."""
+        seen = await self.ledger.glance(intent)
+        if isinstance(seen, Stored):
+            return self._again(seen, intent, operation, request)
+        if self.parked:
+            return NoAnswer(Gap.PARKED, self.parked)
+        if broken := self.health.open:
+            return self._later(broken)
+        return seen
 
     async def _opened(self, intent: Intent, operation: Operation, request: Request) -> Reached | Granted:
-        """A grant comes back where a task is to be read: that takes long, and no place at the gate."""
         if self.left_alone:
             if stored := await self.ledger.find(intent):
                 return self._again(stored, intent, operation, request)
@@ -311,9 +324,7 @@ class ProviderClient:
             self.health.not_asked()
             return self._ungranted(opened, intent, operation, request)
         self.tally.asks(opened.key, intent.lead_id, opened.booked)
-        if in_task(operation, opened.job_id):
-            return opened
-        return await self._granted(opened, operation, request)
+        return opened
 
     def _not_now(self) -> NoAnswer:
         return NoAnswer(Gap.PARKED, self.parked) if self.parked else self._later(self.health.open)

@@ -12,7 +12,7 @@ from phase3_core.rate_limits import Allowance, Demand, RateLimit
 from phase3_core.throttle import after_success, after_trouble, unthrottled
 from resources.providers.naps import Naps
 from resources.providers.own_limit import OwnLimit
-from resources.providers.pace import Pace
+from resources.providers.pace import Moment, Pace
 from resources.providers.room import Room
 
 SLACK = 0.03  # of a span: how much further apart requests leave than the vendor asks
@@ -103,22 +103,29 @@ class Gate:
         self._asked += 1
         return True
 
-    async def enter(self) -> None:
-        """Raises QuotaSpent."""
+    async def enter(self) -> Moment | None:
+        """What to give back if nothing is asked after all; raises QuotaSpent."""
         self._stay_shared()
         await self._room.take()
         try:
-            await self._pace.turn()
+            moment = await self._pace.turn()
         except BaseException:
             self.leave()
             raise
         self._asked += 1
+        return moment
+
+    def not_asked(self, moment: Moment | None) -> None:
+        """Who came in asked nothing: its moment is another's."""
+        self._asked = max(0, self._asked - 1)
+        if moment:
+            self._pace.give_back(moment)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        await self.enter()
+    async def place(self) -> AsyncIterator[Moment | None]:
+        moment = await self.enter()
         try:
-            yield
+            yield moment
         finally:
             self.leave()
 
@@ -127,9 +134,9 @@ class Gate:
 
         False once the run is ending and no moment is near: what was to be asked is left to the next run.
         """
-        may_leave = await (self._pace.turn_at_once() if self._naps.over else self._pace.turn())
-        self._asked += may_leave
-        return may_leave
+        moment = await (self._pace.turn_at_once() if self._naps.over else self._pace.turn())
+        self._asked += moment is not None
+        return moment is not None
 
     def leave(self) -> None:
         self._room.give_back()
@@ -214,4 +221,4 @@ class Gate:
         tasks = [task for task in (self._renewing, *self._telling) if task]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, self._pace.close(), return_exceptions=True)

@@ -101,11 +101,12 @@ class Gathering:
 
     async def _together(self, batch: list[Member]) -> None:
         """Raises what the gate does (QuotaSpent, a database that is gone) before anything is opened."""
-        async with self.gate.place():
+        async with self.gate.place() as moment:
             if why := self.parked() or self.unwanted:
                 fail((one.opened for one in batch), Alone(why))
+            elif await self._leaves(await self._open(batch)):
                 return
-            await self._leave(await self._open(batch))
+            self.gate.not_asked(moment)
 
     async def _open(self, batch: list[Member]) -> dict[bytes, Member]:
         """Those whose submission is granted, by their keys; the others are told what the ledger says."""
@@ -122,15 +123,17 @@ class Gathering:
         member.opened.set_result(opened)
         return opened
 
-    async def _leave(self, fresh: dict[bytes, Member]) -> None:
+    async def _leaves(self, fresh: dict[bytes, Member]) -> bool:
+        """Whether there was anything to submit."""
         waiting = [member.sent for member in fresh.values()]
-        if 0 < len(fresh) < self.least:
+        if len(fresh) < max(1, self.least):
             fail(waiting, Alone("too few for a batch"))
-        elif fresh:
-            try:
-                await self.submit(fresh)
-            except Exception as failure:  # noqa: BLE001 - handed on to everyone who waits for the batch
-                fail(waiting, failure)
+            return False
+        try:
+            await self.submit(fresh)
+        except Exception as failure:  # noqa: BLE001 - handed on to everyone who waits for the batch
+            fail(waiting, failure)
+        return True
 
 
 def fail(waiting: Iterable[asyncio.Future[Any]], failure: Exception) -> None:

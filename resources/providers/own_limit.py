@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from phase3_core.rate_limits import Allowance, Demand, Share, Slots
+from phase3_core.rate_limits import NONE_UNUSED, Allowance, Demand, Share, Slots, Unused
 
 
 class OwnLimit:
@@ -15,10 +15,14 @@ class OwnLimit:
         self._monotonic = monotonic
         self._next = 0.0
 
-    async def book(self, wanted: int) -> Slots:
+    async def book(self, wanted: int, unused: Unused = NONE_UNUSED) -> Slots:
+        del unused
         opens, gap_s = max(self._next, self._monotonic()), self._allowance.gap_s
         self._next = opens + wanted * gap_s
         return Slots(opens, gap_s, self._allowance.late_s, wanted)
+
+    async def give_back(self, unused: Unused) -> None:
+        """The day is not counted."""
 
     async def hold(self, seconds: float) -> None:
         self._next = max(self._next, self._monotonic() + seconds)

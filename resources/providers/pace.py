@@ -5,9 +5,9 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
-from phase3_core.rate_limits import Allowance, RateLimit, Slots, Spent
+from phase3_core.rate_limits import NONE_UNUSED, Allowance, RateLimit, Slots, Spent, Unused
 from resources.providers.naps import Naps
 
 CHUNK_S = 0.5  # of the quota is booked at once, where so many wait
@@ -24,13 +24,20 @@ class QuotaSpent(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
+class Moment:
+    """When a request may leave; `day`: in whose quota it counts."""
+
     opens: float
     closes: float
+    day: date | None = None
 
 
 class Pace:
-    """One allowance's moments in this process. Once `naps` are over, nobody waits for one."""
+    """One allowance's moments in this process. Once `naps` are over, nobody waits for one.
+
+    A moment at which nothing left goes to whoever comes before it closes; if nobody does, only the day's
+    quota has it back, with the next booking.
+    """
 
     def __init__(
         self,
@@ -46,7 +53,8 @@ class Pace:
         self._sleep = sleep
         self._naps = naps
         self._chunk = max(1, int(CHUNK_S / allowance.gap_s)) if allowance.gap_s else 20
-        self._moments: deque[_Moment] = deque()
+        self._moments: deque[Moment] = deque()
+        self._unused = NONE_UNUSED
         self._turnstile = asyncio.Lock()
         self._waiting = 0
         self._last_moment = self._last_booking = self._held_until = -math.inf
@@ -59,70 +67,114 @@ class Pace:
             return False
         return self._held_until <= self._monotonic()
 
-    async def turn(self) -> bool:
-        """Whether a request may leave, which is False only once the run is ending; raises QuotaSpent.
+    async def turn(self) -> Moment | None:
+        """A moment that is now, or None once the run is ending; raises QuotaSpent.
 
-        A moment that was slept through is lost.
+        One that was slept through is lost.
         """
         while not self._naps.over:
             self._refuse_if_spent()
             if (moment := await self._moment()) is None:
                 continue
-            await self._sleep(max(0.0, moment.opens - self._monotonic()))
-            if self._holds(moment) and not self._naps.over:
-                return True
-        return False
+            if await self._awaited(moment):
+                return moment
+            self.give_back(moment)
+        return None
 
-    async def turn_at_once(self) -> bool:
-        """As `turn`, for one who does not queue: False where others do, or the next moment is far."""
+    async def _awaited(self, moment: Moment) -> bool:
+        try:
+            await self._sleep(max(0.0, moment.opens - self._monotonic()))
+        except BaseException:
+            self.give_back(moment)
+            raise
+        return self._holds(moment) and not self._naps.over
+
+    async def turn_at_once(self) -> Moment | None:
+        """As `turn`, for one who does not queue: None where others do, or the next moment is far."""
         if not self._allowance.counted:
-            return self.at_once
+            return self._now() if self.at_once else None
         if self._turnstile.locked() or not (self._timely() or self._next_booking() <= self._monotonic()):
-            return False
+            return None
         async with self._turnstile:
             if not self._timely():
                 await self._book()
-            moment = self._moments.popleft() if self._moments else _Moment(math.inf, math.inf)
-        wait_s = moment.opens - self._monotonic()
-        if wait_s > AHEAD_S:
-            return False
-        await self._naps.through(max(0.0, wait_s))
-        return self._holds(moment)
+            if not self._moments or self._moments[0].opens - self._monotonic() > AHEAD_S:
+                return None
+            moment = self._moments.popleft()
+        await self._naps.through(max(0.0, moment.opens - self._monotonic()))
+        if self._holds(moment):
+            return moment
+        self.give_back(moment)
+        return None
 
-    def _holds(self, moment: _Moment) -> bool:
+    def _now(self) -> Moment:
+        return Moment(max(self._held_until, self._monotonic()), math.inf)
+
+    def _holds(self, moment: Moment) -> bool:
         return self._monotonic() <= moment.closes and moment.opens >= self._held_until
+
+    # --- what is not used
+
+    def give_back(self, moment: Moment) -> None:
+        """Nothing left at it."""
+        if self._allowance.counted:
+            self._moments.appendleft(moment)
+            self._drop_the_past()
+
+    def _drop_the_past(self) -> None:
+        while self._moments and not self._holds(self._moments[0]):
+            self._drop(self._moments.popleft())
+
+    def _drop(self, moment: Moment) -> None:
+        before = self._unused.count if self._unused.day == moment.day else 0
+        self._unused = Unused(before + 1, moment.day)
+
+    def _drop_all(self) -> None:
+        while self._moments:
+            self._drop(self._moments.popleft())
+
+    async def close(self) -> None:
+        """Nothing leaves any more."""
+        self._drop_all()
+        unused, self._unused = self._unused, NONE_UNUSED
+        if unused.count and self._allowance.per_day is not None:
+            await self._limit.give_back(unused)
+
+    # --- what the vendor says
 
     def hold(self, seconds: float) -> None:
         """What is booked before that is given up."""
         self._held_until = max(self._held_until, self._monotonic() + seconds)
-        self._moments.clear()
+        self._drop_all()
 
     def rest(self, seconds: float, until: datetime) -> None:
         """Whoever comes before that is told so."""
         self._spent = (self._monotonic() + seconds, until)
-        self._moments.clear()
+        self._drop_all()
+
+    # --- booking
 
     @property
     def _resting(self) -> bool:
         return self._spent is not None and self._monotonic() < self._spent[0]
 
-    async def _moment(self) -> _Moment | None:
+    async def _moment(self) -> Moment | None:
         if not self._allowance.counted:
-            return _Moment(max(self._held_until, self._monotonic()), math.inf)
+            return self._now()
         self._waiting += 1
         try:
             async with self._turnstile:
                 while not (self._timely() or self._naps.over):
                     await self._sleep(max(0.0, self._next_booking() - self._monotonic()))
-                    await self._book()
+                    if not self._timely():
+                        await self._book()
                 return self._moments.popleft() if self._timely() else None
         finally:
             self._waiting -= 1
 
     def _timely(self) -> bool:
         """Whether a moment is left that has not passed."""
-        while self._moments and self._moments[0].closes < self._monotonic():
-            self._moments.popleft()
+        self._drop_the_past()
         return bool(self._moments)
 
     def _next_booking(self) -> float:
@@ -131,18 +183,19 @@ class Pace:
 
     async def _book(self) -> None:
         self._refuse_if_spent()
-        booked = await self._limit.book(max(1, min(self._chunk, self._waiting)))
+        unused, self._unused = self._unused, NONE_UNUSED
+        booked = await self._limit.book(max(1, min(self._chunk, self._waiting)), unused)
         self._last_booking = self._monotonic()
         if isinstance(booked, Spent):
             self.rest(booked.in_s, booked.until)
             self._refuse_if_spent()
-        elif booked.opens >= self._held_until:
+        else:
             self._keep(booked)
 
     def _keep(self, slots: Slots) -> None:
         for place in range(slots.count):
             opens = slots.opens + place * slots.gap_s
-            self._moments.append(_Moment(opens, opens + slots.late_s))
+            self._moments.append(Moment(opens, opens + slots.late_s, slots.day))
             self._last_moment = opens
 
     def _refuse_if_spent(self) -> None:

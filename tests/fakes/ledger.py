@@ -97,6 +97,12 @@ class FakeLedger:
         newest = self._newest(intent)
         return newest.stored() if newest and self._fresh(newest) else None
 
+    async def glance(self, intent: Intent) -> Stored | Elsewhere | None:
+        newest = self._newest(intent)
+        if newest is None or newest.answered:
+            return await self.find(intent)
+        return Elsewhere() if self._others(newest) else None
+
     async def open(self, intent: Intent) -> Opened:
         await asyncio.sleep(0)
         if self.breaks:
@@ -135,7 +141,7 @@ class FakeLedger:
 
     def _after_silence(self, call: Call, intent: Intent) -> Opened:
         in_flight = call.state == "intent"
-        if in_flight and not self._overdue(call) and not self._predecessor(call):
+        if self._others(call):
             return Elsewhere()
         lost = LostCall(call.asked_at, call.losses + in_flight, call.job_id is not None)
         match after_loss(lost, intent.replay, intent.replay_window, self.clock.now()):
@@ -148,6 +154,9 @@ class FakeLedger:
                 return self._claim(call, intent, int(in_flight))
             case AfterLoss.READ_JOB:
                 return self._claim(call, intent, in_flight - 1)
+
+    def _others(self, call: Call) -> bool:
+        return call.state == "intent" and not self._overdue(call) and not self._predecessor(call)
 
     def _overdue(self, call: Call) -> bool:
         return self.clock.now() > call.asked_at + timedelta(seconds=call.intent.deadline_s)

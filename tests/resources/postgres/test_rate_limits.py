@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent
+from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent, Unused
 from resources.postgres.database import PostgresBooks
 from resources.postgres.outage import Outage
 from resources.postgres.rate_limits import DatabaseTime, SharedRateLimits, in_use, shared_rate_limits
@@ -116,6 +116,21 @@ async def test_a_day_is_counted_over_all_processes_and_ends_at_midnight(
     assert 0 < spent.in_s <= 86_400
     query("UPDATE rate_limits SET day = day - 1")
     assert (await booked(here.of(day), 9)).count == 5
+
+
+async def test_what_was_not_used_of_a_day_may_be_used_by_all_until_it_ends(
+    here: SharedRateLimits, there: SharedRateLimits, query: Query
+) -> None:
+    day = Allowance(NAME, per_day=5)
+    today = (await booked(here.of(day), 5)).day
+    await here.of(day).give_back(Unused(2, today))
+    assert (await booked(there.of(day), 9)).count == 2
+    given = await here.of(day).book(9, Unused(1, today))
+    assert isinstance(given, Slots)
+    assert given.count == 1
+    query("UPDATE rate_limits SET day = day - 1")
+    await here.of(day).give_back(Unused(5, today))
+    assert query("SELECT used_today FROM rate_limits") == [{"used_today": 5}]
 
 
 async def test_a_vendor_that_wants_to_be_left_alone_is_left_alone_by_all(

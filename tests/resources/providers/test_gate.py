@@ -5,15 +5,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from phase3_core.calls import Gap, Judgement, NoAnswer
-from phase3_core.ledger import End
-from phase3_core.rate_limits import Allowance, Demand, Share, Slots, Spent
+from phase3_core.ledger import End, OverBudget
+from phase3_core.ports import Run
+from phase3_core.rate_limits import NONE_UNUSED, Allowance, Demand, Share, Slots, Spent, Unused
+from phase3_core.statuses import Agent
 from resources.providers.gate import Gate, Limits
 from resources.providers.naps import Naps
-from resources.providers.pace import QuotaSpent
+from resources.providers.pace import Moment, QuotaSpent
 from tests.resources.providers.sheet import REOON
 from tests.resources.providers.vendor import FakeTime, Vendor, answer
 
@@ -37,8 +40,9 @@ class OtherProcesses:
         self.allowance = allowance
         return self
 
-    async def book(self, wanted: int) -> Slots | Spent:
+    async def book(self, wanted: int, unused: Unused = NONE_UNUSED) -> Slots | Spent:
         await asyncio.sleep(0)  # a statement takes its time
+        self.left += unused.count
         count = min(wanted, self.left)
         if not count:
             return Spent(MIDNIGHT, 3_600.0)
@@ -47,6 +51,9 @@ class OtherProcesses:
         opens = max(self.next, self.time.seconds)
         self.next = opens + count * self.allowance.gap_s
         return Slots(opens, self.allowance.gap_s, self.allowance.late_s, count)
+
+    async def give_back(self, unused: Unused) -> None:
+        self.left += unused.count
 
     async def hold(self, seconds: float) -> None:
         self.told.append(seconds)
@@ -149,11 +156,44 @@ async def test_when_the_day_is_spent_those_who_queue_are_told_until_when() -> No
     gate, shared = a_gate(Limits(per_day=3), left=3)
     came = await shared.time.until(asyncio.gather(*(gate.enter() for _ in range(5)), return_exceptions=True))
     spent = [failure.until for failure in came if isinstance(failure, QuotaSpent)]
-    assert (came.count(None), spent) == (3, [MIDNIGHT] * 2)
+    assert (sum(isinstance(one, Moment) for one in came), spent) == (3, [MIDNIGHT] * 2)
     with pytest.raises(QuotaSpent):
         await gate.enter()
     assert sum(shared.booked) == 3
     await gate.close()
+
+
+async def test_a_moment_at_which_nothing_left_is_had_by_who_comes_next() -> None:
+    gate, shared = a_gate(Limits(per_minute=6, in_flight=100))
+    gate.not_asked(await shared.time.until(gate.enter()))
+    gate.leave()
+    assert await passing(gate, shared, 2) == pytest.approx([0.0, 10.3])
+    assert shared.booked == [1, 1]
+
+
+async def test_who_waits_to_book_has_a_moment_that_is_given_back_meanwhile() -> None:
+    gate, shared = a_gate(Limits(per_minute=600, in_flight=100))
+    first, second = await shared.time.until(gate.enter()), asyncio.ensure_future(gate.enter())
+    await shared.time.idle()
+    gate.not_asked(first)
+    third = await shared.time.until(gate.enter())
+    assert await shared.time.until(second) == first
+    assert third is not None
+    assert third.opens == pytest.approx(0.103)
+
+
+async def test_a_moment_that_closed_unused_counts_in_no_day() -> None:
+    gate, shared = a_gate(Limits(per_minute=6, per_day=2), left=2)
+    gate.not_asked(await shared.time.until(gate.enter()))
+    shared.time.advance(5.0)
+    assert len(await passing(gate, shared, 2)) == 2
+
+
+async def test_what_is_booked_and_not_used_by_the_end_of_a_run_is_left_to_others() -> None:
+    gate, shared = a_gate(Limits(per_minute=6, per_day=2), left=2)
+    gate.not_asked(await shared.time.until(gate.enter()))
+    await gate.close()
+    assert shared.left == 2
 
 
 # --- a client at such a gate
@@ -171,6 +211,32 @@ async def test_a_verifier_whose_day_is_spent_is_asked_later_and_what_it_said_bef
     assert await vendor.ask("other@acme.example") == NoAnswer(Gap.LATER, "its quota is spent", MIDNIGHT)
     assert isinstance(await vendor.ask(), Judgement)
     assert vendor.sends == 1
+
+
+async def test_what_another_campaign_is_asking_takes_no_moment() -> None:
+    other = Vendor("reoon", (answer(REOON),), takes_s=3.0)
+    mine = other.next_run(answer(REOON), run=Run("other", uuid4(), Agent.EMAIL_VERIFICATION))
+    shared = OtherProcesses(other.time)
+    at(shared, mine, Limits(per_minute=600))
+    asked = asyncio.ensure_future(other.asking())
+    await other.time.idle()
+    assert isinstance(await mine.ask(), Judgement)
+    assert isinstance(await asked, Judgement)
+    assert (other.sends, mine.sends, shared.booked) == (1, 0, [])
+
+
+async def test_what_a_full_budget_refuses_leaves_its_moment_to_others() -> None:
+    vendor = Vendor("reoon", (answer(REOON),))
+    shared = OtherProcesses(vendor.time)
+    at(shared, vendor, Limits(per_minute=60))
+    full = OverBudget("a tier's", for_good=False)
+    vendor.ledger.over = lambda intent: full if "other" in str(intent.request) else None
+    refused = asyncio.ensure_future(vendor.asking("other@acme.example"))
+    await vendor.time.idle()
+    assert isinstance(await vendor.ask(), Judgement)
+    assert (vendor.transport.sent_at, shared.booked) == ([0.0], [1])
+    vendor.ledger.over = lambda _: None
+    assert isinstance(await vendor.time.until(refused), Judgement)
 
 
 async def test_a_vendor_that_asks_for_a_long_rest_is_skipped_until_then() -> None:

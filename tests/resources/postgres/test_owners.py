@@ -1,0 +1,139 @@
+"""A question that a run of another campaign asks is waited for while that run lives, and no longer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from phase3_core.calls import ReplayClass
+from phase3_core.ledger import Elsewhere, Granted, Intent, Withheld
+from phase3_core.ports import Run
+from phase3_core.statuses import Agent
+from resources.postgres.database import driver_url
+from resources.postgres.lease import Lease
+from resources.postgres.ledger import PostgresLedger
+from resources.postgres.outage import Outage
+from resources.postgres.owners import GONE_AFTER_S, LOOK_EVERY_S, Owners
+from tests.fakes.clock import FakeClock
+from tests.resources.postgres.test_ledger import asks
+
+Query = Callable[..., list[dict[str, Any]]]
+OTHER, MINE = (Run(name, uuid4(), Agent.EMAIL_VERIFICATION) for name in ("other", "mine"))
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(driver_url(database_url))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def lease(engine: AsyncEngine) -> AsyncIterator[Lease]:
+    """The other run's hold on its campaign."""
+    lease = Lease(engine, OTHER)
+    await lease.take()
+    yield lease
+    await lease.let_go()
+
+
+class Books:
+    """Ledgers of both runs; time at which the owner of a call is looked at passes by hand."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.clock = FakeClock()
+        self.other, self.mine = (PostgresLedger(run, 86_400.0, engine) for run in (OTHER, MINE))
+        self.mine._owners = Owners(engine, Outage(), self.clock.monotonic)
+
+    async def close(self) -> None:
+        await asyncio.gather(self.other.close(), self.mine.close())
+
+
+@pytest.fixture
+async def books(engine: AsyncEngine) -> AsyncIterator[Books]:
+    books = Books(engine)
+    yield books
+    await books.close()
+
+
+def moments(seconds: float) -> Iterator[float]:
+    passed = 0.0
+    while passed < seconds:
+        passed += LOOK_EVERY_S
+        yield LOOK_EVERY_S
+
+
+async def looked_at(books: Books, intent: Intent, seconds: float) -> Any:
+    """What is said in the end, to one who asks every second."""
+    said: Any = await books.mine.glance(intent)
+    for moment in moments(seconds):
+        books.clock.advance(moment)
+        said = await books.mine.glance(intent)
+    return said
+
+
+async def test_while_its_run_lives_the_answer_is_waited_for(books: Books, lease: Lease) -> None:
+    task = asks("dana", replay=ReplayClass.JOB, deadline_s=3_840.0)
+    assert isinstance(await books.other.open(task), Granted)
+    assert await looked_at(books, task, 60.0) == Elsewhere()
+    assert await books.mine.open(task) == Elsewhere()
+    assert lease.fence == 1
+
+
+async def test_a_task_of_a_run_that_died_is_read_long_before_its_deadline(books: Books, lease: Lease) -> None:
+    task = asks("dana", replay=ReplayClass.JOB, deadline_s=3_840.0)
+    call = await books.other.open(task)
+    assert isinstance(call, Granted)
+    await books.other.note_job(call.key, "task-1")
+    await lease.let_go()
+    assert await looked_at(books, task, GONE_AFTER_S - 1) == Elsewhere()
+    assert await looked_at(books, task, 2.0) is None
+    assert await books.mine.open(task) == Granted(call.key, "task-1")
+
+
+@pytest.mark.parametrize(
+    ("replay", "said"), [(ReplayClass.PER_CALL, Withheld), (ReplayClass.ON_HIT, Granted)]
+)
+async def test_a_call_of_a_run_that_died_is_a_lost_call(
+    books: Books, lease: Lease, query: Query, replay: ReplayClass, said: type
+) -> None:
+    intent = asks("dana", replay=replay)
+    await books.other.open(intent)
+    await lease.let_go()
+    await looked_at(books, intent, GONE_AFTER_S + 1)
+    assert isinstance(await books.mine.open(intent), said)
+    assert query("SELECT losses, unknown_usd > 0 AS doubt FROM provider_calls") == [
+        {"losses": 1, "doubt": True}
+    ]
+
+
+async def test_a_run_whose_connection_broke_for_a_while_is_alive(books: Books, lease: Lease) -> None:
+    intent = asks("dana")
+    await books.other.open(intent)
+    await lease.let_go()
+    assert await looked_at(books, intent, GONE_AFTER_S - 1) == Elsewhere()
+    await lease._look()
+    assert await looked_at(books, intent, 60.0) == Elsewhere()
+
+
+async def test_where_its_campaign_has_another_run_the_one_before_is_dead(
+    books: Books, lease: Lease, engine: AsyncEngine
+) -> None:
+    intent = asks("dana", replay=ReplayClass.ON_HIT)
+    await books.other.open(intent)
+    await lease.let_go()
+    successor = Lease(engine, Run("next", OTHER.campaign_id, Agent.EMAIL_VERIFICATION))
+    await successor.take()
+    assert isinstance(await books.mine.open(intent), Granted)
+    await successor.let_go()
+
+
+async def test_where_no_lease_tells_the_deadline_does(books: Books, query: Query) -> None:
+    intent = asks("dana", replay=ReplayClass.ON_HIT)
+    await books.other.open(intent)
+    assert await looked_at(books, intent, 120.0) == Elsewhere()
+    query("UPDATE provider_calls SET lost_after = now() - interval '1 second'")
+    assert isinstance(await books.mine.open(intent), Granted)

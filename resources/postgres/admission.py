@@ -12,6 +12,7 @@ from phase3_core.tiers import Tier
 from resources.postgres.jsonb import json_text
 
 RECHECK_S = 60.0  # how long a refusal for good is believed: a day ends, a cap is raised
+FULL_S = 0.4  # how long any other is: one of many who wait for room finds out for all
 TODAY = "(now() AT TIME ZONE 'UTC')::date"
 
 _MATCHES = """
@@ -27,7 +28,8 @@ _HELD_IT = _MATCHES.format(
 # Comes after a relation `asked` of calls, which `place` orders: what a call holds now (`held_usd`, in the
 # budgets of the `old_` columns) and would hold then (`holds_usd`), what must be free beside it (`beside_usd`,
 # the change of what is kept free; `keeps`), and whether a promise covers it. Tells in `refused` which budget
-# has no room for a call, and whether that is for good; no budget at all: its day is not opened yet.
+# has no room for a call, and whether that is for good; no budget at all: its day is not opened yet, or
+# under a higher cap than this run's.
 #
 # A call that would not fit even alone takes no room from its batch. One that is covered may use what is kept
 # free; every other leaves all that free.
@@ -60,8 +62,9 @@ b AS MATERIALIZED (
         WHERE need > 0 AND (CASE WHEN too_much THEN need ELSE needed_by_all END) > room
         UNION ALL
         SELECT a.key, NULL, NULL FROM asked AS a
-        WHERE a.provider = ANY (%(daily)b::text[]) AND a.day = {TODAY}
-            AND NOT EXISTS (SELECT FROM b WHERE b.provider = a.provider)
+        JOIN jsonb_each_text(%(daily)s::jsonb) AS own(provider, cap_usd) ON own.provider = a.provider
+        WHERE a.day = {TODAY} AND NOT EXISTS (
+            SELECT FROM b WHERE b.provider = a.provider AND b.cap_usd <= own.cap_usd::numeric)
     ) AS refusals ORDER BY key, scope NULLS FIRST, for_good DESC
 )
 """  # noqa: S608 - made of constants of the code; every value is bound
@@ -93,7 +96,7 @@ UNION ALL SELECT key, false, true, scope, for_good FROM refused
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Of one call. Without a scope: the provider's day has a cap and no budget yet."""
+    """Of one call. Without a scope: the provider's day has no budget yet under this run's cap."""
 
     scope: str | None
     for_good: bool | None
@@ -123,7 +126,7 @@ class Admissions:
             "covered": [self.covers(intent) for intent in intents],
             "beside_usd": [self._beside(intent) for intent in intents],
             "promised": json_text(promised),
-            "daily": list(self.caps.daily),
+            "daily": json_text({provider: str(cap) for provider, cap in self.caps.daily.items()}),
         }
 
     def covers(self, intent: Intent) -> bool:
@@ -161,15 +164,16 @@ class Admissions:
         """For good too where nothing is in flight that could give room back."""
         returning = in_flight or (bool(self.promises) and not self.covers(intent))
         over = OverBudget(refusal.scope or "", bool(refusal.for_good) or not returning)
-        if over.for_good and not self.covers(intent):
+        if not self.covers(intent):
             worst = intent.reserved + intent.keeps
             self._spent_up[intent.provider, intent.tier] = (worst, over, _now())
         return over
 
     def spent_up(self, intent: Intent) -> OverBudget | None:
         worst, over, at = self._spent_up.get((intent.provider, intent.tier), (ZERO, None, 0.0))
-        known = over is not None and intent.reserved + intent.keeps >= worst and _now() - at < RECHECK_S
-        return over if known and not self.covers(intent) else None
+        if over is None or intent.reserved + intent.keeps < worst or self.covers(intent):
+            return None
+        return over if _now() - at < (RECHECK_S if over.for_good else FULL_S) else None
 
 
 def _now() -> float:

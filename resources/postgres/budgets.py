@@ -20,6 +20,7 @@ from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.admission import TODAY
 from resources.postgres.jsonb import json_text
+from resources.postgres.lease import at_work
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import campaigns
 
@@ -39,19 +40,23 @@ _HOLD = text(f"""
     SELECT FROM budgets WHERE campaign_id = :campaign_id OR day = {TODAY} ORDER BY scope FOR UPDATE
 """)
 
-# A cap that changed has not been reached yet; one that is as it was has told so already.
+# A cap that changed has not been reached yet; one that is as it was has told so already. A provider's day is
+# everybody's: while others are at work, nobody raises or ends what one of them holds to.
+_CAP = """
+    CASE WHEN b.day IS NOT NULL AND :others THEN least(b.cap_usd, excluded.cap_usd) ELSE excluded.cap_usd END
+"""
 _OPEN = text(f"""
     INSERT INTO budgets AS b (scope, campaign_id, agent, tier, provider, day, cap_usd)
     SELECT scope, campaign_id, agent, tier, provider, day, cap_usd FROM {_ROWS} ORDER BY scope
     ON CONFLICT (scope) DO UPDATE SET
-        cap_usd = excluded.cap_usd,
-        alerted_at = CASE WHEN b.cap_usd = excluded.cap_usd THEN b.alerted_at END,
-        refused_at = CASE WHEN b.cap_usd = excluded.cap_usd THEN b.refused_at END
+        cap_usd = {_CAP},
+        alerted_at = CASE WHEN b.cap_usd = {_CAP} THEN b.alerted_at END,
+        refused_at = CASE WHEN b.cap_usd = {_CAP} THEN b.refused_at END
 """)  # noqa: S608 - made of constants of the code; every value is bound
 
 _CLOSE = text(f"""
     DELETE FROM budgets
-    WHERE (campaign_id = :campaign_id OR day = {TODAY}) AND NOT scope = ANY (:scopes)
+    WHERE (campaign_id = :campaign_id OR (day = {TODAY} AND NOT :others)) AND NOT scope = ANY (:scopes)
 """)  # noqa: S608 - made of constants of the code; every value is bound
 
 _SUMS = """
@@ -60,20 +65,22 @@ _SUMS = """
 """
 
 _COUNT = text(f"""
-    UPDATE budgets AS b SET spent_usd = counted.spent, reserved_usd = counted.reserved, updated_at = now()
-    FROM (
-        SELECT o.scope, own.spent + daily.spent AS spent, own.reserved + daily.reserved AS reserved
-        FROM budgets AS o
-        CROSS JOIN LATERAL (
-            SELECT {_SUMS} FROM provider_calls AS c
-            WHERE c.campaign_id = o.campaign_id AND coalesce(c.agent = o.agent, o.agent IS NULL)
-                AND coalesce(c.tier = o.tier, o.tier IS NULL)
-        ) AS own
+    WITH own AS MATERIALIZED (
+        SELECT agent, tier, {_SUMS} FROM provider_calls WHERE campaign_id = :campaign_id GROUP BY agent, tier
+    ), counted AS (
+        SELECT o.scope, coalesce(sum(own.spent), 0) AS spent, coalesce(sum(own.reserved), 0) AS reserved
+        FROM budgets AS o LEFT JOIN own ON coalesce(own.agent = o.agent, o.agent IS NULL)
+            AND coalesce(own.tier = o.tier, o.tier IS NULL)
+        WHERE o.campaign_id = :campaign_id GROUP BY o.scope
+        UNION ALL
+        SELECT o.scope, daily.spent, daily.reserved FROM budgets AS o
         CROSS JOIN LATERAL (
             SELECT {_SUMS} FROM provider_calls AS c WHERE c.provider = o.provider AND c.day = o.day
         ) AS daily
-        WHERE o.scope = ANY (:scopes)
-    ) AS counted
+        WHERE o.day = {TODAY}
+    )
+    UPDATE budgets AS b SET spent_usd = counted.spent, reserved_usd = counted.reserved, updated_at = now()
+    FROM counted
     WHERE b.scope = counted.scope AND (b.spent_usd, b.reserved_usd) <> (counted.spent, counted.reserved)
 """)  # noqa: S608 - made of constants of the code; every value is bound
 
@@ -155,12 +162,19 @@ class PostgresBudgets:
     async def open(self, campaign_id: UUID, caps: Caps) -> None:
         """Budgets as the caps say, counted from the ledger; those of caps that are gone are removed.
 
-        Also when a day has begun.
+        Also when a day has begun. Of caps on a provider's day that contradict one another the lowest holds
+        while those who told them are at work.
         """
         async with self._engine.begin() as connection:
             rows = [*_of_campaign(campaign_id, caps), *_of_days(caps.daily, await _today(connection))]
             scopes = [row["scope"] for row in rows]
-            values = {"rows": json_text(rows), "scopes": scopes, "campaign_id": campaign_id}
+            others = bool(await at_work(connection) - {campaign_id})
+            values = {
+                "rows": json_text(rows),
+                "scopes": scopes,
+                "campaign_id": campaign_id,
+                "others": others,
+            }
             if not await connection.scalar(_ALL_THERE, values):
                 await connection.execute(_NOBODY_WRITES)
             for step in (_HOLD, _CLOSE, _OPEN, _COUNT):

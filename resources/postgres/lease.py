@@ -37,14 +37,15 @@ RETURNING fence
 _FENCE = text("SELECT fence FROM campaign_leases WHERE campaign_id = :campaign_id")
 # Whoever takes the campaign waits for the transactions that have proved the fence before.
 _PROOF = text("SELECT 1 FROM campaign_leases WHERE campaign_id = :campaign_id AND fence = :fence FOR SHARE")
-_STANDING = text("""
-SELECT run_id, fence, EXISTS (
-    SELECT FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 1
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND (classid::bigint << 32) | objid::bigint = :lock) AS held
-FROM campaign_leases WHERE campaign_id = :campaign_id
-""")
+_HELD = """
+SELECT (classid::bigint << 32) | objid::bigint AS lock FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+_LOCKS_HELD = text(_HELD)
+_STANDING = text(f"""
+SELECT run_id, fence, :lock IN ({_HELD}) AS held FROM campaign_leases WHERE campaign_id = :campaign_id
+""")  # noqa: S608 - made of constants of the code; every value is bound
 
 
 def lock_key(name: bytes) -> int:
@@ -71,6 +72,13 @@ async def standing(connection: AsyncConnection, campaign_id: UUID) -> Standing |
     values = {"campaign_id": campaign_id, "lock": campaign_lock(campaign_id)}
     row = (await connection.execute(_STANDING, values)).one_or_none()
     return Standing(row.run_id, row.fence, row.held) if row else None
+
+
+async def at_work(connection: AsyncConnection) -> set[UUID]:
+    """Campaigns whose runs are alive."""
+    taken = set(await connection.scalars(_LOCKS_HELD))
+    leases = await connection.scalars(text("SELECT campaign_id FROM campaign_leases"))
+    return {campaign for campaign in leases if campaign_lock(campaign) in taken}
 
 
 class Lease:

@@ -1,7 +1,8 @@
 """Budgets beside the ledger: what is admitted, what the sums are, whatever happens at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,10 +14,13 @@ from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
 from phase3_core.ledger import End, Granted, Intent, OverBudget, Stored
 from phase3_core.money import Money, usd
+from phase3_core.ports import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.budgets import PostgresBudgets
+from resources.postgres.lease import leased
 from resources.postgres.ledger import PostgresLedger
+from resources.postgres.outage import Outage
 from tests.resources.postgres.runs import Runs
 from tests.resources.postgres.test_ledger import CEILING, PRICE, asks, ended, hit
 
@@ -176,6 +180,67 @@ async def test_a_providers_day_is_shared_by_all_campaigns(runs: Runs) -> None:
     await granted(one, by_lead(1))
     assert isinstance(await other.open(by_lead(2)), OverBudget)
     await granted(other, by_lead(2, provider="findymail"))
+
+
+async def test_a_providers_day_that_others_fill_is_waited_for_while_they_may_give_it_back(
+    runs: Runs, query: Query
+) -> None:
+    daily = Caps(daily={"tomba": usd("0.01")})
+    one, other = await begun(runs, daily), await begun(runs, daily, uuid4())
+    call = await granted(one, by_lead(1))
+    (today,) = query("SELECT 'tomba ' || (now() AT TIME ZONE 'UTC')::date AS scope")
+    assert await other.open(by_lead(2)) == OverBudget(today["scope"], for_good=False)
+    query("UPDATE provider_calls SET lost_after = now() - interval '1 second'")
+    assert await other.open(by_lead(2)) == OverBudget(today["scope"], for_good=True)
+    await one.settle(ended(call.key, End.MISS))
+    await granted(other, by_lead(2))
+
+
+async def test_what_found_no_room_a_moment_ago_is_not_asked_for_at_once_again(runs: Runs) -> None:
+    book = await begun(runs, caps("0.01"))
+    call = await granted(book, by_lead(1))
+    full = await book.open(by_lead(2))
+    assert book.spent_up(by_lead(3)) == full
+    assert book.spent_up(by_lead(3, reserved=usd("0.001"))) is None
+    await book.settle(ended(call.key, End.MISS))
+    async with asyncio.timeout(10):
+        while book.spent_up(by_lead(3)):  # noqa: ASYNC110 - time is what ends it
+            await asyncio.sleep(0.01)
+    await granted(book, by_lead(3))
+
+
+@asynccontextmanager
+async def at_work(engine: AsyncEngine, campaign: UUID) -> AsyncIterator[None]:
+    async with leased(engine, Run(uuid4().hex, campaign, Agent.EMAIL_VERIFICATION), Outage()):
+        yield
+
+
+def a_day(cap: str) -> Caps:
+    return Caps(daily={"tomba": usd(cap)})
+
+
+async def test_of_contradicting_caps_on_a_providers_day_the_lower_holds_while_both_are_at_work(
+    runs: Runs, engine: AsyncEngine, query: Query
+) -> None:
+    other = uuid4()
+    async with at_work(engine, CAMPAIGN):
+        await begun(runs, a_day("0.01"))
+        async with at_work(engine, other):
+            for settings in (a_day("0.05"), Caps()):
+                await begun(runs, settings, other)
+                assert [row[1] for row in sums(query)] == [usd("0.01")]
+    async with at_work(engine, other):
+        await begun(runs, a_day("0.05"), other)
+        assert [row[1] for row in sums(query)] == [usd("0.05")]
+
+
+async def test_who_finds_a_providers_day_under_a_higher_cap_lowers_it_before_it_asks(
+    runs: Runs, query: Query
+) -> None:
+    low, high = await begun(runs, a_day("0.01")), await begun(runs, a_day("0.05"), uuid4())
+    await granted(high, by_lead(1))
+    assert isinstance(await low.open(by_lead(2)), OverBudget)
+    assert [row[1] for row in sums(query)] == [usd("0.01")]
 
 
 async def test_a_day_that_begins_during_a_run_gets_its_budget(runs: Runs, query: Query) -> None:

@@ -109,7 +109,7 @@ class Flight:
 @dataclass(eq=False)
 class Process:
     book: PostgresLedger
-    campaign: UUID
+    run: Run
     flights: list[Flight] = field(default_factory=list)
 
 
@@ -164,12 +164,12 @@ class LedgerMachine(RuleBasedStateMachine):
     def start(self, campaign: UUID) -> None:
         """A new run of the campaign; the one before, if any, has died, but may not know it."""
         if campaign in self.living:
-            self.zombies.append(self.living[campaign])
+            self.zombies.append(self.living.pop(campaign))
         run = Run(uuid4().hex, campaign, Agent.EMAIL_VERIFICATION)
         if self.caps:
             self._run(PostgresBudgets(self.loop.engine).open(campaign, self.caps))
         book = PostgresLedger(run, timedelta(days=7).total_seconds(), self.loop.engine, caps=self.caps)
-        self.living[campaign] = Process(book, campaign)
+        self.living[campaign] = Process(book, run)
 
     def _intent(self, question: int) -> Intent:
         replay, _ = QUESTIONS[question]
@@ -194,17 +194,15 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(campaign=st.sampled_from(CAMPAIGNS), question=ANY_QUESTION)
     def open(self, campaign: UUID, question: int) -> None:
-        process = self.living[campaign]
-        if not self._asking(process, question):
+        process = self.living.get(campaign)
+        if process and not self._asking(process, question) and self._comes_in(process):
             self._opened(process, question, self._run(process.book.open(self._intent(question))))
 
     @rule(question=ANY_QUESTION, end=ENDS)
     def open_at_once(self, question: int, end: End) -> None:
         """Two processes, one of them twice. Whoever wins ends at once, so that it does not matter who."""
         processes = [p for p in self.living.values() if not self._asking(p, question)]
-        if not processes:
-            return
-        askers = [*processes, processes[0]]
+        askers = [p for p in (*processes, *processes[:1]) if self._comes_in(p)]
 
         async def ask() -> list[Opened]:
             return await asyncio.gather(*(p.book.open(self._intent(question)) for p in askers))
@@ -220,15 +218,23 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(campaign=st.sampled_from(CAMPAIGNS), question=ANY_QUESTION, stage=STAGES)
     def open_and_cancel(self, campaign: UUID, question: int, stage: str) -> None:
-        process = self.living[campaign]
-        if self._asking(process, question):
+        process = self.living.get(campaign)
+        if process is None or self._asking(process, question) or not self._comes_in(process):
             return
         opened = self._run(_cancelled(process.book, process.book.open(self._intent(question)), stage))
         self._run(_quiet(process.book))
-        if opened is not None:
-            self._opened(process, question, opened)
+        self._opened(process, question, opened)
 
-    def _opened(self, process: Process, question: int, opened: Opened, *, alone: bool = True) -> None:
+    def _comes_in(self, process: Process) -> bool:
+        """Whether it may ask at all; `_came_in` then tells what became of it."""
+        del process
+        return True
+
+    def _came_in(self, process: Process, opened: Opened | None) -> None:
+        """None: cancelled before anything was said."""
+
+    def _opened(self, process: Process, question: int, opened: Opened | None, *, alone: bool = True) -> None:
+        self._came_in(process, opened)
         match opened:
             case Granted(key, job_id):
                 assert self.answers.get(key) != self.age, "a fresh answer is never asked for again"
@@ -433,16 +439,17 @@ def test_no_history_goes_beyond_a_cap(database_url: str) -> None:
     play(Machine)
 
 
-def play(machine: type[LedgerMachine]) -> None:
-    examples = settings(
-        max_examples=int(os.environ.get("PHASE3_LEDGER_EXAMPLES", "40")),
+def play(machine: type[LedgerMachine], examples: int = 40) -> None:
+    """`PHASE3_LEDGER_EXAMPLES` histories where that is set."""
+    examples_of_each = settings(
+        max_examples=int(os.environ.get("PHASE3_LEDGER_EXAMPLES", examples)),
         stateful_step_count=40,
         deadline=None,
         derandomize="CI" in os.environ,
         suppress_health_check=list(HealthCheck),
     )
     try:
-        run_machine(machine, settings=examples)
+        run_machine(machine, settings=examples_of_each)
     finally:
         machine.loop.run(machine.loop.engine.dispose())
         machine.loop.runner.close()

@@ -20,7 +20,7 @@ from phase3_core.rate_limits import NONE_UNUSED, Demand, Slots, Spent, Unused
 from phase3_core.saga import Step, StepKind, StepState
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
-from resources.postgres.campaigns import Actor
+from resources.postgres.audit import Actor
 from resources.postgres.outage import Outage
 from resources.postgres.rate_limits import GONE_AFTER_S, SharedRateLimit, SharedRateLimits
 from resources.postgres.saga import PostgresSaga

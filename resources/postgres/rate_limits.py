@@ -185,8 +185,14 @@ class SharedRateLimits:
         return SharedRateLimit(self, allowance)
 
     async def execute(self, statement: TextClause, **values: Any) -> Sequence[Row[Any]]:
-        """One statement, committed at once; repeated while the database is away."""
-        return await self.outage.outlast(lambda: self._once(statement, values))
+        """One statement, committed at once; repeated while the database is away.
+
+        What is given back may have been by then, so that is said once.
+        """
+        again = values | {"unused": 0} if "unused" in values else values
+        return await self.outage.outlast(
+            lambda: self._once(statement, values), lambda: self._once(statement, again)
+        )
 
     async def _once(self, statement: TextClause, values: dict[str, Any]) -> Sequence[Row[Any]]:
         async with self._at_once.connect() as connection:

@@ -1,10 +1,14 @@
 """One account's rate limit in the database, as processes of their own see it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
+from sqlalchemy import Row, TextClause
+from sqlalchemy.exc import OperationalError
 
 from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent, Unused
 from resources.postgres.database import PostgresBooks
@@ -131,6 +135,29 @@ async def test_what_was_not_used_of_a_day_may_be_used_by_all_until_it_ends(
     query("UPDATE rate_limits SET day = day - 1")
     await here.of(day).give_back(Unused(5, today))
     assert query("SELECT used_today FROM rate_limits") == [{"used_today": 5}]
+
+
+@dataclass
+class CutOff(SharedRateLimits):
+    """Its connection breaks after the first statement was written, and nobody tells it so."""
+
+    cut: bool = False
+
+    async def _once(self, statement: TextClause, values: dict[str, Any]) -> Sequence[Row[Any]]:
+        rows = await super()._once(statement, values)
+        if "unused" in values and not self.cut:
+            self.cut = True
+            raise OperationalError("", None, psycopg.OperationalError("connection lost"))
+        return rows
+
+
+async def test_what_is_given_back_when_the_connection_breaks_is_given_back_once(
+    books: PostgresBooks, here: SharedRateLimits, query: Query
+) -> None:
+    day = Allowance(NAME, per_day=9)
+    today = (await booked(here.of(day), 6)).day
+    await CutOff(books.engine, Outage(), uuid4()).of(day).give_back(Unused(2, today))
+    assert query("SELECT used_today FROM rate_limits") == [{"used_today": 4}]
 
 
 async def test_a_vendor_that_wants_to_be_left_alone_is_left_alone_by_all(

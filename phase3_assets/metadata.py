@@ -146,4 +146,4 @@ def _skipped(summary: AgentSummary) -> str:
 
 
 def _waiting(summary: AgentSummary) -> str:
-    return "\n".join(f"- {one}" for one in summary.waiting) or "none"
+    return "\n".join(f"- {markdown_text(str(one))}" for one in summary.waiting) or "none"

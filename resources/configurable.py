@@ -34,14 +34,16 @@ SETTINGS_DEFAULT = "empty: $PHASE3_SETTINGS, else ./phase3.toml where there is o
 
 
 class PostgresResource(dg.ConfigurableResource["Database"]):
-    """The campaigns' PostgreSQL; connections open later, in the event loop that uses them."""
+    """The campaigns' PostgreSQL; connections open later, in the event loop that uses them.
 
-    url: str = Field(default="", description=f"postgresql://... ; empty: the environment's {DATABASE_URL}")
+    Its address stands in the environment alone: Dagster keeps and shows configuration, password and all.
+    """
+
     settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
     overrides: dict[str, Any] = Field(default={}, description=OVERRIDES)
 
     def create_resource(self, context: dg.InitResourceContext) -> Database:  # noqa: ARG002 - Dagster's signature
-        url = self.url or os.environ.get(DATABASE_URL, "")
+        url = os.environ.get(DATABASE_URL, "")
         if not url:
             raise dg.Failure(
                 f"{DATABASE_URL} is not set. Set it to your PostgreSQL, or use `phase3 dev`: it brings one.",
@@ -95,12 +97,11 @@ class PolicyResource(dg.ConfigurableResource["Policy"]):
 class RelayResource(dg.ConfigurableResource["Relay"]):
     """Where messages go: to Slack and to the webhook, as far as settings and environment name them."""
 
-    url: str = Field(default="", description=f"postgresql://... ; empty: the environment's {DATABASE_URL}")
     settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
 
     def create_resource(self, context: dg.InitResourceContext) -> Relay:  # noqa: ARG002 - see above
         settings = _settings(self.settings_file, {})
-        return outbox_relay(self.url or os.environ.get(DATABASE_URL, ""), settings)
+        return outbox_relay(os.environ.get(DATABASE_URL, ""), settings)
 
 
 class ExportsResource(dg.ConfigurableResource["Exporter"]):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -59,18 +59,22 @@ def rows() -> list[Row]:
 
 
 def _of_file(path: Path) -> Iterator[Row]:
-    source = path.read_text(encoding="utf-8")
-    if "@attack(" not in source:
-        return
-    for node in ast.walk(ast.parse(source)):
+    source, place = path.read_text(encoding="utf-8"), str(path.relative_to(TESTS.parent))
+    for node in ast.walk(ast.parse(source)) if "@attack(" in source else ():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for mark in node.decorator_list:
-                if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == MARK:
-                    on, what = (ast.literal_eval(word) for word in mark.args)
-                    (defence,) = (
-                        ast.literal_eval(one.value) for one in mark.keywords if one.arg == "defence"
-                    )
-                    yield Row(on, what, defence, node.name, str(path.relative_to(TESTS.parent)))
+            for mark in filter(_is_attack, node.decorator_list):
+                yield Row(*_literals(mark), node.name, place)
+
+
+def _is_attack(decorator: ast.expr) -> TypeGuard[ast.Call]:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(called, ast.Name) and called.id == MARK
+
+
+def _literals(mark: ast.Call) -> tuple[str, str, str]:
+    (defence,) = (one.value for one in mark.keywords if one.arg == "defence")
+    on, what, against = (ast.literal_eval(word) for word in (*mark.args, defence))
+    return on, what, against
 
 
 def table() -> str:
@@ -113,8 +117,10 @@ _ended: dict[str, set[str]] = {}
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """By function: of one that is asked with several values, some must find the defence missing."""
-    if report.when == "call" or report.outcome != "passed":
+    if report.when == "call":
         _ended.setdefault(report.nodeid.partition("[")[0], set()).add(report.outcome)
+    elif report.failed:
+        _ended.setdefault(report.nodeid, set())  # it was never made: that shows nothing
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -124,13 +130,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if config.getoption("--without-defences"):
-        for test in unmoved():
-            terminalreporter.write_line(f"STILL PASSES WITHOUT ITS DEFENCE: {test}")
-        terminalreporter.write_line(
-            f"{len(_ended)} attacks succeeded without their defence"
-            if not unmoved()
-            else f"{len(unmoved())} defences are not needed?"
-        )
+        still = unmoved()
+        for test in still:
+            terminalreporter.write_line(f"STILL PASSES WITHOUT ITS DEFENCE, OR WAS NOT MADE: {test}")
+        terminalreporter.write_line(f"{len(_ended) - len(still)} of {len(_ended)} attacks succeeded")
 
 
 def unmoved() -> Sequence[str]:

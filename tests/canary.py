@@ -15,7 +15,13 @@ from resources.providers.catalogue import CATALOGUE
 from resources.providers.keys import NO_SECRETS
 
 OF_VENDORS = sorted({name for row in CATALOGUE for name in row.spec.secrets if not name.endswith(NO_SECRETS)})
-OTHERS = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "PHASE3_WEBHOOK_SECRET")
+OTHERS = (
+    "SLACK_BOT_TOKEN",
+    "SLACK_APP_TOKEN",
+    "SLACK_SIGNING_SECRET",
+    "PHASE3_WEBHOOK_SECRET",
+    "PHASE3_FORGET_KEY",
+)
 TABLES = """
 SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1

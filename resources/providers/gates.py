@@ -8,6 +8,7 @@ from hashlib import blake2b
 from phase3_core.rate_limits import RateLimits
 from resources.providers.catalogue import CATALOGUE, Row
 from resources.providers.gate import Gate, Limits
+from resources.providers.keys import telling_apart
 from resources.providers.naps import Naps
 
 CALLS, READINGS, TASKS = "calls", "readings", "tasks"
@@ -39,7 +40,7 @@ def account_name(row: Row, secrets: Mapping[str, str], base_url: str) -> str:
     """
     if not secrets:
         return ""
-    told = "\n".join([base_url, *(secrets[name] for name in sorted(secrets))])
+    told = "\n".join([base_url, *telling_apart(secrets).values()])
     key = blake2b(told.encode(), digest_size=8, person=b"phase3 account"[:16]).hexdigest()
     counted_with = next(other for other in CATALOGUE if (other.name, other.terms) == (row.name, row.terms))
     return f"{counted_with.spec.label}/{key}"

@@ -8,6 +8,7 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 6  # characters; anything shorter would take ordinary words out of texts
 IN_ITS_PLACE = "[secret]"
 NO_SECRETS = ("_USERNAME",)  # vendors tell a person's or company's name in data as well
+PASSWORDS = ("_PASSWORD",)  # made up by people, not by chance
 
 
 class Keys(Mapping[str, str]):
@@ -35,6 +36,11 @@ class Keys(Mapping[str, str]):
         """What must not be written down, however it is spelled."""
         secrets = (value for name, value in self.items() if not name.endswith(NO_SECRETS))
         return spellings(secrets)
+
+
+def telling_apart(secrets: Mapping[str, str]) -> dict[str, str]:
+    """What an account's name is hashed from: no password, for it could be guessed from the hash."""
+    return {name: secrets[name] for name in sorted(secrets) if not name.endswith(PASSWORDS)}
 
 
 def spellings(secrets: Iterable[str]) -> list[str]:

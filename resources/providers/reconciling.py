@@ -9,6 +9,7 @@ from hashlib import blake2b
 from phase3_core.money import Money
 from phase3_core.ports import Clock
 from phase3_core.reconciliation import BalanceReading, Booked, ReadingBook, Reconciled, drift_of
+from resources.providers.keys import telling_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class VendorAccount:
 
 def account_of(secrets: Mapping[str, str]) -> str:
     """Tells accounts apart; nobody finds a key from it."""
-    named = "\n".join(f"{name}={secret}" for name, secret in sorted(secrets.items()))
+    named = "\n".join(f"{name}={secret}" for name, secret in telling_apart(secrets).items())
     return blake2b(named.encode(), digest_size=8, person=b"phase3").hexdigest()
 
 

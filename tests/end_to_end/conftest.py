@@ -95,7 +95,11 @@ def site(imported: Imported, new_books: NewBooks, shell: Shell, tmp_path: Path) 
 def a_site(imported: Imported, new_books: NewBooks, shell: Shell, directory: Path) -> Iterator[Site]:
     books = new_books(imported.template)
     with vendors(SCALE) as sandbox:
-        marked = {"PHASE3_WEBHOOK_SECRET": "canary-of-the-webhook", "DATABASE_URL": with_password(books.url)}
+        marked = {
+            "PHASE3_WEBHOOK_SECRET": "canary-of-the-webhook",
+            "PHASE3_FORGET_KEY": "canary-of-those-who-are-forgotten",
+            "DATABASE_URL": with_password(books.url),
+        }
         own = shell.set(**marked, **sandbox.variables(directory))
         yield Site(imported.campaign_id, books, sandbox, own)
 

@@ -11,14 +11,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from phase3_core.ports import Clock
+from resources import configurable
 from resources.http_client import NotSent, Received, Sending
 from resources.postgres import database
 from resources.postgres.database import PostgresDatabase
 from resources.providers import channel, keys, tokens
+from resources.providers.catalogue import CATALOGUE
 from resources.providers.channel import Channel
 from resources.providers.enrichers import zoominfo_company, zoominfo_legacy
 from resources.providers.finders import findymail
+from resources.providers.gates import account_name
 from resources.providers.keys import IN_ITS_PLACE, Keys
+from resources.providers.reconciling import account_of
 from resources.providers.source import VendorSource
 from resources.providers.spec import ProviderSpec, Signature, Token, TokenGrant, get
 from resources.providers.tokens import NoToken, TokenDesk
@@ -143,6 +147,20 @@ async def test_a_database_error_quotes_no_row(database_url: str) -> None:
     assert "ada@acme.com" not in f"{failed.value!r} {failed.value}"
 
 
+@attack(
+    "Secrets",
+    "A password is guessed from the hash that names an account in the database",
+    defence="Only what chance made is hashed",
+    without=replaced((keys, "PASSWORDS", ("_NOTHING",))),
+)
+def test_an_accounts_name_does_not_depend_on_a_password() -> None:
+    (declared,) = (one for one in CATALOGUE if one.spec is zoominfo_legacy.SPECS[0])
+    own, other = ({"ZOOMINFO_USERNAME": "dana", "ZOOMINFO_PASSWORD": word} for word in ("one", "two"))
+    assert account_name(declared, own, "") == account_name(declared, other, "")
+    assert account_of(own) == account_of(other)
+    assert account_of(own) != account_of(own | {"ZOOMINFO_USERNAME": "kim"})
+
+
 # --- what is committed
 
 SHAPES = {
@@ -178,3 +196,22 @@ def test_no_key_is_in_the_repository() -> None:
     paths = [ROOT / line for line in listed.splitlines() if not re.search(commit_hook()["exclude"], line)]
     texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()}
     assert [path for path, written in texts.items() if re.search(commit_hook()["entry"], written)] == []
+
+
+# --- what is configured
+
+
+def test_no_resource_takes_a_secret_as_configuration() -> None:
+    """Dagster keeps run config and shows it in its UI."""
+    resources = (one for one in vars(configurable).values() if isinstance(one, type))
+    ours = [one for one in resources if one.__module__ == configurable.__name__]
+    fields = {name for one in ours for name in getattr(one, "model_fields", ())}
+    assert {"settings_file", "overrides", "preset"} <= fields
+    assert not [name for name in fields if re.search(r"url|key|token|secret|password", name)]
+
+
+def test_the_settings_file_takes_no_secret() -> None:
+    sections = [one.annotation for one in Settings.model_fields.values() if isinstance(one.annotation, type)]
+    names = {name for section in sections for name in getattr(section, "model_fields", ())}
+    assert {"contact", "approvers", "fresh_days"} <= names
+    assert not [name for name in names if re.search(r"key|token|secret|password", name)]

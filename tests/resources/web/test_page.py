@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selectolax.lexbor import LexborHTMLParser
 
+from resources.web import page
 from resources.web.page import Fact, Headcount, PageFacts, Source, read_page
+from tests.attacks import attack, replaced
 
 URL = "https://northwind.com/"
 
@@ -336,6 +339,21 @@ def test_two_hostile_megabytes_cost_about_as_much_as_two_honest_ones(html: bytes
     started = time.process_time()
     survives(read(html[:2_000_000]))
     assert time.process_time() - started < 3  # the tree as it stands takes minutes
+
+
+@attack(
+    "Reading websites",
+    "A page takes its parser time in the square of its size: tags that match nothing, endless attributes",
+    defence="All but a handful of elements is cut out in one pass before there is a tree",
+    without=replaced((page, "tree_of", LexborHTMLParser)),
+)
+@pytest.mark.parametrize(
+    "html", [b"<span>" * 33_000 + b"</b>" * 50_000, b"<a " + ATTRIBUTES[:400_000]], ids=["tags", "attributes"]
+)
+def test_a_page_cannot_make_its_parser_slow(html: bytes) -> None:
+    started = time.process_time()
+    survives(read(html))
+    assert time.process_time() - started < 1.5  # the tree as it stands takes three to four seconds
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,12 @@ from tests.fakes.people import a_lead, a_run
 from tests.fakes.providers import enricher
 
 CALL = Price(usd("0.01"), Billing.PER_CALL)
+
+
+def priced(amount: str) -> Price:
+    return Price(usd(amount), Billing.PER_CALL)
+
+
 ALL_OF_A = Facts(
     {"company_description": "Makes anvils", "company_industry": "Metal", "company_employee_count": 12}, NOON
 )
@@ -172,6 +178,19 @@ async def test_no_lead_costs_more_than_its_tier_allows() -> None:
     await office.enrich()
     caps = {Tier.A: usd("0.50"), Tier.B: usd("0.20"), Tier.C: usd("0.05")}
     assert all(ZERO <= row.enrichment_cost <= caps[row.lead.tier] for row in office.rows)
+
+
+async def test_a_second_turn_goes_on_from_what_the_first_has_cost() -> None:
+    """Beside the news and the one that is waited for, the dearest is beyond the cap of tier B."""
+    office = ready_office([a_lead(tier=Tier.B)])
+    away = NoAnswer(Gap.LATER, "its service fails", NOON)
+    office.source.enrichers = [
+        enricher("news", frozenset({Topic.NEWS}), price=CALL),
+        enricher("clearbit", frozenset({Topic.COMPANY}), lambda _: away, priced("0.05")),
+        enricher("zoominfo", frozenset({Topic.COMPANY}), price=priced("0.15")),
+    ]
+    await office.enrich()
+    assert [question.provider for question in office.source.asked] == ["news", "clearbit", "clearbit"]
 
 
 # Thresholds and states

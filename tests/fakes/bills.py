@@ -44,6 +44,7 @@ class Bills:
     rows: list[Bill] = field(default_factory=list)
     answers: dict[Question, AnyReply] = field(default_factory=dict)
     by_lead: dict[tuple[UUID, Agent], Money] = field(default_factory=dict)
+    paid: dict[tuple[UUID, Question], Money] = field(default_factory=dict)
 
     def settle(self, run: Run, lead_id: UUID, question: Question, price: Price, reply: AnyReply) -> Bill:
         """A failure may be asked again; an answer, or one that was paid for and lost, stands."""
@@ -53,6 +54,7 @@ class Bills:
         bill = Bill(run.campaign_id, run.agent, lead_id, question, reply, cost, unknown)
         self.rows.append(bill)
         self.by_lead[lead_id, run.agent] = self.cost_of(lead_id, run.agent) + bill.booked
+        self.paid[lead_id, question] = self.paid.get((lead_id, question), ZERO) + bill.booked
         if lost or not isinstance(reply, NoAnswer):
             self.answers[question] = reply
         return bill

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, cast
+from uuid import UUID
 
 from phase3_core.calls import (
     Billing,
@@ -18,7 +19,7 @@ from phase3_core.calls import (
     VerifierReply,
 )
 from phase3_core.leads import Lead
-from phase3_core.money import ZERO, Money, usd
+from phase3_core.money import ZERO, Money, total, usd
 from phase3_core.ports import Books, Run, Skipped
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
@@ -92,9 +93,11 @@ class Line:
     flying: dict[Question, asyncio.Future[AnyReply]] = field(default_factory=dict)
     parked: dict[str, str] = field(default_factory=dict)
     away: dict[str, Wait] = field(default_factory=dict)
+    in_work: dict[UUID, set[Question]] = field(default_factory=dict)
 
     async def ask(self, script: Script[R], operation: str, about: str, lead: Lead) -> R:
         question = Question(script.name, operation, about)
+        self.in_work.setdefault(lead.id, set()).add(question)
         if question in self.bills.answers:
             await at_once()
             return cast("R", self.bills.answers[question])
@@ -193,10 +196,12 @@ class FakeProviders:
         return replace(self, finders=finders, verifiers=verifiers)
 
     def spent_on(self, lead: Lead) -> Money:
-        return self.line.bills.cost_of(lead.id, self.line.run.agent)
+        """Of what was asked since the lead came into work."""
+        asked = self.line.in_work.get(lead.id, ())
+        return total(self.line.bills.paid.get((lead.id, question), ZERO) for question in asked)
 
     def done_with(self, lead: Lead) -> None:
-        """Nothing is kept free here."""
+        self.line.in_work.pop(lead.id, None)
 
 
 @dataclass

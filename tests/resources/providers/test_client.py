@@ -1,6 +1,7 @@
 """What a provider client does about every way in which a call can end. No test waits in real time."""
 
 import asyncio
+import gc
 import json
 from base64 import b64encode
 from collections import Counter
@@ -359,6 +360,21 @@ async def test_who_stops_waiting_does_not_stop_the_call() -> None:
     impatient.cancel()
     assert await vendor.time.until(patient) == Hit(EMAIL)
     assert vendor.sends == 1
+
+
+async def test_a_call_that_fails_when_nobody_waits_for_it_any_more_is_no_news() -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    vendor = a_vendor()
+    vendor.ledger.breaks = ConnectionError("the database is gone")
+    asked = asyncio.ensure_future(vendor.asking())
+    await asyncio.sleep(0)
+    asked.cancel()
+    await vendor.time.idle()
+    assert asked.cancelled()
+    del asked
+    gc.collect()  # a failure that nobody has looked at is told of when it goes
+    assert told == []
 
 
 async def test_what_another_campaign_is_asking_now_is_waited_for() -> None:

@@ -21,7 +21,7 @@ from phase3_core.enrich import enrich_campaign
 from phase3_core.errors import Phase3Error
 from phase3_core.finalize import report_campaign
 from phase3_core.ledger import CallLedger
-from phase3_core.policy import Policy, Thresholds
+from phase3_core.policy import LeadCaps, Policy, Thresholds
 from phase3_core.ports import Books, ExportKind, Run
 from phase3_core.report import read_report
 from phase3_core.statuses import Agent, CampaignStatus
@@ -83,6 +83,7 @@ class Play:
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     caps: Caps | None = None
     breakers: BreakerOpener | None = None
+    lead_caps: LeadCaps = field(default_factory=LeadCaps)
 
     def source(self) -> VendorSource:
         own = {
@@ -116,7 +117,9 @@ class Play:
     async def perform(self) -> Ended:
         """All three agents, one after another, as the assets call them."""
         source, database = self.source(), PostgresDatabase(self.url)
-        around = Surroundings(Policy(NOTHING_IS_TOO_LITTLE), source.clock, lambda _: None)
+        around = Surroundings(
+            Policy(NOTHING_IS_TOO_LITTLE, lead_caps=self.lead_caps), source.clock, lambda _: None
+        )
         run = Run(str(uuid4()), self.campaign_id, Agent.EMAIL_VERIFICATION)
         skipped: dict[str, str] = {}
         try:

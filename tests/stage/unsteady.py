@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -15,11 +15,11 @@ MODES = ("immediate", "fast")  # `immediate` is a crash: no session is told, and
 
 @dataclass
 class Unsteady:
-    """`steady_s`: seconds between its outages, `away_s`: those that each lasts."""
+    """`steady`: waits for its next outage; `away_s`: seconds that each lasts."""
 
     server: EmbeddedPostgres
-    steady_s: float = 1.0
-    away_s: float = 0.3
+    steady: Callable[[], Awaitable[None]]
+    away_s: float = 0.2
     outages: list[str] = field(default_factory=list)
 
     @asynccontextmanager
@@ -35,7 +35,7 @@ class Unsteady:
 
     async def _again_and_again(self) -> None:
         for mode in cycle(MODES):
-            await asyncio.sleep(self.steady_s)
+            await self.steady()
             outage = asyncio.ensure_future(asyncio.to_thread(self._go_away, mode))
             try:
                 await asyncio.shield(outage)

@@ -4,11 +4,13 @@ Nothing is asked and nothing is written: the providers here answer from the ledg
 so it takes the steps that it took then, as long as plan and settings are those of then.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from phase3_core.calls import EnricherReply, Facts, Gap, Miss, NoAnswer
 from phase3_core.enrichment import FIELDS_OF, Gathered, after_reply, in_order, next_source
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money
@@ -37,7 +39,10 @@ from phase3_core.waterfall import (
 
 @dataclass(frozen=True, slots=True)
 class LedgerCall:
-    """A call as the ledger has it. `cost` USD settled, `unknown` USD booked; `lead_id`: who paid for it."""
+    """A call as the ledger has it. `cost` USD settled, `unknown` USD booked; `lead_id`: who paid for it.
+
+    `ended_at`: when its answer came, or what stood in place of one.
+    """
 
     key: bytes
     provider: str
@@ -46,6 +51,8 @@ class LedgerCall:
     cost: Money
     unknown: Money
     asked_at: datetime
+    ended_at: datetime
+    answered: bool
     attempts: int
     took_ms: int | None
     error: str
@@ -69,6 +76,25 @@ class TracedStep:
     calls: tuple[LedgerCall, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What enriching a lead brought: `sources`, what each told; `gaps`, why others gave no answer."""
+
+    sources: Mapping[str, Mapping[str, Any]]
+    gaps: Mapping[str, str]
+
+    def reply(self, source: str, now: EnricherReply) -> EnricherReply | None:
+        """What the lead was told, whatever the ledger has come to know since; None: it was not asked."""
+        if source in self.sources:
+            return Facts(self.sources[source])
+        if source in self.gaps:
+            return NoAnswer(Gap.DOWN, self.gaps[source])
+        nothing = isinstance(now, Miss) or now == NoAnswer(Gap.NO_INPUT)
+        return now if nothing else None
+
+
+ASK = "ask "
+NO_ANSWER_THEN = "no answer at the time"
 WHY_GUESS = "a verified guess costs less per valid address than the first finder"
 WHY_GUESS_KNOWN = "an address of this company is known to follow this pattern"
 WHY_STOP = {
@@ -112,14 +138,15 @@ async def _walk(
         if isinstance(step, Stop):
             return [*traced, TracedStep(Agent.EMAIL_VERIFICATION, "stop", why, step.value)]
         progress = await steps.take(lead, progress, step)
-        told = outcome(step, progress)
-        traced.append(TracedStep(Agent.EMAIL_VERIFICATION, in_words(step), why, told, taken()))
+        calls = taken()
+        told = outcome(step, progress, calls)
+        traced.append(TracedStep(Agent.EMAIL_VERIFICATION, in_words(step), why, told, calls))
 
 
 def in_words(act: Act) -> str:
     match act:
         case Find(provider):
-            return f"ask {provider}"
+            return f"{ASK}{provider}"
         case Guess(email):
             return f"guess {email}"
         case Verify(email):
@@ -166,14 +193,13 @@ def _why_find(plan: Plan, domain: Domain, progress: Progress) -> str:
     return f"no accepted address yet, and no guess is worth its price; {place}"
 
 
-def outcome(step: Step, progress: Progress) -> str:
-    """What the step brought, read from the progress after it."""
+def outcome(step: Step, progress: Progress, calls: Sequence[LedgerCall]) -> str:
+    """What the step brought, read from the progress after it and the calls that it took."""
     latest = progress.candidates[-1] if progress.candidates else None
     match step:
         case Find(provider):
             named = [one.email for one in progress.candidates if one.source == provider]
-            waits = [wait.why for wait in progress.waits if wait.provider == provider]
-            return (named or waits or ["no address"])[-1]
+            return named[-1] if named else _without_address(calls)
         case Guess():
             return "to be verified"
         case Verify() | SecondOpinion() if progress.verifier_gone:
@@ -186,10 +212,16 @@ def outcome(step: Step, progress: Progress) -> str:
             return latest.status.value
 
 
+def _without_address(calls: Sequence[LedgerCall]) -> str:
+    if not calls:
+        return "not asked"
+    return "no address" if any(call.answered for call in calls) else NO_ANSWER_THEN
+
+
 async def enrichment_steps(
-    lead: Lead, providers: Providers, profile: Profile, taken: Taken
+    lead: Lead, providers: Providers, profile: Profile, taken: Taken, noted: Noted | None = None
 ) -> list[TracedStep]:
-    """Company questions first, as agent 3.2 asks them."""
+    """Company questions first, as agent 3.2 asks them. `noted`, once that is done, is what it was told."""
     enrichers = providers.enrichers
     sources = [enrichers[place] for place in in_order(enrichers)]
     company = [source for source in sources if source.per_company]
@@ -199,12 +231,24 @@ async def enrichment_steps(
     for group in (company, sources):
         while name := next_source(profile, group, gathered, providers.spent_on(lead)):
             source = next(one for one in group if one.name == name)
-            why = _why_source(lead, source, gathered)
-            after = after_reply(gathered, source, await source.enrich(lead))
-            told = _told(source, gathered, after)
-            traced.append(TracedStep(Agent.ENRICHMENT, f"ask {name}", why, told, taken()))
+            now = await source.enrich(lead)
+            reply = noted.reply(name, now) if noted else now
+            after = after_reply(gathered, source, reply or Miss())
+            calls = _calls_of(lead, reply, taken())
+            if reply:
+                why, told = _why_source(lead, source, gathered), _told(source, gathered, after)
+                traced.append(TracedStep(Agent.ENRICHMENT, f"{ASK}{name}", why, told, calls))
             gathered = after
     return [*traced, _enough(lead, gathered)]
+
+
+def _calls_of(
+    lead: Lead, reply: EnricherReply | None, calls: tuple[LedgerCall, ...]
+) -> tuple[LedgerCall, ...]:
+    """Where the lead was told nothing, an answer that another lead got is none of its own."""
+    if not isinstance(reply, NoAnswer):
+        return calls
+    return tuple(call for call in calls if call.lead_id == lead.id or not call.answered)
 
 
 def _why_source(lead: Lead, source: Enricher, gathered: Gathered) -> str:
@@ -224,3 +268,20 @@ def _enough(lead: Lead, gathered: Gathered) -> TracedStep:
     told = f"missing: {', '.join(missing)}" if missing else "every required field is there"
     why = "nobody is left who could add a field within the tier's cap"
     return TracedStep(Agent.ENRICHMENT, "stop", why, told)
+
+
+def earlier_steps(turn: Sequence[TracedStep], wanted: Collection[bytes]) -> list[TracedStep]:
+    """Of a turn that was taken before the last one, the steps that took these calls, and in whose place."""
+    silent: list[str] = []
+    found: list[TracedStep] = []
+    for step in turn:
+        calls = tuple(call for call in step.calls if call.key in wanted)
+        if calls:
+            found.append(replace(step, why=_in_place_of(silent, step.why), calls=calls))
+        elif step.step.startswith(ASK) and not any(call.answered for call in step.calls):
+            silent.append(step.step.removeprefix(ASK))
+    return found
+
+
+def _in_place_of(silent: Sequence[str], why: str) -> str:
+    return f"{', '.join(silent)} gave no answer at the time; {why}" if silent else why

@@ -1,5 +1,6 @@
 """One lead with everything that is known of it, for whoever asks about that lead alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from phase3_core.errors import BadInput
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money
+from phase3_core.trace import Noted
 from resources.postgres.leads import PostgresLeads
 from resources.postgres.tables import leads
 
@@ -19,15 +21,20 @@ MOST_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """`delivered`: as phase 2 brought it; `lead`: with the address that phase 3 settled on."""
+    """`delivered`: as phase 2 brought it; `lead`: with the address that phase 3 settled on.
+
+    `noted`: what enriching it brought, once that is done.
+    """
 
     lead: Lead
     delivered: Lead
     enrichment_status: str
     email_cost: Money
     enrichment_cost: Money
-    finished_at: datetime | None
-    suppressed: bool = False
+    verified_at: datetime | None
+    enriched_at: datetime | None
+    noted: Noted | None
+    suppressed: bool
 
     def as_json(self) -> dict[str, Any]:
         lead = self.lead
@@ -64,10 +71,27 @@ async def dossier(engine: AsyncEngine, repository: PostgresLeads, lead_id: UUID)
         func.coalesce(leads.c.enrichment_status, "").label("enrichment_status"),
         func.coalesce(leads.c.email_cost, ZERO).label("email_cost"),
         func.coalesce(leads.c.enrichment_cost, ZERO).label("enrichment_cost"),
-        func.greatest(leads.c.email_verified_at, leads.c.enrichment_completed_at).label("finished_at"),
+        leads.c.email_verified_at.label("verified_at"),
+        leads.c.enrichment_completed_at.label("enriched_at"),
+        leads.c.enrichment_data,
         leads.c.suppressed_at.is_not(None).label("suppressed"),
     ).where(leads.c.id == lead_id)
     async with engine.connect() as connection:
         row = (await connection.execute(facts)).one()
     found, delivered = await repository.lead(lead_id), await repository.lead(lead_id, delivered=True)
-    return Dossier(found, delivered, *row)
+    return Dossier(
+        lead=found,
+        delivered=delivered,
+        enrichment_status=row.enrichment_status,
+        email_cost=row.email_cost,
+        enrichment_cost=row.enrichment_cost,
+        verified_at=row.verified_at,
+        enriched_at=row.enriched_at,
+        noted=_noted(row.enrichment_data) if row.enriched_at else None,
+        suppressed=row.suppressed,
+    )
+
+
+def _noted(data: Mapping[str, Any] | None) -> Noted | None:
+    """None also where somebody else has enriched the lead."""
+    return Noted(data["sources"], data["gaps"]) if data and {"sources", "gaps"} <= data.keys() else None

@@ -1,4 +1,4 @@
-"""The call ledger as it was when a lead was worked on: read only, every call that is looked up noted."""
+"""The call ledger as it was at some moment: read only, every call that is looked up noted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from phase3_core.money import ZERO, Money
 from phase3_core.trace import LedgerCall
 from resources.postgres.tables import provider_calls
 
-NOT_ASKED = OverBudget("not asked, or not answered, at the time", for_good=True)
+NOT_ASKED = OverBudget("", for_good=True)  # a replay reads no more into it than that
 _CALLS = provider_calls.c
 # From one provider to the next by the index: there are few, and many calls of each.
 PROVIDERS_ASKED = text("""
@@ -41,7 +41,10 @@ _ASKED_AT = func.coalesce(_CALLS.asked_at, _CALLS.created_at)
 
 @dataclass
 class LedgerHistory:
-    """Implements `CallLedger` for a replay: answers what is there, grants nothing, writes nothing."""
+    """Implements `CallLedger` for a replay: answers what is there, grants nothing, writes nothing.
+
+    With `until`, what was asked or answered later is not there yet.
+    """
 
     engine: AsyncEngine
     until: datetime | None = None
@@ -54,18 +57,20 @@ class LedgerHistory:
 
     async def find(self, intent: Intent) -> Stored | None:
         row = await self._row(intent)
-        return _stored(row, intent) if row is not None and _answered(row) else None
+        return _stored(row, intent) if row is not None and _answered(row, self.until) else None
 
     async def glance(self, intent: Intent) -> Stored | None:
         return await self.find(intent)
 
     async def open(self, intent: Intent) -> Opened:
+        """An answer that came to this lead after all was lost until then."""
         row = await self._row(intent)
         if row is None:
             return NOT_ASKED
-        if _answered(row):
+        if _answered(row, self.until):
             return _stored(row, intent)
-        return NOT_ASKED if row["state"] == "settled" else Withheld(_paid(row, intent))
+        came_later = _answered(row) and _is_own(row, intent)
+        return Withheld(_paid(row, intent)) if came_later or row["state"] != "settled" else NOT_ASKED
 
     async def _row(self, intent: Intent) -> RowMapping | None:
         """The newest epoch of the question that had begun by then."""
@@ -77,7 +82,7 @@ class LedgerHistory:
             rows = (await connection.execute(query.order_by(_CALLS.key.desc()).limit(1))).mappings()
             row = rows.one_or_none()
         if row is not None:
-            self.noted.append(ledger_call(row))
+            self.noted.append(ledger_call(row, self.until))
         return row
 
     def spent_up(self, intent: Intent) -> OverBudget | None:
@@ -107,7 +112,8 @@ async def providers_asked(engine: AsyncEngine) -> Sequence[str]:
         return (await connection.execute(PROVIDERS_ASKED)).scalars().all()
 
 
-def ledger_call(row: RowMapping) -> LedgerCall:
+def ledger_call(row: RowMapping, until: datetime | None = None) -> LedgerCall:
+    asked_at = row["asked_at"] or row["created_at"]
     return LedgerCall(
         key=row["key"],
         provider=row["provider"],
@@ -115,7 +121,9 @@ def ledger_call(row: RowMapping) -> LedgerCall:
         outcome=row["outcome"] or row["state"],
         cost=row["cost_usd"],
         unknown=row["unknown_usd"],
-        asked_at=row["asked_at"] or row["created_at"],
+        asked_at=asked_at,
+        ended_at=row["settled_at"] or asked_at,
+        answered=_answered(row, until),
         attempts=row["attempt"],
         took_ms=row["response_time_ms"],
         error=row["error"] or "",
@@ -125,8 +133,14 @@ def ledger_call(row: RowMapping) -> LedgerCall:
     )
 
 
-def _answered(row: RowMapping) -> bool:
-    return row["state"] == "settled" and row["outcome"] not in {None, "error"}
+def _answered(row: RowMapping, until: datetime | None = None) -> bool:
+    if row["state"] != "settled" or row["outcome"] in {None, "error"}:
+        return False
+    return until is None or bool(row["settled_at"] <= until)
+
+
+def _is_own(row: RowMapping, intent: Intent) -> bool:
+    return row["lead_id"] is not None and bool(row["lead_id"] == intent.lead_id)
 
 
 def _stored(row: RowMapping, intent: Intent) -> Stored:
@@ -135,5 +149,4 @@ def _stored(row: RowMapping, intent: Intent) -> Stored:
 
 def _paid(row: RowMapping, intent: Intent) -> Money:
     """USD that the call has cost the lead who asks."""
-    own = row["lead_id"] is not None and row["lead_id"] == intent.lead_id
-    return row["cost_usd"] + row["unknown_usd"] if own else ZERO
+    return row["cost_usd"] + row["unknown_usd"] if _is_own(row, intent) else ZERO

@@ -49,6 +49,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.campaign
 	$(BIN)/python -m benchmarks.reference
 	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.suppression
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

@@ -84,6 +84,7 @@ def test_every_table_is_told_of_as_to_people_and_to_roles(table: str) -> None:
     where, _, rest = privacy.partition("Nothing about anybody:")
     holds = re.search(rf"^\| `{table}` \|", where, flags=re.MULTILINE) is not None
     assert holds != (f"`{table}`" in rest.partition("\n\n")[0])
+    assert table in (ROOT / "docs" / "roles.sql").read_text(encoding="utf-8")
 
 
 def test_what_an_erased_lead_keeps_is_nothing_personal() -> None:

@@ -258,6 +258,7 @@ def decide_about_few(own: Shell, books: Books) -> None:
     assert unread.line.startswith(f"Not decided: the request is about report {new},")
     approved = own("approve", "Few", "--by", "dana", "--report", new, "--tier-a-only", "--json")
     assert approved.code == 0, approved.err
+    assert "anyone may decide" in approved.err
     assert approved.document["personalization_scope"] == "tier_a_only"
     late = own("reject", "Few", "--by", "kim", "--feedback", "wrong industry")
     assert late.code == 2

@@ -11,6 +11,7 @@ from phase3_assets.workplace import project_root
 from tests.end_to_end.conftest import NewBooks
 from tests.end_to_end.dagster_ui import TERMINATE, Dagster, prepared
 from tests.end_to_end.shell import WAIT_S, Shell, kill_group, until
+from tests.sockets import listening_at
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +63,10 @@ def test_a_form_that_is_filled_in_decides_and_one_that_is_not_starts_nothing(dag
     assert (
         dagster.books.number("approved_leads WHERE campaign_id = %s AND lead_tier <> 'A'", campaign_id) == 0
     )
+
+
+def test_the_ui_listens_on_loopback_alone(dagster: Dagster) -> None:
+    assert listening_at(dagster.url) == ["127.0.0.1"]
 
 
 def test_the_sensors_of_the_gate_tick_without_slack(dagster: Dagster) -> None:

@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 
+from tests.sockets import listening_at
+
 START = [sys.executable, "-m", "sandbox", "--scale", "0.001"]
 PATIENCE_S = 30.0  # half of what a connection that stays open could hold it up
 
@@ -26,6 +28,14 @@ def test_it_says_where_and_stops_when_told(signum: signal.Signals) -> None:
             assert json.load(answer)["total_usd"] == "0.000000"
         process.send_signal(signum)
         assert process.wait(PATIENCE_S) == 0
+    finally:
+        process.kill()
+
+
+def test_it_listens_on_loopback_alone() -> None:
+    process, url = started()
+    try:
+        assert listening_at(url) == ["127.0.0.1"]
     finally:
         process.kill()
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.suppression import Listed, found
+from phase3_core.forgetting import profile_of
 from phase3_core.patterns import Pattern, local_part
 from resources.names import mailbox_names
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.suppression import PostgresSuppressions
+from resources.settings import WaterfallSettings
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.world import Person
@@ -122,3 +125,30 @@ def _by_name(person: Person) -> bool:
     names = mailbox_names(person.first, person.last)
     made = {f"{local_part(pattern, name)}@{person.company.domain}" for name in names for pattern in Pattern}
     return person.email in made
+
+
+async def test_at_a_hundredth_of_the_campaign_nobody_listed_is_in_any_request(
+    database_url: str, tmp_path: Path
+) -> None:
+    """With guesses, shared companies and bulk; the whole campaign is `python -m benchmarks.suppression`."""
+    async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
+        people = sandbox.parts.world.people
+        able = [one for one in people if one.email and _by_name(one)]
+        listed = able[:: len(able) // 20][:20]
+        domain = next(one.company.domain for one in people if one.company not in {p.company for p in listed})
+        guessing = WaterfallSettings()
+        stage = await staged(sandbox, database_url, tmp_path, people, web=False, waterfall=guessing)
+        await suppress(stage, *(one.email for one in listed), domain)
+        assert (await stage.perform()).why_not == ""
+        told = [as_listed(one) for one in listed]
+        questions = [question for _, _, question in stage.sandbox.parts.bill.asked]
+        questions += [charge.question for charge in stage.sandbox.parts.bill.charges]
+        questions += [json.dumps(one) for one in stage.query("SELECT request FROM provider_calls")]
+        assert list(found(told, [domain], questions)) == []
+        others = [as_listed(one) for one in able if one not in listed]
+        assert len(list(found(others, [], questions))) > len(others), "the search finds who was asked about"
+
+
+def as_listed(person: Person) -> Listed:
+    names = person.first.lower(), person.last.lower()
+    return Listed(*names, person.company.domain, person.email.lower(), profile_of(person.linkedin))

@@ -155,13 +155,16 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+ANY_NUMBER = "force_continue = true"
+
+
 @contextmanager
-def prepared(books: Books, shell: Shell, directory: Path) -> Iterator[Dagster]:
+def prepared(books: Books, shell: Shell, directory: Path, thresholds: str = ANY_NUMBER) -> Iterator[Dagster]:
     """Everything but its processes."""
     with vendors(0.001) as sandbox:
         own = shell.set(DATABASE_URL=books.url, **sandbox.variables(directory))
         with Path(own.variables["PHASE3_SETTINGS"]).open("a") as settings:
-            settings.write("\n[thresholds]\nforce_continue = true\n")
+            settings.write(f"\n[thresholds]\n{thresholds}\n")
         leads = directory / "leads.csv"
         leads.write_text(sandbox.text("leads.csv"), encoding="utf-8")
         imported = own("import", str(leads), "--name", "Imported")

@@ -16,6 +16,7 @@ from tests.end_to_end.shell import Shell
 from tests.end_to_end.ui import DIALOG, UI
 
 PICTURES = project_root() / "docs" / "pictures"
+ENOUGH = "min_emails = 20\nmin_enriched = 20\nmin_tier_a_ready = 5"  # so that the checks are green
 FORM = {"decision": "APPROVE_TIER_A_ONLY", "decided_by": "dana"}
 
 
@@ -26,7 +27,7 @@ def served() -> Iterator[Dagster]:
         shell = Shell(folder, {"PHASE3_STATE_DIR": str(folder / "state"), "PHASE3_EXPORTS_DIR": str(folder)})
         upgraded = shell.set(DATABASE_URL=books.url)("db", "upgrade")
         assert upgraded.code == 0, upgraded.err
-        with prepared(books, shell, folder) as dagster, dagster.served():
+        with prepared(books, shell, folder, ENOUGH) as dagster, dagster.served():
             yield dagster
 
 

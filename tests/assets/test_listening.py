@@ -121,7 +121,7 @@ async def test_every_envelope_is_acknowledged_and_a_second_click_is_answered_kin
 
 
 @attack(
-    "Decisions in Slack",
+    "Decisions",
     "Somebody who may not decide clicks: everyone in the channel can",
     defence="Only who is listed is heard",
     without=replaced((ApprovalPolicy, "allows", lambda *_: True)),
@@ -256,7 +256,7 @@ async def test_over_http_only_what_slack_signed_is_heard(
 
 
 @attack(
-    "Decisions in Slack",
+    "Decisions",
     "A click names a host of the attacker's to be answered at",
     defence="Answers go to Slack's own hosts and nowhere else",
     without=replaced((api, "urlsplit", lambda _: urlsplit(f"https://{api.HOOKS_HOST}"))),

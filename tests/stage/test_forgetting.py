@@ -3,20 +3,23 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from phase3_assets.forgetting import Forgotten, forgotten
 from resources.exports.campaign_exports import EVERY_KIND, exporter_of
 from resources.exports.files import Folder
+from resources.postgres import forgetting
 from resources.postgres.database import PostgresDatabase
 from resources.settings import FORGET_KEY
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.world import Person
+from tests.attacks import attack, replaced
 from tests.stage.invariants import AT_REST, broken
 from tests.stage.stage import Stage, everyone_is_needed, staged
 
@@ -72,6 +75,17 @@ def known_to_many(people: list[Person], stage: Stage) -> Person:
     return next(person for person in people if person.email in ready and person.linkedin)
 
 
+async def left_alone(connection: object, ids: Sequence[UUID]) -> int:
+    del connection
+    return len(ids)
+
+
+@attack(
+    "People",
+    "A person who asked to be forgotten is found in answers of vendors, lists, reports, logs or messages",
+    defence="`phase3 forget` erases leads and calls, rewords mentions, withdraws lists and requests",
+    without=replaced((forgetting, "erase_leads", left_alone)),
+)
 async def test_nothing_names_who_is_forgotten_and_every_amount_stays(
     people_and_stage: tuple[list[Person], Stage],
 ) -> None:

@@ -12,12 +12,15 @@ from benchmarks.suppression import Listed, found
 from phase3_core.forgetting import profile_of
 from phase3_core.patterns import Pattern, local_part
 from resources.names import mailbox_names
+from resources.postgres import ledger
 from resources.postgres.database import PostgresDatabase
+from resources.postgres.ledger_rows import calls
 from resources.postgres.suppression import PostgresSuppressions
 from resources.settings import WaterfallSettings
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.world import Person
+from tests.attacks import attack, replaced
 from tests.polling import until
 from tests.stage.invariants import AT_REST, broken
 from tests.stage.stage import Stage, everyone_is_needed, staged
@@ -87,6 +90,12 @@ async def test_who_is_suppressed_after_a_run_leaves_the_lists_with_the_next(
     assert after["lead_set"] != before["lead_set"]
 
 
+@attack(
+    "People",
+    "Somebody is put on the suppression list while a run works on leads that it has read already",
+    defence="The list is looked at in the transaction that reserves a call, not when leads are read",
+    without=replaced((ledger, "calls", lambda asked: calls(asked) | {"subjects": [""] * len(asked)})),
+)
 async def test_who_is_suppressed_while_a_run_is_at_work_is_in_no_later_request(
     people_and_stage: tuple[list[Person], Stage],
 ) -> None:

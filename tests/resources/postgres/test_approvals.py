@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from phase3_core.approval import (
+    Binding,
     Channel,
     Choice,
     Decided,
@@ -24,6 +25,7 @@ from phase3_core.money import usd
 from phase3_core.ports import Approvals, Run
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, OutboxKind
 from resources.postgres.database import PostgresBooks, PostgresDatabase
+from tests.attacks import attack, replaced
 from tests.conftest import Made, MakeCampaign
 from tests.fakes.people import A_REPORT
 
@@ -166,6 +168,12 @@ CHANGES = {
 }
 
 
+@attack(
+    "Decisions",
+    "Leads, spend or report change after approval was asked for, and the old request is approved",
+    defence="A request is bound to a hash of all three; any change voids it",
+    without=replaced((Binding, "hash", property(lambda _: "the same"))),
+)
 @pytest.mark.parametrize("changed", CHANGES)
 async def test_whatever_changes_voids_the_request(
     books: PostgresBooks, made: Made, book_call: BookCall, query: Query, changed: str

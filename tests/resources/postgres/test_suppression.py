@@ -1,7 +1,7 @@
 """Who is on the suppression list: the ledger grants nothing about them, and their leads are set aside."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,9 +16,12 @@ from phase3_core.money import usd
 from phase3_core.ports import Run
 from phase3_core.statuses import Agent, EmailStatus
 from phase3_core.waterfall import EmailResult
+from resources.postgres import ledger as ledger_module
 from resources.postgres.database import PostgresBooks, driver_url
 from resources.postgres.dossier import dossier
 from resources.postgres.ledger import PostgresLedger, ledger
+from resources.postgres.ledger_rows import Asking, calls
+from tests.attacks import attack, replaced
 from tests.conftest import Made, MakeCampaign
 
 Query = Callable[..., list[dict[str, Any]]]
@@ -51,6 +54,17 @@ def listed(query: Query, *, email: str | None = None, domain: str | None = None)
 # --- the ledger
 
 
+def about_nobody(askings: Sequence[Asking]) -> dict[str, Any]:
+    """What a ledger that knows no suppression list would ask."""
+    return calls(askings) | {"subjects": [""] * len(askings)}
+
+
+@attack(
+    "People",
+    "Somebody on the suppression list comes back spelled otherwise, with a tag, or below a listed domain",
+    defence="The ledger grants no call about who is listed; both sides are compared in one spelling",
+    without=replaced((ledger_module, "calls", about_nobody)),
+)
 @pytest.mark.parametrize(
     "entry", [{"email": " Ada+news@ACME.com"}, {"domain": "https://www.Acme.com/"}, {"domain": "ACME.COM"}]
 )

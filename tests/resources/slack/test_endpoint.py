@@ -55,7 +55,7 @@ async def test_what_slack_signed_is_let_in(door: Door) -> None:
 
 
 @attack(
-    "Decisions in Slack",
+    "Decisions",
     "Somebody posts a click of his own making",
     defence="A click counts with Slack's signature over the raw body alone",
     without=replaced((endpoint, "signed_by_slack", lambda *_: True)),
@@ -66,7 +66,7 @@ async def test_a_click_that_slack_did_not_sign_is_not_let_in(door: Door) -> None
 
 
 @attack(
-    "Decisions in Slack",
+    "Decisions",
     "An old click is posted again",
     defence="A signature holds for five minutes",
     without=replaced((clicks, "WINDOW_S", 10**9)),
@@ -78,7 +78,7 @@ async def test_a_click_of_another_hour_is_not_let_in(door: Door, age_s: int) -> 
 
 
 @attack(
-    "Decisions in Slack",
+    "Decisions",
     "A timestamp of thousands of digits makes the endpoint fail before it has looked at the signature",
     defence="What is no time of day is refused unread",
     without=replaced((clicks, "_is_number", str.isdigit)),
@@ -99,7 +99,7 @@ async def test_whatever_the_payload_is_the_endpoint_stands(door: Door, payload: 
 
 
 @attack(
-    "Decisions in Slack",
+    "Decisions",
     "A body without end fills the memory",
     defence="A megabyte is taken and no more",
     without=replaced((endpoint, "LARGEST_BODY", 10**9)),

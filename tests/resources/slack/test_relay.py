@@ -50,7 +50,7 @@ async def test_a_request_is_announced_once(
 
 
 @attack(
-    "Decisions in Slack",
+    "Decisions",
     "A name in a message mentions everybody (`<!channel>`) or fakes a link",
     defence="What came from data is escaped",
     without=replaced((messages, "escaped", lambda text: text)),

@@ -13,9 +13,11 @@ from aiohttp import web
 from phase3_core.money import usd
 from phase3_core.ports import Advance, Run
 from phase3_core.statuses import Agent, CampaignStatus
+from resources import webhook
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.relay import OutboxRelay
 from resources.webhook import WebhookTerms
+from tests.attacks import attack, replaced
 from tests.conftest import Made, MakeCampaign
 
 Query = Callable[..., list[dict[str, Any]]]
@@ -69,6 +71,12 @@ async def worked(books: PostgresBooks, campaign: Made, done: int) -> None:
     await books.checkpoints.save(run, "leads", "in_progress", advance, {})
 
 
+@attack(
+    "Events",
+    "Somebody posts events of his own making to the orchestrator",
+    defence="Events are signed over body and time; the receiver can tell",
+    without=replaced((webhook, "signature", lambda *_: "v1=0")),
+)
 async def test_progress_and_changes_are_posted_signed(
     relay: OutboxRelay, orchestrator: Orchestrator, books: PostgresBooks, campaign: Made
 ) -> None:

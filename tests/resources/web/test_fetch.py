@@ -143,7 +143,10 @@ EVERYTHING_IS_PUBLIC = replaced(
 
 async def resolved_anew(web: WebFetcher, visit: Any, name: str) -> Any:
     del visit
-    return await web._resolved(name)
+    found = await web._resolved(name)
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def trusting_session(**options: Any) -> aiohttp.ClientSession:

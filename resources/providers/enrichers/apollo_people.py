@@ -49,6 +49,8 @@ def read(response: Response) -> Answer:
     if not isinstance(response.body, dict):
         return Problem(Remedy.NONSENSE, "the answer is no JSON object")
     person = dig(response.body, "person")
+    if not isinstance(dig(person, "name"), str | None):
+        return Problem(Remedy.NONSENSE, "the name is no text")
     stub = text_at(person, "match_confidence").lower() == "none"
     if stub or not isinstance(person, dict) or not text_at(person, "name"):
         return Miss()

@@ -403,6 +403,7 @@ def test_of_a_long_career_five_positions_are_kept() -> None:
     ("a stub with an employer", 200, {"person": STUB}, MISS),
     ("a stub with a name", 200, {"person": STUB | {"name": "Dana Reyes"}}, MISS),
     ("no name", 200, {"person": {"title": "VP"}}, MISS),
+    ("a name that is no text", 200, {"person": PERSON | {"name": 10}}, NONSENSE),
     *APOLLO_ERRORS,
 )
 def test_apollo_people(status: int, body: Any, expected: Said) -> None:

@@ -1,6 +1,7 @@
 """The shell round a use case: who runs it, who is told of progress, what a cancel does."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -15,14 +16,18 @@ from sqlalchemy.exc import DBAPIError
 
 from phase3_assets.failures import campaign_key, told_to_dagster
 from phase3_assets.loop import run as run_in_loop
+from phase3_assets.metadata import Metadata, of_forecast
 from phase3_assets.partitions import CAMPAIGN_TAG
 from phase3_core.agent import Surroundings
+from phase3_core.forecast import Forecast
 from phase3_core.policy import Policy
 from phase3_core.ports import Advance, Database, Run
 from phase3_core.statuses import Agent
 from resources.clock import SystemClock
 
 Result = TypeVar("Result")
+DATA_VERSION_TAG = "dagster/data_version"
+FORETOLD = logging.getLogger("phase3.foretold")  # what a run tells first, for whoever started it from a shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,34 @@ class Observations:
         with suppress(DBAPIError, DagsterPostgresException):  # the next one tells all of it
             self.context.log_event(observation)
 
+    def foretell(self, forecast: Forecast) -> None:
+        """The first lines of the run, and on the page of what it works on."""
+        for line in forecast.told:
+            self.context.log.info(line)
+            FORETOLD.info(line)
+        for line in forecast.warnings:
+            self.context.log.warning(line)
+            FORETOLD.warning(line)
+        with suppress(DBAPIError, DagsterPostgresException):
+            self.context.log_event(self._of_leads(of_forecast(forecast)))
+
+    def _of_leads(self, metadata: Metadata) -> dg.AssetObservation:
+        """What is expected of the leads makes them no other: it has the version that was seen last."""
+        imported = dg.AssetKey("campaign_leads")
+        return dg.AssetObservation(
+            imported,
+            metadata=metadata,
+            partition=self.context.partition_key,
+            tags=self._version_of(imported),
+        )
+
+    def _version_of(self, imported: dg.AssetKey) -> dict[str, str]:
+        wanted = dg.AssetRecordsFilter(imported, asset_partitions=[self.context.partition_key])
+        newest = self.context.instance.fetch_observations(wanted, limit=1).records
+        seen = newest[0].asset_observation if newest else None
+        version = (seen.tags or {}).get(DATA_VERSION_TAG) if seen else None
+        return {DATA_VERSION_TAG: version} if version else {}
+
 
 def run_agent(
     context: dg.AssetExecutionContext,
@@ -59,7 +92,8 @@ def run_agent(
     stop = Stop()
 
     async def working() -> Result:
-        around = Surroundings(policy, SystemClock(), Observations(context))
+        told = Observations(context)
+        around = Surroundings(policy, SystemClock(), told, told.foretell)
         run = Run(context.run.run_id, UUID(campaign_key(context.partition_key)), agent)
         with stop.listening():
             await _name_run(context, database, run.campaign_id)

@@ -119,6 +119,22 @@ def status(
 
 
 @app.command()
+def estimate(campaign: CampaignArgument, as_json: Json = False, use_sandbox: UseSandbox = False) -> None:
+    """What a run would ask, find and cost, and when it would be done; nothing is asked, nothing paid."""
+    from phase3_assets.estimating import estimate_campaign, show_estimate
+
+    with ExitStack() as stack:
+        url = stack.enter_context(workplace.database(tell))
+        if use_sandbox:
+            stack.enter_context(in_sandbox())
+        told = estimate_campaign(url, campaign)
+        if as_json:
+            print(json.dumps(told, indent=2))
+        else:
+            show_estimate(told, words)
+
+
+@app.command()
 def reconcile(
     provider: Annotated[str, typer.Option(help="only this one")] = "",
     accept: Annotated[str, typer.Option(help="count anew from this one's balance of now")] = "",
@@ -322,6 +338,29 @@ def trace(
             print(json.dumps(traced, indent=2))
         else:
             Terminal().print(trace_table(traced))
+
+
+@app.command()
+def simulate(
+    campaign: CampaignArgument,
+    order: Annotated[str, typer.Option(help="finders, with commas between; or cheapest_valid")] = "",
+    without: Annotated[list[str] | None, typer.Option(help="a provider left out; may be repeated")] = None,
+    max_providers: Annotated[int | None, typer.Option(help="finders asked about a lead at most")] = None,
+    accept_risky: Annotated[
+        bool, typer.Option("--accept-risky", help="addresses on catch-all domains, without a second opinion")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """What another policy would have found and cost, from the ledger: nothing is asked, nothing paid."""
+    from phase3_assets.simulating import Wish, simulate_campaign, simulation_table
+
+    wish = Wish(order, tuple(without or ()), max_providers, accept_risky)
+    with workplace.database(tell) as url:
+        compared = simulate_campaign(url, campaign, wish)
+        if as_json:
+            print(json.dumps(compared, indent=2))
+        else:
+            Terminal().print(simulation_table(compared))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
+from phase3_core.forecast import Forecast
 from phase3_core.policy import Policy
 from phase3_core.ports import TierCounts
 from phase3_core.statuses import Agent
@@ -59,6 +60,29 @@ def of_enrichment(summary: AgentSummary) -> Metadata:
         "leads_enriched": sum(tier.enriched for tier in summary.counts.tiers),
         **statuses,
     }
+
+
+def of_forecast(forecast: Forecast) -> Metadata:
+    """What is expected of the campaign, as known before the first paid call of a run."""
+    found, cost = forecast.accepted.as_counts(), forecast.cost
+    columns = ("agent", "provider", "calls", "hits", "cost_usd", "low_usd", "high_usd", "days")
+    rows = [one.as_json() for one in forecast.providers[:MOST_ROWS]]
+    records = [dg.TableRecord({name: str(row[name]) for name in columns}) for row in rows]
+    schema = dg.TableSchema([dg.TableColumn(name) for name in columns])
+    return {
+        "estimate": dg.MetadataValue.md("\n\n".join([*forecast.told, *_bold(forecast.warnings)])),
+        "expected_cost_usd": float(forecast.total),
+        "expected_cost_low_usd": round(cost.low, 6),
+        "expected_cost_high_usd": round(cost.high, 6),
+        "expected_accepted": found["expected"],
+        "expected_days": forecast.days,
+        "expected_done_at": dg.MetadataValue.timestamp(forecast.done_at),
+        "expected_by_provider": dg.MetadataValue.table(records, schema),
+    }
+
+
+def _bold(warnings: Sequence[str]) -> list[str]:
+    return [f"**{markdown_text(line)}**" for line in warnings]
 
 
 def of_report(summary: AgentSummary, report: Mapping[str, Any], durations: Mapping[Agent, float]) -> Metadata:
@@ -122,7 +146,8 @@ def report_version(report: Mapping[str, Any]) -> dg.DataVersion:
 def _terms(agent: Agent, policy: Policy) -> list[Any]:
     """What of the policy bears on the agent's data; thresholds and approvers do not."""
     if agent is Agent.EMAIL_VERIFICATION:
-        return [policy.guessing, policy.max_providers_per_lead, policy.lead_caps.verification]
+        order = [policy.ordering, sorted(policy.worth.items()), policy.routing]
+        return [policy.guessing, policy.max_providers_per_lead, policy.lead_caps.verification, *order]
     return [policy.lead_caps.enrichment]
 
 

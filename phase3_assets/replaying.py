@@ -8,6 +8,7 @@ from datetime import datetime
 from phase3_core.calls import Gap, NoAnswer, Reply, Role
 from phase3_core.errors import NothingUsable
 from phase3_core.leads import Lead
+from phase3_core.ordering import Ordered
 from phase3_core.ports import Books, Run
 from phase3_core.statuses import ACCEPTED, Agent
 from phase3_core.trace import (
@@ -81,12 +82,14 @@ class Replay:
         return await turn(call.ended_at)
 
     async def _verified(self, until: datetime | None) -> list[TracedStep]:
-        history = LedgerHistory(self.books.engine, until)
+        history, policy = LedgerHistory(self.books.engine, until), self.settings.policy()
         async with self._replaying(history) as providers:
             try:
-                plan = plan_for(providers, self.settings.policy())
+                plan = plan_for(providers, policy)
             except NothingUsable:
                 return []
+            order = Ordered(self.about.lead.campaign_id, self.books, providers, policy, SystemClock().now())
+            plan = await order.plan(plan, keeps=False)
             return await email_steps(
                 self.about.delivered, await self._leaders(), providers, plan, history.taken
             )
@@ -118,12 +121,12 @@ class Replay:
 
         run = Run("trace", self.about.lead.campaign_id, Agent.FINALIZER)
         asked = await providers_asked(self.books.engine)
-        source = VendorSource(self._settings(asked), _as_then(self.environment, asked), opened, SystemClock())
+        source = VendorSource(self._settings(asked), as_then(self.environment, asked), opened, SystemClock())
         async with source.open(run, self.books) as providers:
             yield _alone(providers)
 
 
-def _as_then(environment: Mapping[str, str], asked: Collection[str]) -> dict[str, str]:
+def as_then(environment: Mapping[str, str], asked: Collection[str]) -> dict[str, str]:
     """Whoever has a call in the ledger had a key then; nobody else had, unless no finder was needed."""
     used = [row for row in CATALOGUE if row.name in asked]
     if not any(row.spec.role is Role.FINDER for row in used):

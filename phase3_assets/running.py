@@ -1,6 +1,8 @@
 """`phase3 run`: the Dagster job on one campaign, in this process, with the same records as from the UI."""
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,6 +11,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 from rich.console import Console
 
+from phase3_assets.agents import FORETOLD
 from phase3_assets.compensating import take_back_what_is_over
 from phase3_assets.definitions import defs
 from phase3_assets.failures import EXIT_CODE
@@ -67,7 +70,7 @@ def run_campaign(url: str, name: str, options: Options, words: Console, *, follo
         end_dead_runs(url, instance, campaign_id)
         take_back_what_is_over(instance, PostgresDatabase(url), _exporter(), campaign_id)
         watching = followed(url, campaign_id) if follow else shown_progress(url, campaign_id, words)
-        with watching:
+        with watching, foretold(words):
             done = defs.resolve_job_def("phase3").execute_in_process(
                 instance=instance,
                 partition_key=str(campaign_id),
@@ -78,6 +81,29 @@ def run_campaign(url: str, name: str, options: Options, words: Console, *, follo
         ended = _ended(url, instance, campaign_id, done)
     post_result(url, campaign_id, ended.result)
     return ended
+
+
+@contextmanager
+def foretold(words: Console) -> Iterator[None]:
+    """What the run expects, as its first lines."""
+    teller = _Teller(words)
+    FORETOLD.addHandler(teller)
+    FORETOLD.setLevel(logging.INFO)
+    FORETOLD.propagate = False
+    try:
+        yield
+    finally:
+        FORETOLD.removeHandler(teller)
+
+
+class _Teller(logging.Handler):
+    def __init__(self, words: Console) -> None:
+        super().__init__()
+        self._words = words
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "bold" if record.levelno >= logging.WARNING else None
+        self._words.print(record.getMessage(), style=style, markup=False, soft_wrap=True)
 
 
 def _exporter() -> Exporter:

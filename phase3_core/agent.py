@@ -10,6 +10,7 @@ from uuid import UUID
 from phase3_core.compensation import Compensation, in_a_line, reason
 from phase3_core.errors import StoppedAtThreshold, Superseded
 from phase3_core.flow import in_window
+from phase3_core.forecast import Forecast
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import Money
 from phase3_core.policy import Policy, Threshold
@@ -34,13 +35,18 @@ PAGE = 500  # leads read at once
 BATCH = 250  # results written at once, and how often progress is told
 
 
+def nobody_is_told(forecast: Forecast) -> None:
+    del forecast
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every agent is given besides its books: policy, time, and who is told of progress."""
+    """What every agent is given besides its books: policy, time, who is told of plans and of progress."""
 
     policy: Policy
     clock: Clock
     observe: Observer
+    foretell: Callable[[Forecast], None] = nobody_is_told
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from enum import StrEnum
 
 from phase3_core.approval import ApprovalPolicy
 from phase3_core.money import Money, usd
@@ -40,12 +41,31 @@ class LeadCaps:
         return replace(PROFILES[tier], cap=self.enrichment[tier])
 
 
+class Ordering(StrEnum):
+    """Whom the waterfall asks next."""
+
+    AS_LISTED = "as_listed"
+    CHEAPEST_VALID = "cheapest_valid"
+
+
+class Routing(StrEnum):
+    """With whom leads start in the waterfall."""
+
+    FIRST = "first"  # all with the first of the order
+    EARLIEST = "earliest"  # so that the campaign ends as early as limits and budget allow
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """`worth`: USD at most for one valid address, by tier; where there is none, any price is paid."""
+
     thresholds: Thresholds = field(default_factory=Thresholds)
     force_continue: bool = False
     guessing: bool = True
     max_providers_per_lead: int = 7
+    ordering: Ordering = Ordering.AS_LISTED
+    worth: Mapping[Tier, Money] = field(default_factory=dict)
+    routing: Routing = Routing.FIRST
     leads_in_flight: int = 3000
     lead_caps: LeadCaps = field(default_factory=LeadCaps)
     alert_at: Decimal = Decimal("0.8")

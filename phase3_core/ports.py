@@ -15,6 +15,8 @@ from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
 from phase3_core.enrichment import EnrichmentResult, Source
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import ZERO, Money
+from phase3_core.rate_limits import Allowed
+from phase3_core.record import Group, Kept, Record, Roles
 from phase3_core.saga import Step, StepKind, StepState, Successor
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier
@@ -98,6 +100,11 @@ class Providers(Protocol):
     @property
     def away(self) -> Sequence[Wait]:
         """Those of them that may not be asked at this moment, why, and until when."""
+        ...
+
+    @property
+    def allowed(self) -> Mapping[str, Allowed]:
+        """What their vendors allow them, by name."""
         ...
 
     @property
@@ -431,6 +438,30 @@ class Budgets(Protocol):
         ...
 
 
+class TrackRecord(Protocol):
+    """What estimates rest on."""
+
+    async def groups(self, campaign_id: UUID) -> list[Group]:
+        """The campaign's leads, those that are alike counted together."""
+        ...
+
+    async def record(self, campaign_id: UUID, roles: Roles) -> Record:
+        """Of the campaign itself, as far as it went, and of the newest that were finished before it."""
+        ...
+
+    async def kept(self, campaign_id: UUID) -> Kept | None:
+        """What the campaign's order goes by; None where nothing was kept yet."""
+        ...
+
+    async def keep(self, campaign_id: UUID, kept: Kept) -> None:
+        """For good: a later run goes by the same figures."""
+        ...
+
+    async def used_today(self) -> Mapping[str, int]:
+        """Requests of this UTC day, of all runs, by account."""
+        ...
+
+
 class Books(Protocol):
     """Everything that is written down: one database, opened for one run."""
 
@@ -451,6 +482,9 @@ class Books(Protocol):
 
     @property
     def saga(self) -> Saga: ...
+
+    @property
+    def track_record(self) -> TrackRecord: ...
 
 
 class Database(Protocol):

@@ -36,6 +36,22 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a vendor allows a provider: `rate` requests a second, `per_day`, `in_flight`; None: no such limit.
+
+    `account`: whose requests are counted together, without any secret. `bulk`: it is asked many at a time.
+    `operations`: as the ledger names its calls.
+    """
+
+    account: str = ""
+    rate: float | None = None
+    per_day: int | None = None
+    in_flight: int = 20
+    bulk: bool = False
+    operations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Slots:
     """`count` moments at which a request may leave, `gap_s` apart; on the monotonic clock of who booked.
 

@@ -15,6 +15,7 @@ from phase3_core.enrichment import FIELDS_OF, Gathered, after_reply, in_order, n
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money
 from phase3_core.ports import Enricher, Providers
+from phase3_core.routing import start_of
 from phase3_core.statuses import Agent
 from phase3_core.tiers import PROFILES, Profile
 from phase3_core.verify import Domains, Steps
@@ -102,6 +103,7 @@ WHY_STOP = {
     Stop.SUPPRESSED: "the lead, or the address that was found, is on the suppression list",
     Stop.VERIFIER_GONE: "no verifier could look at the address: the lead waits",
     Stop.OVER_BUDGET: "what is left of the lead's cap pays for no further step",
+    Stop.NOT_WORTH: "a valid address from whoever is left would cost more than one of this tier is worth",
     Stop.EXHAUSTED: "every finder that may be asked was asked",
 }
 
@@ -134,13 +136,25 @@ async def _walk(
     progress = start(lead)
     while True:
         step = next_step(lead, plan, domain, progress, spent())
-        why = reason(step, plan, domain, progress)
+        why = _in_order(lead, step, plan, progress) + reason(step, plan, domain, progress)
         if isinstance(step, Stop):
             return [*traced, TracedStep(Agent.EMAIL_VERIFICATION, "stop", why, step.value)]
         progress = await steps.take(lead, progress, step)
         calls = taken()
         told = outcome(step, progress, calls)
         traced.append(TracedStep(Agent.EMAIL_VERIFICATION, in_words(step), why, told, calls))
+
+
+def _in_order(lead: Lead, step: Step, plan: Plan, progress: Progress) -> str:
+    """Where finders are not asked in a fixed order: why this one."""
+    if not isinstance(step, Find):
+        return ""
+    if plan.starts and not progress.tried and step.provider == start_of(lead, plan.starts):
+        share = dict(plan.starts)[step.provider]
+        return f"dealt out: {share:.0%} of the leads start with it, so that all limits are used; "
+    if plan.order is None:
+        return ""
+    return f"{plan.order.why(lead, progress.missed, step.provider)}; "
 
 
 def in_words(act: Act) -> str:

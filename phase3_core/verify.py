@@ -15,7 +15,9 @@ from phase3_core.agent import (
     worked_through,
 )
 from phase3_core.errors import BadInput, NothingUsable
+from phase3_core.foresight import foresee
 from phase3_core.leads import Lead
+from phase3_core.ordering import Ordered
 from phase3_core.policy import EMAILS, Policy
 from phase3_core.ports import (
     AgentResult,
@@ -62,6 +64,9 @@ async def verify_campaign(
     """Raises NothingUsable before anything is spent, CampaignBusy, UnknownCampaign, WrongCampaignState."""
     async with on_shift(run, database, around) as shift, source.open(run, shift.books) as providers:
         plan = plan_for(providers, around.policy)
+        order = Ordered(run.campaign_id, shift.books, providers, around.policy, around.clock.now())
+        plan = await order.plan(plan, keeps=True)
+        await _foretell(shift, providers, plan)
         await shift.begin(CampaignStatus.VERIFYING_EMAILS)
         worked_on = await _verify_leads(shift, providers, plan)
         summary = await shift.summary(providers.skipped, worked_on, EMAILS)
@@ -69,6 +74,15 @@ async def verify_campaign(
         await shift.books.campaigns.update_email_verification_results(run.campaign_id, result)
         await shift.conclude(CampaignStatus.EMAILS_VERIFIED, summary)
         return summary
+
+
+async def _foretell(shift: Shift, providers: Providers, plan: Plan) -> None:
+    """Before the first paid call; where nothing is left to do there is nothing to tell."""
+    around = shift.around
+    now, caps = around.clock.now(), around.policy.lead_caps
+    foreseen = await foresee(shift.run.campaign_id, shift.books, providers, plan, caps, now)
+    if foreseen.lines:
+        around.foretell(foreseen)
 
 
 def plan_for(providers: Providers, policy: Policy) -> Plan:

@@ -4,6 +4,7 @@ Pure and deterministic: the same outcomes give the same steps, so a resumed run 
 the one before and the call ledger answers what was already paid for.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
@@ -11,15 +12,16 @@ from uuid import UUID
 from phase3_core.calls import Billing, FinderReply, Gap, Hit, Judgement, NoAnswer, Price
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money, total
+from phase3_core.order import NOBODY, CheapestValid
 from phase3_core.patterns import Pattern, guesses, pattern_of, worth_guessing
+from phase3_core.rates import USUAL_FIND_RATE, USUAL_VALID_RATE
+from phase3_core.routing import Shares, start_of, with_first
 from phase3_core.statuses import ACCEPTED, EmailStatus, Reason, Verdict, email_status
 from phase3_core.waiting import Wait
 
 DELIVERED = "delivered"  # the address that phase 2 brought
 GUESS = "pattern_guess"
 
-USUAL_FIND_RATE = 0.45
-USUAL_VALID_RATE = 0.90
 MOST_LEADERS = 3  # leads of a domain that go one after another until its mail pattern is known
 
 
@@ -54,6 +56,28 @@ class Plan:
     max_providers_per_lead: int = 7
     second: Price | None = None
     lead_cap: Money = WITHOUT_END
+    order: CheapestValid | None = None
+    starts: Shares = ()
+
+    def in_turn(self, missed: Collection[str] = (), start: str = "") -> list[Quote]:
+        """Finders in the order in which a lead of whom nothing else is known asks them.
+
+        `start`: with whom it begins, where that is not who would be the first.
+        """
+        by_name = {quote.provider: quote for quote in self.finders if quote.provider not in missed}
+        if self.order is None:
+            return [by_name[name] for name in with_first(list(by_name), start)]
+        turn = [start] if start in by_name else []
+        while bids := self.order.bids(frozenset((*missed, *turn))):
+            turn.append(bids[0].provider)
+        return [by_name[name] for name in turn]
+
+    @property
+    def cost_per_valid(self) -> float:
+        """Expected USD for one valid address from the finder that is asked first."""
+        if self.order is not None:
+            return self.order.bids(NOBODY)[0].cost
+        return self.finders[0].cost_per_valid(float(self.verifier.ceiling))
 
     @property
     def verification(self) -> Money:
@@ -119,6 +143,11 @@ class Progress:
             return False
         return self.verifier_gone or (bool(self.waits) and not self.accepted)
 
+    @property
+    def missed(self) -> frozenset[str]:
+        """Finders that brought no accepted address; who is waited for may still."""
+        return frozenset(self.tried) - {wait.provider for wait in self.waits}
+
     def judgement_of(self, email: str) -> Candidate | None:
         return next((c for c in self.candidates if c.email.casefold() == email.casefold()), None)
 
@@ -141,6 +170,7 @@ class Find:
 class Stop(StrEnum):
     ACCEPTED = "accepted"
     EXHAUSTED = "exhausted"
+    NOT_WORTH = "not_worth"  # a valid address would cost more than one of the lead's tier is worth
     OVER_BUDGET = "over_budget"  # what is left of the lead's own cap pays for no further step
     SUPPRESSED = "suppressed"  # the lead, or an address that was found: nobody is asked
     VERIFIER_GONE = "verifier_gone"  # the candidate waits as found and unverified (rule 19)
@@ -191,10 +221,11 @@ def _next_source(lead: Lead, plan: Plan, domain: Domain, progress: Progress, lef
     guess = _next_guess(lead, plan, domain, progress)
     if guess and plan.verifier.ceiling <= left:
         return guess
-    asked = len(progress.tried)
-    untried = [quote for quote in plan.finders if quote.provider not in progress.tried]
-    if not untried or asked >= plan.max_providers_per_lead:
+    if len(progress.tried) >= plan.max_providers_per_lead:
         return Stop.EXHAUSTED
+    untried = _untried(lead, plan, progress)
+    if not untried:
+        return Stop.EXHAUSTED if len(progress.tried) >= len(plan.finders) else Stop.NOT_WORTH
     later = {wait.provider for wait in progress.waits}  # will be asked too, at these prices
     reserved = total(
         quote.price.ceiling + plan.verification for quote in plan.finders if quote.provider in later
@@ -204,11 +235,24 @@ def _next_source(lead: Lead, plan: Plan, domain: Domain, progress: Progress, lef
     return Find(chosen.provider) if chosen else Stop.OVER_BUDGET
 
 
+def _untried(lead: Lead, plan: Plan, progress: Progress) -> list[Quote]:
+    """In the order of asking."""
+    if plan.order is None and not plan.starts:
+        return [quote for quote in plan.finders if quote.provider not in progress.tried]
+    names = [quote.provider for quote in plan.finders]
+    if plan.order is not None:
+        names = plan.order.ranked(lead, progress.missed)
+    if plan.starts:
+        names = with_first(names, start_of(lead, plan.starts))
+    by_name = {quote.provider: quote for quote in plan.finders}
+    return [by_name[name] for name in names if name not in progress.tried]
+
+
 def _next_guess(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> Guess | None:
     """Guesses come before any finder, and end at the first sign that the domain takes everything."""
     if not plan.guessing or not plan.finders or domain.catch_all or progress.tried or progress.guesses_over:
         return None
-    finder = plan.finders[0].cost_per_valid(float(plan.verifier.ceiling))
+    finder = plan.cost_per_valid
     for email, chance in guesses(lead, domain.pattern):
         if progress.judgement_of(email):
             continue

@@ -20,7 +20,7 @@ from phase3_core.budget import Caps
 from phase3_core.errors import BadInput
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.money import Money, usd
-from phase3_core.policy import PILOT, STANDARD, LeadCaps, Policy, Thresholds
+from phase3_core.policy import PILOT, STANDARD, LeadCaps, Ordering, Policy, Routing, Thresholds
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 
@@ -57,13 +57,38 @@ class ProviderSettings(Strict):
     bulk: Literal["auto", "always", "never"] = "auto"
 
 
-class WaterfallSettings(Strict):
-    """`order` names finders; those left out are not asked."""
+class TierAmounts(Strict):
+    A: Amount | None = None
+    B: Amount | None = None
+    C: Amount | None = None
 
-    order: tuple[str, ...] | None = None
+    def by_tier(self) -> dict[Tier, Money]:
+        given = self.model_dump(exclude_none=True)
+        return {Tier(name): usd(amount) for name, amount in given.items()}
+
+
+class WaterfallSettings(Strict):
+    """`order` names finders, those left out are not asked; or it is `cheapest_valid`: by expected cost.
+
+    `worth_usd`, by tier: what a valid address may be expected to cost with `cheapest_valid`. `routing`: all
+    leads start with the first finder, or they are dealt out so that limits let the campaign end earliest.
+    """
+
+    order: tuple[str, ...] | Literal["cheapest_valid"] | None = None
+    worth_usd: TierAmounts = TierAmounts()
+    routing: Literal["first", "earliest"] = "first"
     guessing: bool = True
     max_providers_per_lead: Annotated[int, Field(ge=1)] = 7
     leads_in_flight: Annotated[int, Field(ge=1, le=5000)] = 3000
+
+    @property
+    def ordering(self) -> Ordering:
+        return Ordering.CHEAPEST_VALID if isinstance(self.order, str) else Ordering.AS_LISTED
+
+    @property
+    def listed(self) -> tuple[str, ...] | None:
+        """Finders by name; None: those of the catalogue."""
+        return None if isinstance(self.order, str) else self.order
 
 
 class ThresholdSettings(Strict):
@@ -79,16 +104,6 @@ class ThresholdSettings(Strict):
         return Thresholds(
             **{name: getattr(base, name) if value is None else value for name, value in given.items()}
         )
-
-
-class TierAmounts(Strict):
-    A: Amount | None = None
-    B: Amount | None = None
-    C: Amount | None = None
-
-    def by_tier(self) -> dict[Tier, Money]:
-        given = self.model_dump(exclude_none=True)
-        return {Tier(name): usd(amount) for name, amount in given.items()}
 
 
 class BudgetSettings(Strict):
@@ -274,6 +289,9 @@ class Settings(Strict):
             thresholds=thresholds.thresholds(),
             force_continue=force,
             guessing=self.waterfall.guessing,
+            ordering=self.waterfall.ordering,
+            worth=self.waterfall.worth_usd.by_tier(),
+            routing=Routing(self.waterfall.routing),
             max_providers_per_lead=self.waterfall.max_providers_per_lead,
             leads_in_flight=self.waterfall.leads_in_flight,
             lead_caps=self.budgets.lead_caps(),

@@ -32,6 +32,7 @@ from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, lock
 from resources.postgres.outage import LONGEST_S, Outage
 from resources.postgres.outbox import PostgresOutbox
 from resources.postgres.saga import PostgresSaga
+from resources.postgres.track_record import PostgresTrackRecord
 from resources.settings import pseudonyms
 
 VERSION_TABLE = "phase3_alembic_version"
@@ -72,6 +73,7 @@ class PostgresBooks:
     outbox: PostgresOutbox
     events: PostgresEvents
     saga: PostgresSaga
+    track_record: PostgresTrackRecord
     engine: AsyncEngine
     begin: Begin
     fence: int | None
@@ -165,6 +167,7 @@ def _books(
         outbox=PostgresOutbox(engine),
         events=PostgresEvents(engine),
         saga=PostgresSaga(engine, begin, outage, actor),
+        track_record=PostgresTrackRecord(engine, begin, outage, actor),
         engine=engine,
         begin=begin,
         fence=fence,

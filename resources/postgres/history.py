@@ -18,6 +18,7 @@ from phase3_core.ledger import (
     Stored,
     Withheld,
     key,
+    question_of,
 )
 from phase3_core.money import ZERO, Money
 from phase3_core.trace import LedgerCall
@@ -43,20 +44,32 @@ _ASKED_AT = func.coalesce(_CALLS.asked_at, _CALLS.created_at)
 class LedgerHistory:
     """Implements `CallLedger` for a replay: answers what is there, grants nothing, writes nothing.
 
-    With `until`, what was asked or answered later is not there yet.
+    With `until`, what was asked or answered later is not there yet. `unasked`: who would have been asked what
+    nobody ever asked. `loaded`: calls by question, read at once.
     """
 
     engine: AsyncEngine
     until: datetime | None = None
     noted: list[LedgerCall] = field(default_factory=list)
+    unasked: list[str] = field(default_factory=list)
+    loaded: dict[bytes, RowMapping] = field(default_factory=dict)
 
     def taken(self) -> tuple[LedgerCall, ...]:
         """What was looked up since the last time, each call once."""
         calls, self.noted = {call.key: call for call in self.noted}, []
         return tuple(calls.values())
 
+    async def load(self, lead_ids: Sequence[UUID]) -> None:
+        """The newest calls made for these leads, instead of those loaded before."""
+        query = select(provider_calls).where(_CALLS.lead_id.in_(lead_ids)).order_by(_CALLS.key)
+        async with self.engine.connect() as connection:
+            rows = (await connection.execute(query)).mappings()
+            self.loaded = {question_of(row["key"]): row for row in rows}
+
     async def find(self, intent: Intent) -> Stored | None:
         row = await self._row(intent)
+        if row is None:
+            self.unasked.append(intent.provider)
         return _stored(row, intent) if row is not None and _answered(row, self.until) else None
 
     async def glance(self, intent: Intent) -> Stored | None:
@@ -74,16 +87,19 @@ class LedgerHistory:
 
     async def _row(self, intent: Intent) -> RowMapping | None:
         """The newest epoch of the question that had begun by then."""
+        row = self.loaded.get(intent.question) or await self._read(intent)
+        if row is not None:
+            self.noted.append(ledger_call(row, self.until))
+        return row
+
+    async def _read(self, intent: Intent) -> RowMapping | None:
         first, last = key(intent.question, FIRST_EPOCH), key(intent.question, LAST_EPOCH)
         query = select(provider_calls).where(_CALLS.key.between(first, last))
         if self.until is not None:
             query = query.where(_CALLS.created_at <= self.until)
         async with self.engine.connect() as connection:
             rows = (await connection.execute(query.order_by(_CALLS.key.desc()).limit(1))).mappings()
-            row = rows.one_or_none()
-        if row is not None:
-            self.noted.append(ledger_call(row, self.until))
-        return row
+            return rows.one_or_none()
 
     def spent_up(self, intent: Intent) -> OverBudget | None:
         del intent

@@ -27,7 +27,7 @@ def in_order(settings: Settings) -> list[Row]:
             raise settings.mistake(
                 "providers", name, told=f"no such provider; there are {', '.join(sorted(names))}"
             )
-    order = settings.waterfall.order
+    order = settings.waterfall.listed
     if order is None:
         return list(CATALOGUE)
     finders = {row.name: row for row in CATALOGUE if row.spec.role is Role.FINDER}

@@ -20,6 +20,7 @@ from phase3_core.leads import Lead
 from phase3_core.ledger import CallLedger
 from phase3_core.money import Money, total
 from phase3_core.ports import Skipped
+from phase3_core.rate_limits import Allowed
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
 from phase3_core.waiting import Wait
@@ -30,9 +31,13 @@ from resources.providers.spec import Question
 
 @dataclass(frozen=True, slots=True)
 class OneProvider:
-    """A provider as the use cases see it: any role, its replies narrowed to that role's."""
+    """A provider as the use cases see it: any role, its replies narrowed to that role's.
+
+    `account`: the name by which its calls are counted with those of other runs.
+    """
 
     client: ProviderClient
+    account: str = ""
 
     @property
     def name(self) -> str:
@@ -65,6 +70,20 @@ class OneProvider:
     @property
     def price(self) -> Price:
         return self.client.terms.price
+
+    @property
+    def allowed(self) -> Allowed:
+        spec, limits = self.client.spec, self.client.terms.limits
+        reads = limits.reads_per_minute
+        rates = (limits.rate, None if reads is None or self.client.bulk else reads / 60)
+        return Allowed(
+            account=self.account,
+            rate=min((rate for rate in rates if rate is not None), default=None),
+            per_day=limits.per_day,
+            in_flight=limits.in_flight,
+            bulk=self.client.bulk,
+            operations=tuple(f"{spec.name}/{operation.name}" for operation in spec.operations),
+        )
 
     @property
     def topics(self) -> frozenset[Topic]:
@@ -124,6 +143,10 @@ class OpenProviders:
         verification = total(one.price.ceiling for one in self.verifiers[:2])
         for finder in self.finders:
             finder.client.keeps = verification
+
+    @property
+    def allowed(self) -> dict[str, Allowed]:
+        return {one.name: one.allowed for one in self.all}
 
     @property
     def spent(self) -> Money:

@@ -248,7 +248,8 @@ class VendorSource:
             client = self._client(row, ledger, transport, shared)
             shared.accounts.setdefault(row.name, self._account(row, client, http))
             client.bulk = in_bulk(own_settings(self.settings, row.spec), client, waiting)
-            usable[row.spec.role].append(OneProvider(client))
+            account = kind_of(self.account_name(row), CALLS)
+            usable[row.spec.role].append(OneProvider(client, account))
         return OpenProviders(
             finders=usable[Role.FINDER],
             verifiers=usable[Role.VERIFIER],

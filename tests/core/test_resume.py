@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from phase3_core.calls import FinderReply, Gap, Hit, Miss, NoAnswer, VerifierReply
 from phase3_core.errors import OutsideFailure
-from phase3_core.policy import Policy
+from phase3_core.policy import Ordering, Policy, Routing
+from phase3_core.rates import Seen
+from phase3_core.record import Record
 from phase3_core.statuses import CampaignStatus, EmailStatus
 from tests.core.office import ANY_NUMBER, Office, an_office, ledger_down, shuffled, then
 from tests.core.world import World
@@ -27,11 +29,15 @@ WORLDS = st.builds(World, SEEDS, st.just(24), st.sampled_from([1, 2, 4, 12]))
 HOW = st.sampled_from(["cancelled", "failed", "died"])
 
 
+AS_LISTED = Policy(ANY_NUMBER, leads_in_flight=64)
+BY_COST = replace(AS_LISTED, ordering=Ordering.CHEAPEST_VALID, routing=Routing.EARLIEST)
+
+
 @cache
-def left_alone(world: World) -> tuple[list[Row], list[Bill]]:
+def left_alone(world: World, *, by_cost: bool = False) -> tuple[list[Row], list[Bill]]:
     """One lead after another: nothing happens at the same time."""
     office = world.office()
-    office.policy = Policy(ANY_NUMBER, leads_in_flight=1)
+    office.policy = replace(BY_COST if by_cost else AS_LISTED, leads_in_flight=1)
     asyncio.run(office.verify())
     return office.rows, office.bills
 
@@ -86,6 +92,26 @@ def test_cut_anywhere_and_resumed_it_ends_in_the_same_rows_for_the_same_money(
 
     asyncio.run(in_pieces())
     assert (office.rows, office.bills) == left_alone(world)
+    assert nothing_twice(office)
+
+
+@given(WORLDS, SEEDS, st.lists(st.integers(1, 90), min_size=1, max_size=3))
+@settings(max_examples=30, deadline=None)
+def test_a_campaign_ordered_by_cost_is_resumed_as_it_began_whatever_was_learned_since(
+    world: World, order: int, cuts: list[int]
+) -> None:
+    office = world.office(shuffled(order))
+    office.policy = BY_COST
+
+    async def in_pieces() -> None:
+        for at_question in cuts:
+            await interrupted(office, at_question, "died")
+            refused = Seen("tomba", frozenset(), calls=1_000, hits=1_000, accepted=at_question)
+            office.database.tables.record = Record(finders=(refused,))
+        await office.verify("last")
+
+    asyncio.run(in_pieces())
+    assert (office.rows, office.bills) == left_alone(world, by_cost=True)
     assert nothing_twice(office)
 
 

@@ -3,6 +3,7 @@
 import json
 import shlex
 import signal
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -195,14 +196,18 @@ def test_a_campaign_below_a_threshold_stops(
         file.write_text(sandbox.text("leads.csv"), encoding="utf-8")
         own = shell.set(DATABASE_URL=books.url, **sandbox.variables(tmp_path))
         campaign_id = own("import", str(file), "--name", "Few").out.strip()
+        assert_estimated(own, sandbox)
         stopped = own("run", "Few", "--json")
         assert (stopped.code, stopped.document["status"]) == (3, "stopped")
-        assert "accepted emails, and enrichment wants at least 500" in stopped.line
+        assert "leads wait for an address" in stopped.err.splitlines()[0]
+        assert "accepted emails, and enrichment wants at least 500" in stopped.err.splitlines()[-1]
         asked = sandbox.requests
         forced = own("run", campaign_id[:8], "--force-continue")
-        assert (forced.code, forced.err) == (0, "")
+        assert forced.code == 0
+        assert forced.err.startswith("0 leads wait for an address")
         assert "pending_approval" in forced.out
         assert sandbox.requests > asked
+        assert_simulated(own, sandbox)
         want_more_of_few(own, books, sandbox)
     result = own("result", "Few", "--json").document
     assert result["status"] == "pending_approval"
@@ -213,6 +218,28 @@ def test_a_campaign_below_a_threshold_stops(
     assert "Few" in own("status").out
     assert "email verification" in own("status", "Few").out
     decide_about_few(own, books)
+
+
+def assert_estimated(own: Shell, sandbox: Vendors) -> None:
+    """Nobody is asked; what is expected of each provider adds up."""
+    asked = sandbox.requests
+    estimate = own("estimate", "Few", "--json").document
+    assert sandbox.requests == asked
+    assert estimate["leads"] == 42
+    by_provider = [Decimal(row["cost_usd"]) for row in estimate["providers"]]
+    assert sum(by_provider) == Decimal(estimate["cost_usd"]["expected"]) > 0
+
+
+def assert_simulated(own: Shell, sandbox: Vendors) -> None:
+    """The same policy finds and costs the same; another is told as far as the ledger knows."""
+    asked = sandbox.requests
+    same = own("simulate", "Few", "--json").document
+    assert same["simulated"]["leads_unknown"] == 0
+    assert same["simulated"]["known"] == same["as_run"]
+    other = own("simulate", "Few", "--order", "findymail,tomba", "--json").document["simulated"]
+    assert other["unknown_questions"]["findymail"] == other["leads_unknown"] > 0
+    assert other["cost_usd"]["low"] < other["cost_usd"]["high"]
+    assert sandbox.requests == asked
 
 
 def want_more_of_few(own: Shell, books: Books, sandbox: Vendors) -> None:

@@ -113,7 +113,8 @@ def test_a_finished_campaign_costs_nothing_more(uninterrupted: Site) -> None:
 
 def assert_stopped_cleanly(site: Site, ended: Said, recorded: str) -> None:
     assert ended.code == 1
-    assert ended.line == "Cancelled; what was in flight is recorded. Run again to go on where it stopped."
+    told = "Cancelled; what was in flight is recorded. Run again to go on where it stopped."
+    assert ended.err.splitlines()[-1] == told
     assert site.books.runs() == [recorded]
     reason = "cancelled; everything bought is kept, run again to resume"
     assert site.books.campaign() == {"status": "phase3_failed", "status_reason": reason}

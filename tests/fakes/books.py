@@ -39,6 +39,7 @@ from phase3_core.ports import (
     Run,
     TierCounts,
 )
+from phase3_core.record import LAST_PLACE, Group, Kept, Record, Roles
 from phase3_core.report import lead_set_digest, report_hash
 from phase3_core.saga import Step
 from phase3_core.statuses import (
@@ -134,6 +135,8 @@ class Tables:
     saga: Steps = field(default_factory=Steps)
     budgets: list[Budget] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
+    kept: dict[UUID, Kept] = field(default_factory=dict)
+    record: Record = field(default_factory=Record)
     gone: bool = False
     writing: Callable[[], Awaitable[None]] = at_once
 
@@ -542,6 +545,51 @@ class FakeBudgets:
 
 
 @dataclass(frozen=True)
+class FakeTrackRecord:
+    """Earlier campaigns have shown what a test says."""
+
+    tables: Tables
+
+    async def groups(self, campaign_id: UUID) -> list[Group]:
+        await self.tables.reached()
+        rows = [row for row in self.tables.of(campaign_id) if row.ours]
+        place = {row.lead.id: _place(row, rows) for row in rows}
+        return [
+            Group(
+                tier=row.lead.tier,
+                place=place[row.lead.id],
+                delivered=bool(row.lead.email),
+                to_verify=int(row.email_status is None),
+                to_enrich=int(row.accepted and row.enrichment_status is None),
+                firsts=int(row.accepted and row.enrichment_status is None and place[row.lead.id] <= 1),
+            )
+            for row in rows
+        ]
+
+    async def record(self, campaign_id: UUID, roles: Roles) -> Record:
+        del campaign_id, roles
+        await self.tables.reached()
+        return self.tables.record
+
+    async def kept(self, campaign_id: UUID) -> Kept | None:
+        await self.tables.reached()
+        return self.tables.kept.get(campaign_id)
+
+    async def keep(self, campaign_id: UUID, kept: Kept) -> None:
+        await self.tables.reached()
+        self.tables.kept.setdefault(campaign_id, kept)
+
+    async def used_today(self) -> Mapping[str, int]:
+        return {}
+
+
+def _place(row: Row, rows: Sequence[Row]) -> int:
+    domain = row.lead.company_domain
+    colleagues = sorted(one.place for one in rows if one.lead.company_domain == domain)
+    return min(LAST_PLACE, 1 + colleagues.index(row.place)) if domain else 0
+
+
+@dataclass(frozen=True)
 class FakeBooks:
     leads: FakeLeads
     campaigns: FakeCampaigns
@@ -549,6 +597,7 @@ class FakeBooks:
     approvals: FakeApprovals
     budgets: FakeBudgets
     saga: FakeSaga
+    track_record: FakeTrackRecord
 
 
 class FakeDatabase:
@@ -592,4 +641,5 @@ class FakeDatabase:
             FakeApprovals(self.tables),
             FakeBudgets(self.tables),
             FakeSaga(self.tables.saga, self.tables.audit, self.tables.held),
+            FakeTrackRecord(self.tables),
         )

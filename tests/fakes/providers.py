@@ -21,6 +21,7 @@ from phase3_core.calls import (
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money, total, usd
 from phase3_core.ports import Books, Run, Skipped
+from phase3_core.rate_limits import Allowed
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
 from phase3_core.waiting import Wait
@@ -184,6 +185,10 @@ class FakeProviders:
     @property
     def away(self) -> Sequence[Wait]:
         return [Wait(name, why) for name, why in self.line.parked.items()] + list(self.line.away.values())
+
+    @property
+    def allowed(self) -> Mapping[str, Allowed]:
+        return {}
 
     @property
     def spent(self) -> Money:

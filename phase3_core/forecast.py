@@ -1,0 +1,255 @@
+"""What a campaign is expected to find and cost and when it is done, before the first call is paid."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from phase3_core.circumstances import AGENTS, Circumstances, Cut
+from phase3_core.money import Money, total, usd
+from phase3_core.planner import Flow, Line, Model, Values, flow, lines
+from phase3_core.statuses import Agent
+from phase3_core.tiers import Tier
+
+DEVIATIONS = 1.2816  # on either side of the mean hold 80 % of a normal distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """In four of five campaigns the truth lies between `low` and `high`."""
+
+    expected: float
+    low: float
+    high: float
+
+    def as_usd(self) -> dict[str, str]:
+        return {name: str(usd(f"{amount:.6f}")) for name, amount in self._each()}
+
+    def as_counts(self) -> dict[str, int]:
+        return {name: round(count) for name, count in self._each()}
+
+    def _each(self) -> tuple[tuple[str, float], ...]:
+        return ("expected", self.expected), ("low", self.low), ("high", self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One provider's part for one agent. `cost` USD; `busy_s`: how long its limits keep it at work.
+
+    `days`: UTC days that its quota, or its cap for a day, carries it in; 1 where neither is in the way.
+    """
+
+    agent: Agent
+    provider: str
+    calls: float
+    hits: float
+    cost: Money
+    interval: Interval
+    busy_s: float
+    days: int
+
+    def as_json(self) -> dict[str, Any]:
+        interval = self.interval.as_usd()
+        return {
+            "agent": self.agent.value,
+            "provider": self.provider,
+            "calls": round(self.calls),
+            "hits": round(self.hits),
+            "cost_usd": str(self.cost),
+            "low_usd": interval["low"],
+            "high_usd": interval["high"],
+            "busy_s": round(self.busy_s),
+            "days": self.days,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """`leads` that wait for an address, `to_enrich` that have one and wait for enrichment.
+
+    `based_on`: leads of earlier campaigns that the figures rest on. `done_at` under quotas and limits, if it
+    begins now; `binds`: what sets that time. `lines` add up to every sum of money in it.
+    """
+
+    leads: int
+    to_enrich: int
+    accepted: Interval
+    cost: Interval
+    lines: Sequence[Line]
+    providers: Sequence[Expected]
+    seconds: float
+    days: int
+    done_at: datetime
+    binds: str
+    cuts: Sequence[Cut]
+    warnings: Sequence[str]
+    based_on: int
+
+    @property
+    def total(self) -> Money:
+        return total(line.cost for line in self.lines)
+
+    def cost_of(self, which: Agent | Tier) -> Money:
+        return total(line.cost for line in self.lines if which in {line.agent, line.tier})
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "leads": self.leads,
+            "leads_to_enrich": self.to_enrich,
+            "accepted": self.accepted.as_counts(),
+            "cost_usd": {**self.cost.as_usd(), "expected": str(self.total)},
+            "cost_by_agent_usd": {agent.value: str(self.cost_of(agent)) for agent in AGENTS},
+            "cost_by_tier_usd": {tier.value: str(self.cost_of(tier)) for tier in Tier},
+            "providers": [one.as_json() for one in self.providers],
+            "duration_s": round(self.seconds),
+            "days": self.days,
+            "done_at": self.done_at.isoformat(timespec="seconds"),
+            "binds": self.binds,
+            "cuts": [cut.as_json() for cut in self.cuts],
+            "warnings": list(self.warnings),
+            "based_on_leads": self.based_on,
+        }
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """In a few lines, for people."""
+        found = self.accepted.as_counts()
+        leads = (
+            f"{self.leads:,} leads wait for an address, {self.to_enrich:,} more for enrichment: about "
+            f"{found['expected']:,} accepted addresses are expected ({found['low']:,} to {found['high']:,})."
+        )
+        cost = (
+            f"Expected cost {self.total:,.2f} USD, {self.cost.low:,.2f} to {self.cost.high:,.2f} in four of "
+            f"five campaigns; from {self.based_on:,} leads of earlier campaigns and usual figures."
+        )
+        return leads, cost, f"Done about {self.done_at:%Y-%m-%d %H:%M} UTC: {self.binds}."
+
+
+def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast:
+    """`based_on`: leads that the model's rates were learned from."""
+    going = flow(model, model.usual)
+    bought = lines(model, going)
+    intervals = _intervals(model, going)
+    providers = _expected(bought, intervals, around)
+    cuts = tuple(around.cuts(bought, _waiting(model, going)))
+    seconds, days = _duration(providers)
+    late = [one for one in providers if one.days > 1]
+    return Forecast(
+        leads=sum(group.to_verify for group in model.groups),
+        to_enrich=sum(group.to_enrich for group in model.groups),
+        accepted=intervals["accepted"],
+        cost=intervals["cost"],
+        lines=bought,
+        providers=providers,
+        seconds=seconds,
+        days=days,
+        done_at=_done_at(around.now, seconds, days),
+        binds=_binds(providers, around),
+        cuts=cuts,
+        warnings=[*(_days_told(one, around) for one in late), *(cut.told for cut in cuts)],
+        based_on=based_on,
+    )
+
+
+def _waiting(model: Model, going: Flow) -> Mapping[tuple[Agent, Tier], float]:
+    """Leads that each agent will work on, by tier."""
+    waiting = {(Agent.ENRICHMENT, tier): going.accepted[tier] for tier in Tier}
+    for tier in Tier:
+        own = (group.to_verify for group in model.groups if group.tier is tier)
+        waiting[Agent.EMAIL_VERIFICATION, tier] = float(sum(own))
+    return waiting
+
+
+def _measured(model: Model, values: Values) -> dict[str, float]:
+    """What intervals are wanted of: accepted addresses, cost, each provider's cost for each agent."""
+    going = flow(model, values)
+    found: defaultdict[str, float] = defaultdict(float)
+    to_enrich = sum(group.to_enrich for group in model.groups)
+    found["accepted"] = sum(going.accepted.values()) - to_enrich
+    found["cost"] = 0.0
+    for line in lines(model, going):
+        found["cost"] += float(line.cost)
+        found[f"{line.agent} {line.provider}"] += float(line.cost)
+    return found
+
+
+def _intervals(model: Model, going: Flow) -> dict[str, Interval]:
+    """Each rate in turn is moved by a standard deviation; they are independent, so their squares add up."""
+    usual = model.usual
+    expected = _measured(model, usual)
+    squares: defaultdict[str, float] = defaultdict(float)
+    for name, trials in going.trials.items():
+        rate = model.rates[name]
+        moved = rate.deviation(trials)
+        less = _measured(model, {**usual, name: max(0.0, rate.mean - moved)})
+        more = _measured(model, {**usual, name: min(rate.highest, rate.mean + moved)})
+        for of in expected:
+            squares[of] += ((more.get(of, 0.0) - less.get(of, 0.0)) / 2) ** 2
+    return {of: _interval(mean, math.sqrt(squares[of])) for of, mean in expected.items()}
+
+
+def _interval(mean: float, deviation: float) -> Interval:
+    return Interval(mean, max(0.0, mean - DEVIATIONS * deviation), mean + DEVIATIONS * deviation)
+
+
+def _expected(
+    bought: Sequence[Line], intervals: Mapping[str, Interval], around: Circumstances
+) -> list[Expected]:
+    """One for each provider and agent, in the order of asking."""
+    asked: dict[tuple[Agent, str], list[Line]] = {}
+    for line in bought:
+        asked.setdefault((line.agent, line.provider), []).append(line)
+    loads = around.loads(bought)
+    rows = []
+    for (agent, name), own in asked.items():
+        load = loads[around.account(name)]
+        rows.append(
+            Expected(
+                agent=agent,
+                provider=name,
+                calls=sum(line.calls for line in own),
+                hits=sum(line.hits for line in own),
+                cost=total(line.cost for line in own),
+                interval=intervals[f"{agent} {name}"],
+                busy_s=around.busy_s(name, load.calls),
+                days=around.days(name, load),
+            )
+        )
+    return rows
+
+
+def _duration(providers: Sequence[Expected]) -> tuple[float, int]:
+    """Seconds at work, UTC days: agents one after the other, the providers of each beside one another."""
+    slowest = (max((one.busy_s for one in providers if one.agent is agent), default=0.0) for agent in AGENTS)
+    days = (max((one.days for one in providers if one.agent is agent), default=1) for agent in AGENTS)
+    return sum(slowest), 1 + sum(day - 1 for day in days)
+
+
+def _done_at(now: datetime, seconds: float, days: int) -> datetime:
+    """What a day's quota leaves over goes on at the next midnight, UTC."""
+    if days == 1:
+        return now + timedelta(seconds=seconds)
+    last_day = now.date() + timedelta(days=days - 1)
+    return datetime.combine(last_day, time(), UTC) + timedelta(seconds=seconds / days)
+
+
+def _binds(providers: Sequence[Expected], around: Circumstances) -> str:
+    if not providers:
+        return "nothing is left to ask"
+    slowest = max(providers, key=lambda one: (one.days, one.busy_s))
+    allowed = around.of(slowest.provider)
+    if slowest.days > 1:
+        return f"{slowest.provider} needs {slowest.days} days"
+    if allowed.rate and around.is_paced(slowest.provider, slowest.calls):
+        return f"{slowest.provider} takes {allowed.rate * 60:,.0f} calls a minute"
+    return f"{slowest.provider} takes {allowed.in_flight:,} calls at once"
+
+
+def _days_told(one: Expected, around: Circumstances) -> str:
+    return (
+        f"{one.provider}: about {round(one.calls):,} look-ups for {one.cost:.2f} USD are expected and "
+        f"{around.day_told(one.provider)}: {one.days} days. Leads beyond a day's part go on to the next "
+        "provider, and wait for it where nobody else knows."
+    )

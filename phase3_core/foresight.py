@@ -1,0 +1,50 @@
+"""The forecast of one campaign, from its own leads, the newest campaigns' record, and whom it may ask."""
+
+from datetime import datetime
+from uuid import UUID
+
+from phase3_core.circumstances import Circumstances
+from phase3_core.forecast import Forecast, forecast
+from phase3_core.planner import Bench, model_of
+from phase3_core.policy import LeadCaps
+from phase3_core.ports import Books, Providers
+from phase3_core.record import Record, Roles
+from phase3_core.waterfall import Plan
+
+
+async def foresee(
+    campaign_id: UUID, books: Books, providers: Providers, plan: Plan, caps: LeadCaps, now: datetime
+) -> Forecast:
+    """Of what is left to do. `caps`: USD that one lead may cost. Nothing is asked, nothing written."""
+    groups = await books.track_record.groups(campaign_id)
+    record = Record()
+    if any(group.to_verify or group.to_enrich for group in groups):
+        record = await books.track_record.record(campaign_id, roles(providers))
+    around = await circumstances(campaign_id, books, providers, record, now)
+    return forecast(model_of(bench_of(providers, plan, caps), groups, record), around, record.leads)
+
+
+async def circumstances(
+    campaign_id: UUID, books: Books, providers: Providers, record: Record, now: datetime
+) -> Circumstances:
+    return Circumstances(
+        now=now,
+        allowed=providers.allowed,
+        used_today=await books.track_record.used_today(),
+        budgets=await books.budgets.of(campaign_id),
+        took_ms=record.took_ms,
+    )
+
+
+def roles(providers: Providers) -> Roles:
+    """Who of the ledger's providers does what."""
+    finders = frozenset(finder.name for finder in providers.finders)
+    verifier, second = [*(one.name for one in providers.verifiers), "", ""][:2]
+    return Roles(finders, verifier, second)
+
+
+def bench_of(providers: Providers, plan: Plan, caps: LeadCaps) -> Bench:
+    """Whom the plan may ask. `caps`: USD that one lead may cost."""
+    known = roles(providers)
+    operations = {name: allowed.operations for name, allowed in providers.allowed.items()}
+    return Bench(plan, known.verifier, known.second, providers.enrichers, operations, caps)

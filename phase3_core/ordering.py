@@ -1,0 +1,84 @@
+"""The order in which a campaign asks its finders, by figures that stand once it has begun."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from phase3_core.circumstances import Circumstances
+from phase3_core.foresight import bench_of, circumstances, roles
+from phase3_core.money import total
+from phase3_core.order import CheapestValid
+from phase3_core.planner import USUAL_DOUBT, Bench, flow, lines, model_of
+from phase3_core.policy import Ordering, Policy, Routing
+from phase3_core.ports import Books, Providers
+from phase3_core.rates import FinderRates, Seen
+from phase3_core.record import Group, Kept, Record
+from phase3_core.routing import Shares, Start, shares
+from phase3_core.statuses import Agent
+from phase3_core.waterfall import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Gives a plan the order that the policy wants."""
+
+    campaign_id: UUID
+    books: Books
+    providers: Providers
+    policy: Policy
+    now: datetime
+
+    async def plan(self, plan: Plan, *, keeps: bool) -> Plan:
+        """`keeps`: the figures are written down where they are not yet, for the runs that resume it."""
+        if self.policy.ordering is Ordering.AS_LISTED and self.policy.routing is Routing.FIRST:
+            return plan
+        kept = await self.books.track_record.kept(self.campaign_id)
+        if kept is None:
+            kept = await self._figures(plan)
+            if keeps:
+                await self.books.track_record.keep(self.campaign_id, kept)
+        return self._with(plan, kept)
+
+    async def _figures(self, plan: Plan) -> Kept:
+        record = await self.books.track_record.record(self.campaign_id, roles(self.providers))
+        kept = Kept(record.finders)
+        if self.policy.routing is Routing.FIRST:
+            return kept
+        groups = await self.books.track_record.groups(self.campaign_id)
+        around = await circumstances(self.campaign_id, self.books, self.providers, record, self.now)
+        bench = bench_of(self.providers, self._with(plan, kept), self.policy.lead_caps)
+        return replace(kept, starts=dealt_out(bench, groups, record, around))
+
+    def _with(self, plan: Plan, kept: Kept) -> Plan:
+        if self.policy.ordering is Ordering.CHEAPEST_VALID:
+            plan = replace(plan, order=_cheapest_valid(plan, self.policy, kept.finders))
+        return replace(plan, starts=kept.starts if self.policy.routing is Routing.EARLIEST else ())
+
+
+def _cheapest_valid(plan: Plan, policy: Policy, seen: Iterable[Seen]) -> CheapestValid:
+    second = USUAL_DOUBT * float(plan.second.ceiling) if plan.second and plan.second_opinion else 0.0
+    return CheapestValid(
+        prices={quote.provider: quote.price for quote in plan.finders},
+        verification=float(plan.verifier.ceiling) + second,
+        rates=FinderRates(seen),
+        worth=policy.worth,
+    )
+
+
+def dealt_out(bench: Bench, groups: Sequence[Group], record: Record, around: Circumstances) -> Shares:
+    """With whom leads start, so that finding their addresses ends earliest within the budget for it."""
+    emails = replace(bench, enrichers=())
+    starts = [_start(emails, quote.provider, groups, record) for quote in bench.plan.in_turn()]
+    return shares(starts, around.takes_s, around.left_for(Agent.EMAIL_VERIFICATION))
+
+
+def _start(bench: Bench, provider: str, groups: Sequence[Group], record: Record) -> Start:
+    """If all leads start with this one."""
+    model = model_of(replace(bench, plan=replace(bench.plan, starts=((provider, 1.0),))), groups, record)
+    bought = lines(model, flow(model, model.usual))
+    calls: defaultdict[str, float] = defaultdict(float)
+    for line in bought:
+        calls[line.provider] += line.calls
+    return Start(provider, calls, float(total(line.cost for line in bought)))

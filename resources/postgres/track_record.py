@@ -1,0 +1,211 @@
+"""What the newest campaigns have shown, and how a campaign's leads are made up: what an estimate rests on.
+
+Only the newest campaigns are looked at, and of those a sample of leads, whatever the ledger's size: all is
+found by the indexes on campaigns and leads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CTE, Row, Select, Text, case, cast, func, select, true
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from phase3_core.record import LAST_PLACE, Count, Group, Kept, Record, Roles, Walk, walked
+from phase3_core.statuses import Agent
+from phase3_core.tiers import Tier
+from resources.postgres.audit import Actor
+from resources.postgres.leads import ACCEPTABLE, BROUGHT, ENRICHED, OURS, VERIFIED
+from resources.postgres.lease import Begin
+from resources.postgres.outage import Outage, repeatable
+from resources.postgres.rate_limits import in_use
+from resources.postgres.tables import (
+    campaign_audit_log,
+    campaigns,
+    lead_domain,
+    lead_rank,
+    lead_tier,
+    leads,
+    provider_calls,
+)
+
+NEWEST_CAMPAIGNS = 5
+MOST_LEADS = 4_000
+KEPT = "order_kept"  # a line of the audit log
+
+_CALLS = provider_calls.c
+_OUTCOME = case((_CALLS.state == "settled", _CALLS.outcome), else_="unknown")
+
+
+class PostgresTrackRecord:
+    def __init__(self, engine: AsyncEngine, begin: Begin, outage: Outage, actor: Actor) -> None:
+        self._engine = engine
+        self._begin = begin
+        self.outage = outage
+        self._actor = actor
+
+    @repeatable
+    async def groups(self, campaign_id: UUID) -> list[Group]:
+        async with self._engine.connect() as connection:
+            return [Group(Tier(row.tier), *row[1:]) for row in await connection.execute(_groups(campaign_id))]
+
+    @repeatable
+    async def record(self, campaign_id: UUID, roles: Roles) -> Record:
+        """Of the campaign itself, as far as it went, and of those that were finished before it."""
+        async with self._engine.connect() as connection:
+            sampled = _sampled(campaign_id)
+            record = walked([_walk(row) for row in await connection.execute(_walks(sampled))], roles)
+            return await _with_enrichment(connection, sampled, record)
+
+    @repeatable
+    async def kept(self, campaign_id: UUID) -> Kept | None:
+        """The first ones stand."""
+        line = campaign_audit_log.c
+        kept = select(line.details).where(line.campaign_id == campaign_id, line.action == KEPT)
+        async with self._engine.connect() as connection:
+            told = await connection.scalar(kept.order_by(line.created_at).limit(1))
+        return None if told is None else Kept.from_json(told)
+
+    @repeatable
+    async def keep(self, campaign_id: UUID, kept: Kept) -> None:
+        async with self._begin() as connection:
+            await connection.execute(self._actor.line(campaign_id, KEPT, kept.as_json()))
+
+    @repeatable
+    async def companies(self, campaign_id: UUID) -> list[tuple[str, int]]:
+        """Domains of the campaign's finished leads, with how many of them each has."""
+        finished = select(lead_domain, func.count()).where(leads.c.campaign_id == campaign_id, OURS, VERIFIED)
+        query = finished.group_by(lead_domain).order_by(lead_domain)
+        async with self._engine.connect() as connection:
+            return [(row[0], row[1]) for row in await connection.execute(query)]
+
+    @repeatable
+    async def used_today(self) -> dict[str, int]:
+        return {name: use.used_today for name, use in (await in_use(self._engine)).items()}
+
+
+def _place(*partition: Any) -> Any:
+    """Among the leads of its company, in the order of work; 0 where it has no company."""
+    in_order = (lead_tier, lead_rank, leads.c.id)
+    place = func.row_number().over(partition_by=partition, order_by=in_order)
+    return case((lead_domain == "", 0), else_=func.least(place, LAST_PLACE))
+
+
+def _groups(campaign_id: UUID) -> Select[Any]:
+    pending = ACCEPTABLE & ~ENRICHED
+    each = (
+        select(
+            lead_tier.label("tier"),
+            _place(lead_domain).label("place"),
+            (BROUGHT != "").label("delivered"),
+            (~VERIFIED).label("to_verify"),
+            pending.label("to_enrich"),
+            (pending & (_place(lead_domain, ACCEPTABLE) <= 1)).label("first"),
+        )
+        .where(leads.c.campaign_id == campaign_id, OURS)
+        .subquery()
+    )
+    counts = (_count_of(each.c[name]) for name in ("to_verify", "to_enrich", "first"))
+    kind = (each.c.tier, each.c.place, each.c.delivered)
+    return select(*kind, *counts).group_by(*kind).order_by(*kind)
+
+
+def _count_of(condition: Any) -> Any:
+    return func.count().filter(condition)
+
+
+def _sampled(campaign_id: UUID) -> CTE:
+    """Leads with a verdict, picked by a digest, so that every look sees the same ones."""
+    finished = campaigns.c.email_verification_completed_at
+    newest = (
+        select(campaigns.c.id)
+        .where((campaigns.c.id == campaign_id) | finished.is_not(None))
+        .order_by((campaigns.c.id == campaign_id).desc(), finished.desc())
+        .limit(NEWEST_CAMPAIGNS)
+    )
+    placed = (
+        select(
+            leads.c.id,
+            lead_tier.label("tier"),
+            _place(leads.c.campaign_id, lead_domain).label("place"),
+            (BROUGHT != "").label("delivered"),
+            func.coalesce(cast(leads.c.email_provider, Text), "").label("source"),
+            ACCEPTABLE.label("accepted"),
+            ENRICHED.label("enriched"),
+            VERIFIED.label("verified"),
+        )
+        .where(leads.c.campaign_id.in_(newest), OURS)
+        .subquery()
+    )
+    by_digest = func.hashtext(cast(placed.c.id, Text))
+    return select(placed).where(placed.c.verified).order_by(by_digest, placed.c.id).limit(MOST_LEADS).cte()
+
+
+def _walks(sampled: CTE) -> Select[Any]:
+    """How many leads have the same calls in the same order, with the same end."""
+    in_order = (func.coalesce(_CALLS.asked_at, _CALLS.created_at), _CALLS.key)
+    calls = (
+        select(
+            func.array_agg(aggregate_order_by(_CALLS.provider, *in_order)).label("providers"),
+            func.array_agg(aggregate_order_by(_OUTCOME, *in_order)).label("outcomes"),
+        )
+        .where(_CALLS.lead_id == sampled.c.id, _CALLS.agent == Agent.EMAIL_VERIFICATION)
+        .lateral()
+    )
+    kind = (sampled.c.place, sampled.c.delivered, sampled.c.source, sampled.c.accepted)
+    each = (*kind, calls.c.providers, calls.c.outcomes)
+    return select(*each, func.count().label("leads")).join_from(sampled, calls, true()).group_by(*each)
+
+
+def _walk(row: Row[Any]) -> Walk:
+    calls = tuple(zip(row.providers or (), row.outcomes or (), strict=True))
+    return Walk(row.place, row.delivered, row.source, row.accepted, calls, row.leads)
+
+
+async def _with_enrichment(connection: AsyncConnection, sampled: CTE, record: Record) -> Record:
+    enriched, companies = await _enriched(connection, sampled)
+    bought = await connection.execute(_bought(sampled))
+    took = await connection.execute(_took(sampled))
+    return replace(
+        record,
+        enriched=enriched,
+        companies=companies,
+        bought={
+            (Tier(row.tier), f"{row.provider}/{row.operation}"): Count(row.hits, row.calls) for row in bought
+        },
+        took_ms={row.provider: row.took_ms for row in took if row.took_ms is not None},
+    )
+
+
+async def _enriched(connection: AsyncConnection, sampled: CTE) -> tuple[dict[Tier, int], dict[Tier, int]]:
+    first = sampled.c.place <= 1
+    rows: Sequence[Row[Any]] = (
+        await connection.execute(
+            select(sampled.c.tier, func.count(), func.count().filter(first))
+            .where(sampled.c.enriched)
+            .group_by(sampled.c.tier)
+        )
+    ).all()
+    return {Tier(row[0]): row[1] for row in rows}, {Tier(row[0]): row[2] for row in rows}
+
+
+def _bought(sampled: CTE) -> Select[Any]:
+    kind = (sampled.c.tier, _CALLS.provider, _CALLS.operation)
+    hit = func.coalesce(_OUTCOME, "").not_in(("miss", "error", "unknown"))
+    return (
+        select(*kind, func.count().label("calls"), func.count().filter(hit).label("hits"))
+        .join(provider_calls, _CALLS.lead_id == sampled.c.id)
+        .where(sampled.c.enriched, _CALLS.agent == Agent.ENRICHMENT)
+        .group_by(*kind)
+    )
+
+
+def _took(sampled: CTE) -> Select[Any]:
+    usual = func.percentile_disc(0.5).within_group(_CALLS.response_time_ms)
+    return (
+        select(_CALLS.provider, usual.label("took_ms"))
+        .join(sampled, _CALLS.lead_id == sampled.c.id)
+        .group_by(_CALLS.provider)
+    )

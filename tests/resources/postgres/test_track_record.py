@@ -1,0 +1,103 @@
+"""What the tables show of earlier campaigns, and of the leads that are to be worked on."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from phase3_core.rates import Seen
+from phase3_core.record import Count, Group, Roles
+from phase3_core.tiers import Tier
+from resources.postgres.database import PostgresBooks
+from tests.conftest import MakeCampaign
+
+BookCall = Callable[..., None]
+ROLES = Roles(frozenset({"tomba", "muraena"}), "reoon", "mailverify")
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DONE = {"email_verification_completed_at": NOON}
+
+
+def a_lead(tier: str = "A", score: int = 50, domain: str = "acme.com", **columns: Any) -> dict[str, Any]:
+    return {"lead_tier": tier, "lead_score": score, "company_domain": domain, **columns}
+
+
+def accepted(source: str, **columns: Any) -> dict[str, Any]:
+    return a_lead(email="a@acme.com", email_status="valid", email_provider=source, **columns)
+
+
+async def test_leads_alike_are_counted_together(books: PostgresBooks, make_campaign: MakeCampaign) -> None:
+    campaign = make_campaign(
+        [
+            a_lead("B", 10),
+            a_lead("A", 90),
+            a_lead("B", 20, email="b@acme.com"),
+            *(a_lead("C", n, domain="big.com") for n in range(6)),
+            a_lead("C", 1, domain=""),
+            a_lead("C", 2, domain="", status="duplicate"),
+        ]
+    )
+    assert await books.track_record.groups(campaign.id) == [
+        Group(Tier.A, 1, delivered=False, to_verify=1),
+        Group(Tier.B, 2, delivered=True, to_verify=1),
+        Group(Tier.B, 3, delivered=False, to_verify=1),
+        Group(Tier.C, 0, delivered=False, to_verify=1),
+        Group(Tier.C, 1, delivered=False, to_verify=1),
+        Group(Tier.C, 2, delivered=False, to_verify=1),
+        Group(Tier.C, 3, delivered=False, to_verify=1),
+        Group(Tier.C, 4, delivered=False, to_verify=3),
+    ]
+
+
+async def test_what_is_left_to_enrich_is_counted_by_lead_and_by_company(
+    books: PostgresBooks, make_campaign: MakeCampaign
+) -> None:
+    campaign = make_campaign(
+        [
+            a_lead("A", 99, email_status="not_found"),
+            accepted("tomba", score=80),
+            accepted("tomba", score=70),
+            accepted("tomba", domain="b.com", enrichment_status="enriched"),
+            accepted("tomba", domain="b.com", score=10),
+        ]
+    )
+    groups = await books.track_record.groups(campaign.id)
+    assert sum(group.to_verify for group in groups) == 0
+    assert (sum(group.to_enrich for group in groups), sum(group.firsts for group in groups)) == (3, 1)
+
+
+async def test_the_record_is_read_from_leads_and_their_calls(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall
+) -> None:
+    best = accepted("muraena", enrichment_status="enriched", score=99)
+    campaign = make_campaign([best, a_lead()], **DONE)
+    lead = campaign.leads[0]
+    for second, (provider, outcome) in enumerate(
+        [("tomba", "miss"), ("muraena", "hit"), ("reoon", "catch_all"), ("mailverify", "valid")]
+    ):
+        asked = NOON + timedelta(seconds=second)
+        columns = {"provider": provider, "outcome": outcome, "asked_at": asked, "response_time_ms": 40}
+        book_call(campaign.id, lead, **columns)
+    book_call(campaign.id, lead, provider="tomba", outcome=None, state="unknown", asked_at=NOON)
+    bought = {"provider": "clearbit", "operation": "companies-find", "agent": "waterfall_enrichment"}
+    book_call(campaign.id, lead, **bought)
+    book_call(campaign.id, lead, **bought, outcome="miss")
+    record = await books.track_record.record(UUID(int=1), ROLES)
+    assert record.leads == 1
+    assert record.finders == (
+        Seen("tomba", frozenset(), calls=1, hits=0, accepted=0),
+        Seen("muraena", frozenset({"tomba"}), calls=1, hits=1, accepted=1),
+    )
+    assert (record.doubted, record.guesses) == (Count(1, 1), {1: Count(0, 1)})
+    assert (record.enriched, record.companies) == ({Tier.A: 1}, {Tier.A: 1})
+    assert record.bought == {(Tier.A, "clearbit/companies-find"): Count(hits=1, trials=2)}
+    assert record.took_ms["reoon"] == 40
+
+
+async def test_only_finished_campaigns_and_the_campaign_itself_count(
+    books: PostgresBooks, make_campaign: MakeCampaign
+) -> None:
+    own = make_campaign([accepted("tomba")])
+    other = make_campaign([accepted("tomba"), accepted("tomba")])
+    make_campaign([accepted("tomba"), accepted("tomba", domain="b.com"), accepted("tomba")], **DONE)
+    assert (await books.track_record.record(own.id, ROLES)).leads == 4
+    assert (await books.track_record.record(other.id, ROLES)).leads == 5

@@ -4,10 +4,12 @@ Exit codes: 0 completed or pending approval, 2 bad input, 3 stopped at a thresho
 Dagster is imported only by the commands that need it.
 """
 
+import gc
 import json
 import shlex
 import sys
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,7 +72,8 @@ def run(
     ] = False,
 ) -> None:
     """Run the Dagster job on one campaign and wait for it. Running again resumes and pays nothing twice."""
-    from phase3_assets.running import Options, run_campaign
+    with loading():
+        from phase3_assets.running import Options, run_campaign
 
     with ExitStack() as stack:
         url = stack.enter_context(workplace.database(tell))
@@ -457,6 +460,17 @@ def prune_old(
         print(json.dumps(told, indent=2))
     tell(in_a_sentence(told))
     raise typer.Exit(1 if told["exports_left"] else 0)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Dagster's modules make hundreds of thousands of objects that stay: nothing to collect among them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def in_sandbox() -> Any:

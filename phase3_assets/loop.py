@@ -20,10 +20,10 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 @contextmanager
 def _rare_collections() -> Iterator[None]:
     """Hundreds of calls in flight make many objects that live a moment. At the usual threshold the collector
-    walks all that Dagster has loaded again and again: a third of a call's CPU (`benchmarks/ledger.py`).
+    walks all that Dagster has loaded again and again: a third of a call's CPU (`benchmarks/ledger.py`). What
+    was loaded is set aside as it is: to look for garbage in it first takes longer than a small campaign.
     """
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, 20, 50)
     try:

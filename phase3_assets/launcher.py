@@ -1,20 +1,21 @@
 """Dagster's usual run launcher, which also notices that a run is dead.
 
-Dagster's own has no health check: after a reboot its runs stay STARTED for ever and hold their place in the
-queue. A run of ours holds its campaign's lock for as long as it lives, so a lock that is free tells.
+Dagster's own has no health check, and Celery's believes the broker: after a reboot their runs stay STARTED
+for ever and hold their place in the queue. A run of ours holds its campaign's lock for as long as it lives,
+so a lock that is free tells, whatever machine it ran on.
 """
 
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import dagster as dg
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher.base import CheckRunHealthResult, RunLauncher, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
-from dagster._serdes import ConfigurableClassData
 
 from phase3_assets.looking import look
 from phase3_assets.workplace import DATABASE_URL
@@ -36,10 +37,12 @@ class Absence:
     fence: int
 
 
-class LeaseRunLauncher(DefaultRunLauncher):
-    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(inst_data)
-        self._absent: dict[str, Absence] = {}
+class LeaseHealth(RunLauncher):
+    """For any launcher, before it among the bases: a run is as alive as its hold on the campaign."""
+
+    @cached_property
+    def _absent(self) -> dict[str, Absence]:
+        return {}
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -70,6 +73,10 @@ class LeaseRunLauncher(DefaultRunLauncher):
             self._absent[run_id] = Absence(now, fence)
             return False
         return now - absence.since >= (BETWEEN_ASSETS_S if its_own else BEFORE_THE_FIRST_S)
+
+
+class LeaseRunLauncher(LeaseHealth, DefaultRunLauncher):
+    """One machine: runs are processes beside the code server."""
 
 
 def _campaign(run: dg.DagsterRun) -> UUID | None:

@@ -1,0 +1,141 @@
+"""What stands in deploy/ is read by the programs it is for, as far as they are here."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.instance import InstanceRef
+from dagster._core.instance.config import dagster_instance_config
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+
+from phase3_assets.celery_launcher import LeaseCeleryRunLauncher, served
+from phase3_assets.launcher import LOCATION, LeaseHealth, LeaseRunLauncher
+from phase3_assets.workplace import DAGSTER_URL, STATE_DIR, project_root, with_schema
+from phase3_core.errors import BadInput
+
+ROOT = project_root()
+DEPLOY = ROOT / "deploy"
+ONE_MACHINE, CELERY = ROOT, DEPLOY / "celery"
+SAID_OTHERWISE = {  # whose launcher, places of all machines together, and that a task may wait for one
+    "run_launcher",
+    "concurrency.runs.max_concurrent_runs",
+    "run_monitoring.start_timeout_seconds",
+}
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def flat(tree: Any, *place: str) -> dict[str, Any]:
+    if not isinstance(tree, dict) or place == ("run_launcher",):
+        return {".".join(place): tree}
+    return {name: one for key, inner in tree.items() for name, one in flat(inner, *place, str(key)).items()}
+
+
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch, database_url: str, tmp_path: Path) -> None:
+    monkeypatch.setenv(DAGSTER_URL, with_schema(database_url, "public"))
+    monkeypatch.setenv(STATE_DIR, str(tmp_path))
+    monkeypatch.setenv("PHASE3_CELERY_URL", "redis://nowhere.example:6379/0")
+
+
+@pytest.fixture
+def celery(places: None) -> Iterator[dg.DagsterInstance]:  # noqa: ARG001 - sets the variables that it reads
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(CELERY))) as instance:
+        yield instance
+
+
+@pytest.mark.parametrize("directory", [ONE_MACHINE, CELERY], ids=["one machine", "celery"])
+def test_dagster_knows_every_key_of_the_instance(directory: Path) -> None:
+    config, _ = dagster_instance_config(str(directory))
+    assert config["run_launcher"]["class"].startswith("Lease")
+
+
+def test_both_instances_agree_where_nothing_says_celery() -> None:
+    one, many = flat(read(ONE_MACHINE / "dagster.yaml")), flat(read(CELERY / "dagster.yaml"))
+    assert {name for name in one.keys() | many.keys() if one.get(name) != many.get(name)} == set(
+        SAID_OTHERWISE
+    )
+
+
+def test_workers_serve_what_the_instance_launches(celery: dg.DagsterInstance) -> None:
+    launcher = celery.run_launcher
+    assert isinstance(launcher, LeaseCeleryRunLauncher)
+    app = served(celery).celery
+    assert "execute_job" in app.tasks
+    assert app.conf.broker_url == "redis://nowhere.example:6379/0"
+    assert app.conf.broker_transport_options["visibility_timeout"] > celery.run_monitoring_max_runtime_seconds
+
+
+def test_no_worker_serves_an_instance_of_one_machine() -> None:
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(BadInput, match="deploy/celery"):
+        served(instance)
+
+
+@pytest.mark.parametrize("launcher", [LeaseRunLauncher, LeaseCeleryRunLauncher])
+def test_the_lease_has_the_word_on_who_is_alive(launcher: type) -> None:
+    """Not Celery, whose broker never hears of a worker that was killed."""
+    for name in ("check_run_worker_health", "supports_check_run_worker_health"):
+        assert getattr(launcher, name) is getattr(LeaseHealth, name)
+
+
+def test_the_code_location_keeps_its_name() -> None:
+    (origin,) = location_origins_from_yaml_paths([str(DEPLOY / "workspace.yaml")])
+    assert origin.location_name == LOCATION
+    for arguments in (
+        read(DEPLOY / "compose.yaml")["services"]["code"]["command"],
+        read(DEPLOY / "helm" / "values.yaml")["dagster-user-deployments"]["deployments"][0][
+            "dagsterApiGrpcArgs"
+        ],
+    ):
+        assert arguments[arguments.index("--location-name") + 1] == LOCATION
+
+
+def test_a_cluster_runs_a_campaign_once_at_a_time_too() -> None:
+    here = read(ROOT / "dagster.yaml")["concurrency"]["runs"]["tag_concurrency_limits"]
+    assert read(DEPLOY / "helm" / "values.yaml")["concurrency"]["runs"]["tagConcurrencyLimits"] == here
+
+
+def test_compose_says_what_the_second_file_adds_to() -> None:
+    first, second = (read(DEPLOY / name)["services"] for name in ("compose.yaml", "compose.celery.yaml"))
+    assert second.keys() - first.keys() == {"redis", "worker"}
+    assert second["worker"]["command"][:4] == ["celery", "-A", "phase3_assets.celery_worker", "worker"]
+
+
+def test_the_image_is_of_files_that_are_there() -> None:
+    lines = (DEPLOY / "Containerfile").read_text(encoding="utf-8").splitlines()
+    copied = [name for line in lines if line.startswith("COPY") for name in line.split()[1:-1]]
+    assert copied
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_the_image_is_of_the_versions_that_are_tested() -> None:
+    tested, shipped = (versions(path) for path in (ROOT / "requirements.lock", DEPLOY / "requirements.lock"))
+    assert {
+        name: shipped[name] for name in shipped.keys() & tested.keys() if shipped[name] != tested[name]
+    } == {}
+    assert "pytest" not in shipped
+    assert f"--version {shipped['dagster']}" in (DEPLOY / "helm" / "values.yaml").read_text(encoding="utf-8")
+
+
+def versions(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(encoding="utf-8"), flags=re.MULTILINE))
+
+
+def test_a_task_is_cancelled_as_ctrl_c_does(
+    celery: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = celery.run_launcher
+    assert isinstance(launcher, LeaseCeleryRunLauncher)
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(launcher.celery.control, "revoke", lambda *words, **how: told.append((*words, how)))
+    run = dg.DagsterRun("phase3", status=dg.DagsterRunStatus.STARTED, tags={"dagster-celery/task_id": "7"})
+    celery.add_run(run)
+    assert launcher.terminate(run.run_id)
+    assert told == [("7", {"terminate": True, "signal": "SIGINT"})]
+    assert celery.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELING  # type: ignore[union-attr] # it is there

@@ -7,6 +7,7 @@ call books itself on the budgets concerned (a trigger), none is missed and none 
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from resources.postgres.jsonb import json_text
 from resources.postgres.lease import at_work
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import campaigns
+
+LEEWAY_S = 5.0  # what the server's clock may differ from ours, and the transaction took to begin
 
 _ROWS = """
 jsonb_to_recordset(CAST(:rows AS jsonb)) AS wanted (
@@ -99,7 +102,8 @@ _OF_ALL = text("""
 _NEAR = text(f"""
     WITH near AS MATERIALIZED (
         SELECT scope AS of FROM budgets
-        WHERE alerted_at IS NULL AND spent_usd > 0 AND spent_usd >= cap_usd * :alert_at
+        WHERE (alerted_at IS NULL OR alerted_at > now() - make_interval(secs => CAST(:unheard_s AS float8)))
+            AND spent_usd > 0 AND spent_usd >= cap_usd * :alert_at
             AND (campaign_id = :campaign_id OR day = {TODAY})
         ORDER BY scope FOR UPDATE  -- every process locks in this order
     )
@@ -153,10 +157,16 @@ class PostgresBudgets:
         return found
 
     async def newly_near(self, campaign_id: UUID, alert_at: Decimal) -> list[Budget]:
+        """Each is told once; where the connection broke over it, rather twice than never."""
         values = {"campaign_id": campaign_id, "alert_at": alert_at}
-        async with self._engine.begin() as connection:
-            rows = (await connection.execute(_NEAR, values)).mappings()
-            return [_budget(row) for row in rows]
+        began = monotonic()
+
+        async def near(unheard_s: float | None = None) -> list[Budget]:
+            async with self._engine.begin() as connection:
+                rows = (await connection.execute(_NEAR, {**values, "unheard_s": unheard_s})).mappings()
+                return [_budget(row) for row in rows]
+
+        return await self.outage.outlast(near, lambda: near(monotonic() - began + LEEWAY_S))
 
     @repeatable
     async def open(self, campaign_id: UUID, caps: Caps) -> None:

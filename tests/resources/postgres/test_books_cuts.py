@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -54,6 +55,9 @@ DELETE FROM workflow_checkpoints;
 DELETE FROM approval_requests;
 DELETE FROM outbox;
 DELETE FROM saga_steps;
+DELETE FROM budgets;
+INSERT INTO budgets (scope, campaign_id, agent, cap_usd, spent_usd, reserved_usd)
+SELECT id || ' email_verification', id, 'email_verification', 10, 9, 0 FROM campaigns;
 DELETE FROM leads;
 INSERT INTO leads SELECT * FROM leads_before;
 UPDATE campaigns SET status = 'import_complete', verification_summary = NULL, created_at = clock_timestamp();
@@ -73,6 +77,7 @@ async def an_agents_work(books: PostgresBooks, run: Run, made: Made) -> None:
         ],
     )
     await books.checkpoints.save(run, "leads", "completed", Advance(run.agent, 2, 2, usd(0)), {})
+    assert [one.spent for one in await books.budgets.newly_near(made.id, Decimal("0.8"))] == [usd(9)]
     await books.campaigns.audit(made.id, "noted", {})
     assert len(await books.leads.get_campaign_leads(made.id)) == 2
     await books.campaigns.update_email_verification_results(made.id, AgentResult(NOTHING, usd(0), NOW, {}))

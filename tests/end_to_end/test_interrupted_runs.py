@@ -102,6 +102,13 @@ def test_a_killed_run_is_finished_by_the_next(site: Site, uninterrupted: Site, r
     assert_same_leads(site, uninterrupted, apart_from=beyond_asking(site))
 
 
+def test_dagster_is_told_of_batches_and_not_of_leads(uninterrupted: Site) -> None:
+    """Some forty events of a run whatever its size, and two for each 250 leads."""
+    (run,) = uninterrupted.books.query("SELECT run_id FROM dagster.runs ORDER BY id LIMIT 1")
+    assert uninterrupted.books.number("leads") > 600
+    assert uninterrupted.books.number("dagster.event_logs WHERE run_id = %s", run["run_id"]) <= 60
+
+
 def test_a_finished_campaign_costs_nothing_more(uninterrupted: Site) -> None:
     asked, leads = uninterrupted.vendors.requests, uninterrupted.books.leads()
     again = uninterrupted.shell(*uninterrupted.run)

@@ -59,7 +59,7 @@ class VendorsResource(dg.ConfigurableResource["ProviderSource"]):
     settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
     overrides: dict[str, Any] = Field(default={}, description=OVERRIDES)
 
-    def create_resource(self, context: dg.InitResourceContext) -> ProviderSource:  # noqa: ARG002 - see above
+    def create_resource(self, context: dg.InitResourceContext) -> ProviderSource:  # noqa: ARG002 - Dagster's signature
         settings = _settings(self.settings_file, self.overrides)
         open_ledger = postgres_ledger(settings.ledger.ttl_s, _caps(settings))
         return VendorSource(
@@ -88,7 +88,7 @@ class PolicyResource(dg.ConfigurableResource["Policy"]):
     )
     force_continue: bool | None = Field(default=None, description="go on below a threshold, with a warning")
 
-    def create_resource(self, context: dg.InitResourceContext) -> Policy:  # noqa: ARG002 - see above
+    def create_resource(self, context: dg.InitResourceContext) -> Policy:  # noqa: ARG002 - Dagster's signature
         preset = self.preset.value if self.preset else None
         settings = _settings(self.settings_file, self.overrides)
         return settings.policy(preset=preset, force_continue=self.force_continue)
@@ -99,7 +99,7 @@ class RelayResource(dg.ConfigurableResource["Relay"]):
 
     settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
 
-    def create_resource(self, context: dg.InitResourceContext) -> Relay:  # noqa: ARG002 - see above
+    def create_resource(self, context: dg.InitResourceContext) -> Relay:  # noqa: ARG002 - Dagster's signature
         settings = _settings(self.settings_file, {})
         return outbox_relay(os.environ.get(DATABASE_URL, ""), settings)
 
@@ -110,7 +110,7 @@ class ExportsResource(dg.ConfigurableResource["Exporter"]):
     settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
     directory: str = Field(default="", description=f"empty: ${EXPORTS_DIR}, else ./exports")
 
-    def create_resource(self, context: dg.InitResourceContext) -> Exporter:  # noqa: ARG002 - see above
+    def create_resource(self, context: dg.InitResourceContext) -> Exporter:  # noqa: ARG002 - Dagster's signature
         sheets = spreadsheet_of(_settings(self.settings_file, {}))
         return exporter_of(USUAL, exports_folder(self.directory), sheets)
 

@@ -1,16 +1,14 @@
 """The ready leads as CSV: UTF-8 with a mark that Excel reads, exact amounts, no cell that runs."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
-from phase3_core.leads import Campaign
-from phase3_core.ports import ExportKind, LeadRepository
-from resources.exports.lead_list import LEAD_COLUMNS, ReadyLeads, Row, pages, plain
+from phase3_core.ports import ExportKind
+from resources.exports.lead_list import LEAD_COLUMNS, Row, pages, plain
 from resources.exports.neutral import csv_cell
-from resources.exports.writer import FileWriter
+from resources.exports.writer import Contents, FileWriter
 
 
 class CsvWriter(FileWriter):
@@ -19,16 +17,10 @@ class CsvWriter(FileWriter):
     kind = ExportKind.CSV
     suffix = ".csv"
 
-    async def fill(
-        self,
-        draft: Path,
-        campaign: Campaign,
-        report: Mapping[str, Any],  # noqa: ARG002 - every writer gets it; this file is the list alone
-        leads: LeadRepository | ReadyLeads,
-    ) -> int:
+    async def fill(self, draft: Path, contents: Contents) -> int:
         await self.folder.on_disk(_begin, draft)
         rows = 0
-        async with aclosing(pages(leads, campaign.id)) as read:
+        async with aclosing(pages(contents.leads, contents.campaign.id)) as read:
             async for page in read:
                 await self.folder.on_disk(_append, draft, page)
                 rows += len(page)

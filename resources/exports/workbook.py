@@ -1,6 +1,6 @@
 """The workbook of a campaign: what came out and what it cost, and the ready leads by tier."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,7 @@ from typing import Any
 from xlsxwriter import Workbook
 from xlsxwriter.exceptions import XlsxWriterException
 
-from phase3_core.leads import Campaign
-from phase3_core.ports import ExportKind, LeadRepository
+from phase3_core.ports import ExportKind
 from phase3_core.report_page import Kind, ReportPage, Section, report_page
 from phase3_core.tiers import Tier
 from resources.exports.files import Folder
@@ -18,14 +17,13 @@ from resources.exports.lead_list import (
     LEAD_COLUMNS,
     LISTED_TIERS,
     TITLES,
-    ReadyLeads,
     Row,
     number,
     pages,
     plain,
 )
 from resources.exports.neutral import runs_as_formula, without_controls
-from resources.exports.writer import FileWriter
+from resources.exports.writer import Contents, FileWriter
 
 ROWS_PER_SHEET = 1_048_575  # what a spreadsheet holds below the header
 
@@ -50,17 +48,11 @@ class WorkbookWriter(FileWriter):
         super().__init__(folder)
         self._rows_per_sheet = rows_per_sheet
 
-    async def fill(
-        self,
-        draft: Path,
-        campaign: Campaign,
-        report: Mapping[str, Any],
-        leads: LeadRepository | ReadyLeads,
-    ) -> int:
+    async def fill(self, draft: Path, contents: Contents) -> int:
         book = await self.folder.on_disk(_Book, draft, self._rows_per_sheet)
-        await self.folder.on_disk(book.summarise, report_page(report))
+        await self.folder.on_disk(book.summarise, report_page(contents.report))
         rows = 0
-        async with aclosing(pages(leads, campaign.id)) as read:
+        async with aclosing(pages(contents.leads, contents.campaign.id)) as read:
             async for page in read:
                 await self.folder.on_disk(book.add, page)
                 rows += len(page)

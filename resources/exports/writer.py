@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -26,6 +27,15 @@ class Writer(Protocol):
     async def withdraw(self, export: Export) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a file may be filled with."""
+
+    campaign: Campaign
+    report: Mapping[str, Any]
+    leads: LeadRepository | ReadyLeads
+
+
 class FileWriter(ABC):
     """A file that a subclass fills; readers meet the old file or the new one, never half of it."""
 
@@ -43,17 +53,11 @@ class FileWriter(ABC):
     ) -> int:
         final = self.folder.place(campaign, report, self.suffix)
         async with self.folder.draft(final) as draft:
-            return await self.fill(draft, campaign, report, leads)
+            return await self.fill(draft, Contents(campaign, report, leads))
 
     async def withdraw(self, export: Export) -> None:
         await self.folder.remove(export)
 
     @abstractmethod
-    async def fill(
-        self,
-        draft: Path,
-        campaign: Campaign,
-        report: Mapping[str, Any],
-        leads: LeadRepository | ReadyLeads,
-    ) -> int:
+    async def fill(self, draft: Path, contents: Contents) -> int:
         """Writes the file; how many leads are in it."""

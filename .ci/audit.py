@@ -26,10 +26,10 @@ def advisories(url: str, asked: list[Pin]) -> list[str]:
     queries = [
         {"package": {"name": name, "ecosystem": "PyPI"}, "version": version} for name, version in asked
     ]
-    request = urllib.request.Request(  # noqa: S310 - https, or what the caller names
+    request = urllib.request.Request(  # noqa: S310 - https, or what the caller of this command names
         url, json.dumps({"queries": queries}).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - see above
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - https, or what the caller of this command names
         results = json.load(answer).get("results", [])
     if len(results) != len(asked):
         raise ValueError("another number of answers than of questions")

@@ -488,6 +488,7 @@ class WebFetcher:
 
 # --- decisions -------------------------------------------------------------------------------------------
 
+_SUCCESS = range(200, 300)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY = "more redirects than we follow"
 _TYPES = frozenset({"text/html", "application/xhtml+xml", "text/plain"})
@@ -547,7 +548,7 @@ def _judge(answer: _Answer) -> None:
         raise _StoppedError(Outcome.SERVER_ERROR, f"status {answer.status}", wait_s)
     if answer.status in _REDIRECTS:
         raise _StoppedError(Outcome.BLOCKED_REDIRECT, "a redirect to nowhere")
-    if not 200 <= answer.status < 300:  # noqa: PLR2004 - the bounds of HTTP's success
+    if answer.status not in _SUCCESS:
         raise _StoppedError(Outcome.NOT_FOUND, f"status {answer.status}")
 
 
@@ -573,7 +574,7 @@ def _retry_after_s(value: str) -> float | None:
 def _rules(answer: _Answer) -> Robots:
     if answer.status >= _SERVER_FAILS:
         raise _StoppedError(Outcome.SERVER_ERROR, f"robots.txt answered {answer.status}")
-    if not 200 <= answer.status < 300:  # noqa: PLR2004 - as above
+    if answer.status not in _SUCCESS:
         return Robots()
     return read_robots(answer.body.decode("utf-8", "replace"), _PRODUCT)
 

@@ -48,15 +48,15 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def fetched(
-    site: Site, resolver: Names | None = None, domain: str = "northwind.com", **kw: object
+    site: Site, resolver: Names | None = None, domain: str = "northwind.com", **kw: Any
 ) -> FetchOutcome:
-    async with fetcher(site, resolver or names("northwind.com"), **kw) as web:  # type: ignore[arg-type] # passed through
+    async with fetcher(site, resolver or names("northwind.com"), **kw) as web:
         return await web.fetch(domain)
 
 
-async def answer(site: Site, page: bytes | Script, **kw: object) -> FetchOutcome:
+async def answer(site: Site, page: bytes | Script, **kw: Any) -> FetchOutcome:
     site.pages["northwind.com/"] = page
-    return await fetched(site, **kw)  # type: ignore[arg-type] # passed through
+    return await fetched(site, **kw)
 
 
 # --- the ordinary way ------------------------------------------------------------------------------------

@@ -27,5 +27,5 @@ from resources.web.robots import read_robots
         ("User-agent: *\nDisallow: /ü", "/%C3%BC", False),
     ],
 )
-def test_the_rules_are_those_of_rfc_9309(text: str, path: str, allowed: bool) -> None:  # noqa: FBT001 - an expectation
+def test_the_rules_are_those_of_rfc_9309(*, text: str, path: str, allowed: bool) -> None:
     assert read_robots(text, "ours").allow(path) is allowed

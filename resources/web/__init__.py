@@ -2,5 +2,6 @@
 
 The host name comes from lead data and the page from whoever owns that host, so everything here treats
 both as hostile. `addresses` and `robots` decide, `dialling` connects only where it was told to, `fetch`
-acts, `page` reads. Vendor APIs do not belong here: they are known hosts, with credentials and prices.
+acts on a `visit`, `verdict` says what an answer means, `page` reads. Vendor APIs do not belong here: they
+are known hosts, with credentials and prices.
 """

@@ -10,7 +10,8 @@ from ipaddress import ip_address, ip_network
 
 from resources.web.addresses import is_public
 from resources.web.dialling import Endpoint, NoSuchNameError
-from resources.web.fetch import Limits, Seams, WebFetcher
+from resources.web.fetch import WebFetcher
+from resources.web.limits import Limits, Seams
 
 PUBLIC = "203.0.113.10"
 CONTACT = "mailto:crawler@example.com"

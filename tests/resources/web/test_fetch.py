@@ -15,11 +15,16 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from resources.web import addresses, dialling, fetch
+from resources.web import addresses, dialling, fetch, verdict
 from resources.web.addresses import Host, vetted_host
+from resources.web.body import Body
 from resources.web.dialling import NoSuchNameError, NotPinnedError, Pin, SystemResolver, _looked_up, pinned
-from resources.web.fetch import FetchOutcome, Limits, Outcome, Seams, WebFetcher, _Body, _RobotsCache, _Turns
+from resources.web.fetch import WebFetcher
+from resources.web.limits import Limits, Seams
+from resources.web.outcome import FetchOutcome, Outcome
 from resources.web.robots import Robots, Rule
+from resources.web.robots_cache import RobotsCache
+from resources.web.turns import Turns
 from tests.attacks import attack, replaced
 from tests.resources.web.site import (
     CONTACT,
@@ -158,13 +163,13 @@ def unchecked_connector(tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
     return CONNECTOR(ssl._create_unverified_context())
 
 
-async def everything(body: _Body, response: aiohttp.ClientResponse) -> bool:
+async def everything(body: Body, response: aiohttp.ClientResponse) -> bool:
     async for chunk in response.content.iter_any():
         body.raw += len(chunk)
     return True
 
 
-def all_unpacked(body: _Body, chunk: bytes) -> bytes:
+def all_unpacked(body: Body, chunk: bytes) -> bytes:
     return body._unpacker.decompress(chunk) if body._unpacker else chunk
 
 
@@ -178,7 +183,7 @@ class Still(Clock):
         self.pauses.append(seconds)
 
 
-async def patiently(turns: _Turns, host: str) -> None:
+async def patiently(turns: Turns, host: str) -> None:
     turns._free_at[host] = turns._free_at.get(host, 0.0) + 1.0
     await turns._seams.sleep(turns._free_at[host])
 
@@ -378,7 +383,7 @@ async def test_three_redirects_are_followed_and_no_more(site: Site, hops: int) -
     "Reading websites",
     "Redirects without end",
     defence="At most three are followed",
-    without=replaced((fetch, "_REDIRECTS", frozenset())),
+    without=replaced((fetch, "REDIRECTS", frozenset()), (verdict, "REDIRECTS", frozenset())),
 )
 async def test_a_redirect_loop_ends(site: Site) -> None:
     assert (await answer(site, redirect("/"))).outcome is Outcome.BLOCKED_REDIRECT
@@ -447,7 +452,7 @@ def streamed(chunk: bytes, times: int, sent: list[int], *headers: str) -> Script
     "Reading websites",
     "A page that never ends",
     defence="Two megabytes are read and no more",
-    without=replaced((_Body, "read", everything)),
+    without=replaced((Body, "read", everything)),
 )
 async def test_a_page_of_20_megabytes_is_dropped_at_two(site: Site) -> None:
     sent: list[int] = []
@@ -470,10 +475,10 @@ async def test_a_gzip_bomb_is_dropped_while_it_is_still_small(site: Site) -> Non
     "Reading websites",
     "A small answer that unpacks to gigabytes (gzip bomb)",
     defence="Unpacked is only what there is room for, as it arrives",
-    without=replaced((_Body, "_unpacked", all_unpacked)),
+    without=replaced((Body, "_unpacked", all_unpacked)),
 )
 def test_a_gzip_bomb_is_never_unpacked_in_memory() -> None:
-    body = _Body(raw_cap=1_000_000, decoded_cap=1_000, encoding="gzip")
+    body = Body(raw_cap=1_000_000, decoded_cap=1_000, encoding="gzip")
     assert len(body._unpacked(gzip.compress(b"\0" * 5_000_000))) == 1_001
 
 
@@ -487,7 +492,7 @@ async def test_the_raw_size_counts_too(site: Site) -> None:
     "Reading websites",
     "A bomb inside a bomb, or in an encoding that nobody counts",
     defence="Plain and once gzipped are the only encodings",
-    without=replaced((fetch, "_encoding", lambda _: "identity")),
+    without=replaced((fetch, "encoding_of", lambda _: "identity")),
 )
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "compress"])
 async def test_other_encodings_are_refused(site: Site, encoding: str) -> None:
@@ -504,7 +509,7 @@ async def test_broken_gzip_is_refused(site: Site) -> None:
     "Reading websites",
     "Something that is no page is fed to the reader",
     defence="HTML, XHTML and plain text are the only types",
-    without=replaced((fetch, "_check_type", lambda _: None)),
+    without=replaced((fetch, "check_type", lambda _: None)),
 )
 @pytest.mark.parametrize(
     "kind", ["application/pdf", "image/svg+xml", "application/json", "", "text/html-ish"]
@@ -692,7 +697,7 @@ async def test_a_host_is_asked_once_a_second(site: Site) -> None:
     "Reading websites",
     "A thousand domains redirect to one host, and everybody waits for a turn there",
     defence="Whoever would wait over a minute for a turn does without",
-    without=replaced((_Turns, "wait", patiently)),
+    without=replaced((Turns, "wait", patiently)),
 )
 async def test_a_crowd_at_one_host_holds_up_nobody_else(site: Site) -> None:
     clock, crowd = Still(), [f"company{number}.com" for number in range(8)]
@@ -709,10 +714,10 @@ async def test_a_crowd_at_one_host_holds_up_nobody_else(site: Site) -> None:
     "Reading websites",
     "Many sites with a huge robots.txt each fill the memory",
     defence="All rules that are remembered have one bound together",
-    without=replaced((_RobotsCache, "_MAX_LETTERS", 10**12)),
+    without=replaced((RobotsCache, "_MAX_LETTERS", 10**12)),
 )
 def test_remembered_rules_have_a_bound() -> None:
-    cache, rule = _RobotsCache(Clock()), Rule(allowed=False, pattern="/" * 500_000)
+    cache, rule = RobotsCache(Clock()), Rule(allowed=False, pattern="/" * 500_000)
     for number in range(100):
         cache.learn(f"https://company{number}.com", Robots((rule,)))
     assert sum(robots.letters for _, robots in cache._known.values()) <= 8_000_000
@@ -720,7 +725,7 @@ def test_remembered_rules_have_a_bound() -> None:
 
 
 def test_rules_learnt_again_count_once() -> None:
-    cache, half = _RobotsCache(Clock()), Robots((Rule(allowed=False, pattern="/" * 4_000_000),))
+    cache, half = RobotsCache(Clock()), Robots((Rule(allowed=False, pattern="/" * 4_000_000),))
     for _ in range(5):
         cache.learn("https://a.com", half)
     cache.learn("https://b.com", half)

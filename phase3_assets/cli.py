@@ -8,7 +8,7 @@ import gc
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,18 +74,16 @@ def run(
     """Run the Dagster job on one campaign and wait for it. Running again resumes and pays nothing twice."""
     with loading():
         from phase3_assets.running import Options, run_campaign
+    from phase3_assets.views import result_table
 
-    with ExitStack() as stack:
-        url = stack.enter_context(workplace.database(tell))
-        if use_sandbox:
-            stack.enter_context(in_sandbox())
+    with database(use_sandbox=use_sandbox) as url:
         if follow and not as_json:
             raise BadInput("--follow tells JSON lines: give --json too.")
         outcome = run_campaign(url, campaign, Options(preset, force_continue), words, follow=follow)
         if follow:
             print(json.dumps({"event": "result", **outcome.result}))
         else:
-            show(outcome.result, as_json=as_json)
+            show(outcome.result, result_table, as_json=as_json)
         if outcome.failure:
             tell(outcome.failure)
         raise typer.Exit(outcome.exit_code)
@@ -95,9 +93,10 @@ def run(
 def result(campaign: CampaignArgument, as_json: Json = False) -> None:
     """The campaign's result so far."""
     from phase3_assets.running import campaign_result
+    from phase3_assets.views import result_table
 
     with workplace.database(tell) as url:
-        show(campaign_result(url, campaign), as_json=as_json)
+        show(campaign_result(url, campaign), result_table, as_json=as_json)
 
 
 @app.command()
@@ -111,12 +110,10 @@ def status(
     from phase3_assets.views import campaign_rows, campaign_table
 
     with workplace.database(tell) as url:
-        if as_json:
-            print(json.dumps(campaign_rows(url, campaign), indent=2))
-        elif campaign:
+        if campaign and not as_json:
             show_standing(url, campaign, Terminal())
         else:
-            Terminal().print(campaign_table(campaign_rows(url, None)))
+            show(campaign_rows(url, campaign), campaign_table, as_json=as_json)
         for one in cases(url):
             tell(one.told)
 
@@ -147,10 +144,7 @@ def reconcile(
     """Hold vendors' balances against the ledger; exit code 1 where they drift apart."""
     from phase3_assets.reconciling import Wish, reconciled, reconciled_table
 
-    with ExitStack() as stack:
-        url = stack.enter_context(workplace.database(tell))
-        if use_sandbox:
-            stack.enter_context(in_sandbox())
+    with database(use_sandbox=use_sandbox) as url:
         told = reconciled(url, Wish(provider, accept))
         if as_json:
             print(json.dumps([one.as_json() for one in told], indent=2))
@@ -184,11 +178,7 @@ def budget(
         "tier_c": tier_c,
     }
     with workplace.database(tell) as url:
-        rows = budget_rows(url, campaign, wishes)
-        if as_json:
-            print(json.dumps(rows, indent=2))
-        else:
-            Terminal().print(budget_table(rows))
+        show(budget_rows(url, campaign, wishes), budget_table, as_json=as_json)
 
 
 @app.command()
@@ -203,15 +193,9 @@ def providers(
     from phase3_assets.vendors import Probe, provider_rows, provider_table
     from phase3_core.money import usd
 
-    with ExitStack() as stack:
-        url = stack.enter_context(workplace.database(tell))
-        if use_sandbox:
-            stack.enter_context(in_sandbox())
+    with database(use_sandbox=use_sandbox) as url:
         rows = provider_rows(url, Probe(probe, name, usd(cap)) if probe else None)
-        if as_json:
-            print(json.dumps(rows, indent=2))
-        else:
-            Terminal().print(provider_table(rows))
+        show(rows, provider_table, as_json=as_json)
 
 
 @app.command("suppress")
@@ -336,11 +320,7 @@ def trace(
     from phase3_assets.tracing import trace_lead, trace_table
 
     with workplace.database(tell) as url:
-        traced = trace_lead(url, lead)
-        if as_json:
-            print(json.dumps(traced, indent=2))
-        else:
-            Terminal().print(trace_table(traced))
+        show(trace_lead(url, lead), trace_table, as_json=as_json)
 
 
 @app.command()
@@ -401,10 +381,7 @@ def dev(
     """Open the Dagster UI with database, code and daemon wired; Ctrl-C ends all of it."""
     from phase3_assets.developing import serve
 
-    with ExitStack() as stack:
-        stack.enter_context(workplace.database(tell))
-        if use_sandbox:
-            stack.enter_context(in_sandbox())
+    with database(use_sandbox=use_sandbox):
         raise typer.Exit(serve(port, tell))
 
 
@@ -473,6 +450,16 @@ def loading() -> Iterator[None]:
         gc.enable()
 
 
+@contextmanager
+def database(*, use_sandbox: bool) -> Iterator[str]:
+    """The URL of the database; where it is wished, with the sandbox in the place of the vendors."""
+    with ExitStack() as stack:
+        url = stack.enter_context(workplace.database(tell))
+        if use_sandbox:
+            stack.enter_context(in_sandbox())
+        yield url
+
+
 def in_sandbox() -> Any:
     """Keys, base URLs and settings of the sandbox, for as long as the command runs."""
     from phase3_assets import vendor_sandbox
@@ -480,13 +467,11 @@ def in_sandbox() -> Any:
     return vendor_sandbox.pointed_at(vendor_sandbox.at_hand("--strangers", "--rate-factor", "200"))
 
 
-def show(outcome: dict[str, Any], *, as_json: bool) -> None:
+def show(told: Any, table: Callable[[Any], Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(outcome, indent=2))
-        return
-    from phase3_assets.views import result_table
-
-    Terminal().print(result_table(outcome))
+        print(json.dumps(told, indent=2))
+    else:
+        Terminal().print(table(told))
 
 
 def main() -> None:

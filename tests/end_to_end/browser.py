@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse
 
-from tests.caretaker import cared_for, not_outliving_us
-from tests.end_to_end.shell import kill_group, until
+from tests.caretaker import cared_for
+from tests.end_to_end.shell import in_a_group, until
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1280, 800
@@ -171,19 +170,9 @@ def opened(program: str) -> Iterator[Page]:
 @contextmanager
 def _started(program: str, profile: Path) -> Iterator[None]:
     rights = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with (profile / "log").open("ab") as log:
-        process = subprocess.Popen(
-            [program, *FLAGS, *rights, f"--user-data-dir={profile}", "about:blank"],
-            stdout=log,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
-    with process, not_outliving_us(process):
-        try:
-            yield
-        finally:
-            kill_group(process)
+    command = [program, *FLAGS, *rights, f"--user-data-dir={profile}", "about:blank"]
+    with (profile / "log").open("ab") as log, in_a_group(command, stdout=log, stderr=log):
+        yield
 
 
 def _port(profile: Path) -> int:

@@ -11,9 +11,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from tests.caretaker import not_outliving_us
 from tests.end_to_end.campaign import Books
-from tests.end_to_end.shell import PROGRAMS, WAIT_S, Shell, Vendors, kill_group, until, vendors
+from tests.end_to_end.shell import PROGRAMS, WAIT_S, Shell, Vendors, in_a_group, until, vendors
 
 ASSETS = ("verified_emails", "enriched_leads", "tier_report")
 PLACE = {"repositoryName": "__repository__", "repositoryLocationName": "phase3"}
@@ -75,22 +74,14 @@ class Dagster:
     @contextmanager
     def served(self) -> Iterator[subprocess.Popen[str]]:
         """In a process group of its own, which does not outlive the block."""
-        with (self.directory / "log").open("ab") as log:
-            process = subprocess.Popen(
-                [PROGRAMS / "phase3", "dev", "--port", str(self.port)],
-                env=self.shell.environment,
-                cwd=self.directory,
-                stdout=log,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
-        with process, not_outliving_us(process):
-            try:
-                until(self.loaded, every_s=0.25)
-                yield process
-            finally:
-                kill_group(process)
+        command: list[str | Path] = [PROGRAMS / "phase3", "dev", "--port", str(self.port)]
+        at = {"env": self.shell.environment, "cwd": self.directory}
+        with (
+            (self.directory / "log").open("ab") as log,
+            in_a_group(command, stdout=log, stderr=log, **at) as process,
+        ):
+            until(self.loaded, every_s=0.25)
+            yield process
 
     def ask(self, query: str, **variables: Any) -> Any:
         body = json.dumps({"query": query, "variables": variables}).encode()

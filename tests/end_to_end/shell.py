@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,28 +73,32 @@ class Shell:
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """In a process group of its own, which does not outlive the block."""
-        process = subprocess.Popen(
+        with in_a_group(
             [PROGRAMS / "phase3", *arguments],
             env=self.environment,
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        with process, not_outliving_us(process):
-            try:
-                yield process
-            finally:
-                kill_group(process)
+        ) as process:
+            yield process
 
 
 def said(process: subprocess.Popen[str], out: str, err: str) -> Said:
     """Whatever went wrong, it is told in words."""
     assert "Traceback" not in err, err
     return Said(process.returncode, out, err)
+
+
+@contextmanager
+def in_a_group(command: Sequence[str | Path], **how: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process in a group of its own, which does not outlive the block."""
+    process = subprocess.Popen(command, text=True, start_new_session=True, **how)
+    with process, not_outliving_us(process):
+        try:
+            yield process
+        finally:
+            kill_group(process)
 
 
 def kill_group(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 from uuid import UUID
 
 from phase3_core.approval import Asked, Choice, Decided, MoreWanted, Nudge, Ruling
@@ -135,25 +135,34 @@ class LeadPosition:
     id: UUID
 
 
+class LeadFilters(TypedDict, total=False):
+    """What is left out, or None, filters nothing.
+
+    `needs_verification`: agent 3.1 has (True: not) written a status. `is_enriched`: agent 3.2 has written
+    `enriched`, `partial` or `failed`.
+    """
+
+    status: str | None
+    exclude_status: Sequence[str]
+    needs_email: bool | None
+    needs_verification: bool | None
+    has_verified_email: bool | None
+    tier: Tier | None
+    is_enriched: bool | None
+
+
 class LeadRepository(Protocol):
     async def get_campaign_leads(
         self,
         campaign_id: UUID,
         *,
-        status: str | None = None,
-        exclude_status: Sequence[str] = (),
-        needs_email: bool | None = None,
-        needs_verification: bool | None = None,
-        has_verified_email: bool | None = None,
-        tier: Tier | None = None,
-        is_enriched: bool | None = None,
         limit: int = 500,
         after: LeadPosition | None = None,
+        **wanted: Unpack[LeadFilters],
     ) -> list[Lead]:
         """A page of leads, tier A first, then highest score; `after` is the last lead of the page before.
 
-        `needs_verification`: agent 3.1 has (True: not) written a status. `is_enriched`: agent 3.2 has
-        written `enriched`, `partial` or `failed`. Leads in the states of `NOT_OURS` are never returned.
+        Leads in the states of `NOT_OURS` are never returned.
         """
         ...
 

@@ -1,7 +1,7 @@
 """The people of a campaign: read in pages, written in batches."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Unpack
 from uuid import UUID
 
 from sqlalchemy import (
@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.leads import Lead
-from phase3_core.ports import LeadPosition
+from phase3_core.ports import LeadFilters, LeadPosition
 from phase3_core.statuses import ACCEPTED, NOT_OURS, Agent, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier
 from phase3_core.waterfall import DELIVERED, EmailResult
@@ -101,26 +101,14 @@ class PostgresLeads:
         self,
         campaign_id: UUID,
         *,
-        status: str | None = None,
-        exclude_status: Sequence[str] = (),
-        needs_email: bool | None = None,
-        needs_verification: bool | None = None,
-        has_verified_email: bool | None = None,
-        tier: Tier | None = None,
-        is_enriched: bool | None = None,
         limit: int = 500,
         after: LeadPosition | None = None,
+        **wanted: Unpack[LeadFilters],
     ) -> list[Lead]:
         page = lead_rows(ADDRESS, case((VERIFIED, leads.c.email_status))).where(
             leads.c.campaign_id == campaign_id,
             OURS,
-            true() if status is None else among(leads.c.status, [status]),
-            ~among(leads.c.status, exclude_status),
-            _wished(ADDRESS == "", wish=needs_email),
-            _wished(~VERIFIED, wish=needs_verification),
-            _wished(ACCEPTABLE, wish=has_verified_email),
-            _wished(ENRICHED, wish=is_enriched),
-            true() if tier is None else lead_tier == tier,
+            *_filters(wanted),
             _beyond(after),
         )
         return await self._read(page.order_by(*_IN_ORDER).limit(limit))
@@ -261,6 +249,18 @@ async def _page_by_id(
     beyond = true() if after is None else leads.c.id > after
     rows = await connection.execute(page.where(*wanted, beyond).order_by(leads.c.id).limit(_PAGE))
     return [(lead_of(row), row["brought"]) for row in rows.mappings()]
+
+
+def _filters(wanted: LeadFilters) -> Iterator[ColumnElement[bool]]:
+    if (status := wanted.get("status")) is not None:
+        yield among(leads.c.status, [status])
+    if (tier := wanted.get("tier")) is not None:
+        yield lead_tier == tier
+    yield ~among(leads.c.status, wanted.get("exclude_status", ()))
+    yield _wished(ADDRESS == "", wish=wanted.get("needs_email"))
+    yield _wished(~VERIFIED, wish=wanted.get("needs_verification"))
+    yield _wished(ACCEPTABLE, wish=wanted.get("has_verified_email"))
+    yield _wished(ENRICHED, wish=wanted.get("is_enriched"))
 
 
 def _wished(condition: ColumnElement[bool], *, wish: bool | None) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, Unpack
 from uuid import UUID
 
 from phase3_core.approval import (
@@ -34,6 +34,7 @@ from phase3_core.ports import (
     AgentResult,
     CampaignCounts,
     DueAgain,
+    LeadFilters,
     LeadPosition,
     ProviderSpend,
     Run,
@@ -160,6 +161,18 @@ class Tables:
         return self.campaigns[campaign_id]
 
 
+def _fits(row: Row, wanted: LeadFilters) -> bool:
+    return (
+        wanted.get("status") in {None, row.status}
+        and wanted.get("tier") in {None, row.lead.tier}
+        and row.status not in wanted.get("exclude_status", ())
+        and _wished(not row.email, wish=wanted.get("needs_email"))
+        and _wished(row.email_status is None, wish=wanted.get("needs_verification"))
+        and _wished(row.accepted, wish=wanted.get("has_verified_email"))
+        and _wished(row.enrichment_status is not None, wish=wanted.get("is_enriched"))
+    )
+
+
 def _wished(fact: object, *, wish: bool | None) -> bool:
     return wish is None or wish is bool(fact)
 
@@ -172,29 +185,16 @@ class FakeLeads:
         self,
         campaign_id: UUID,
         *,
-        status: str | None = None,
-        exclude_status: Sequence[str] = (),
-        needs_email: bool | None = None,
-        needs_verification: bool | None = None,
-        has_verified_email: bool | None = None,
-        tier: Tier | None = None,
-        is_enriched: bool | None = None,
         limit: int = 500,
         after: LeadPosition | None = None,
+        **wanted: Unpack[LeadFilters],
     ) -> list[Lead]:
         await self.tables.reached()
         behind = (after.tier, -after.score, after.id) if after else None
         page = [
             row.as_lead()
             for row in self.tables.of(campaign_id)
-            if (status is None or row.status == status)
-            and row.status not in exclude_status
-            and _wished(not row.email, wish=needs_email)
-            and _wished(row.email_status is None, wish=needs_verification)
-            and _wished(row.accepted, wish=has_verified_email)
-            and (tier is None or row.lead.tier is tier)
-            and _wished(row.enrichment_status is not None, wish=is_enriched)
-            and (behind is None or row.place > behind)
+            if _fits(row, wanted) and (behind is None or row.place > behind)
         ]
         return page[:limit]
 

@@ -29,11 +29,11 @@ from phase3_core.statuses import Agent, CampaignStatus, may_become
 from resources.postgres.audit import Actor
 from resources.postgres.campaign_counts import counts_of, spend_of
 from resources.postgres.campaign_list import CampaignOverview, overview_of, the_campaign
+from resources.postgres.columns import TIME
 from resources.postgres.leads import OURS, among
 from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import (
-    TIME,
     campaign_audit_log,
     campaign_leases,
     campaigns,

@@ -11,8 +11,9 @@ from phase3_core.errors import BadInput
 from phase3_core.forgetting import Marks, Pseudonyms, marks_of, profile_of
 from phase3_core.leads import Lead
 from phase3_core.suppression import normalised
+from resources.postgres.columns import BareDomain
 from resources.postgres.leads import ADDRESS, BROUGHT, VERIFIED, lead_of, lead_rows
-from resources.postgres.tables import BareDomain, leads
+from resources.postgres.tables import leads
 
 _FORGOTTEN_BEFORE = text("""
     SELECT substr(theirs.forgotten, 6)::uuid FROM suppression_list AS known

@@ -5,16 +5,12 @@ Nothing of ours has a foreign key to them, so that phase 2 stays free to delete 
 spent and decided outlives them.
 """
 
-from collections.abc import Iterable
-from typing import Any
-
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     Double,
     ForeignKey,
     Identity,
@@ -32,15 +28,24 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import UserDefinedType
 
 from phase3_core.reconciliation import Agreement
 from phase3_core.statuses import ApprovalStatus, EmailStatus, EnrichmentStatus, OutboxKind
 from phase3_core.tiers import Tier
-
-USD = Numeric(12, 6)
-TIME = DateTime(timezone=True)
+from resources.postgres.columns import (
+    TIME,
+    USD,
+    BareDomain,
+    LeadRank,
+    LeadTier,
+    ListedDomain,
+    Mailbox,
+    Word,
+    identity,
+    moment,
+    never_negative,
+    one_of,
+)
 
 metadata = MetaData(
     naming_convention={  # the names that PostgreSQL itself gives
@@ -51,77 +56,10 @@ metadata = MetaData(
     }
 )
 
-
-class LeadTier(GenericFunction[str]):
-    """A, B or C, whatever phase 2 wrote: lower case, an enum, nothing."""
-
-    type = Text()
-    name = "phase3_tier"
-    inherit_cache = True
-
-
-class LeadRank(GenericFunction[int]):
-    """The score as a whole number, negated: the best lead comes first."""
-
-    type = Integer()
-    name = "phase3_rank"
-    inherit_cache = True
-
-
-class BareDomain(GenericFunction[str]):
-    """`https://www.Acme.com/en` is `acme.com`; what is no domain is empty."""
-
-    type = Text()
-    name = "phase3_domain"
-    inherit_cache = True
-
-
-class Mailbox(GenericFunction[str]):
-    """An address in lower case, without its tag: what the suppression list knows it by."""
-
-    type = Text()
-    name = "phase3_mailbox"
-    inherit_cache = True
-
-
-class ListedDomain(GenericFunction[str]):
-    """The bare domain again, of an entry of the suppression list."""
-
-    type = Text()
-    name = "phase3_listed_domain"
-    inherit_cache = True
-
-
-class Word(UserDefinedType[str]):
-    """Text that is sent without a type, because phase 2's column may be an enum."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "TEXT"
-
-
-def _id() -> Column[Any]:
-    return Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid())
-
-
-def _moment(name: str) -> Column[Any]:
-    return Column(name, TIME, nullable=False, server_default=func.now())
-
-
-def _one_of(column: str, words: Iterable[str]) -> CheckConstraint:
-    listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
-
-def _never_negative(column: str) -> CheckConstraint:
-    return CheckConstraint(f"{column} >= 0", name=column)
-
-
 campaigns = Table(
     "campaigns",
     metadata,
-    _id(),
+    identity(),
     Column("niche_id", Uuid),
     Column("niche_name", Text),
     Column("name", Text),
@@ -142,8 +80,8 @@ campaigns = Table(
     Column("import_completed_at", TIME),
     Column("leads_approved_at", TIME),
     Column("leads_approved_by", Text),
-    _moment("created_at"),
-    _moment("updated_at"),
+    moment("created_at"),
+    moment("updated_at"),
     # from here on ours
     Column("emails_found", Integer),
     Column("emails_verified", Integer),
@@ -161,19 +99,19 @@ campaigns = Table(
     Column("approved_by", Text),
     Column("status_reason", Text),
     Column("budgets", JSONB),  # its own caps, where they differ from the settings
-    _never_negative("emails_found"),
-    _never_negative("emails_verified"),
-    _never_negative("email_verification_cost"),
-    _never_negative("leads_enriched"),
-    _never_negative("enrichment_cost"),
-    _never_negative("total_leads_ready"),
-    _one_of("personalization_scope", ("tier_a_and_b", "tier_a_only")),
+    never_negative("emails_found"),
+    never_negative("emails_verified"),
+    never_negative("email_verification_cost"),
+    never_negative("leads_enriched"),
+    never_negative("enrichment_cost"),
+    never_negative("total_leads_ready"),
+    one_of("personalization_scope", ("tier_a_and_b", "tier_a_only")),
 )
 
 leads = Table(
     "leads",
     metadata,
-    _id(),
+    identity(),
     Column("campaign_id", Uuid, ForeignKey("campaigns.id"), nullable=False),
     Column("first_name", Text),
     Column("last_name", Text),
@@ -196,8 +134,8 @@ leads = Table(
     Column("status", Text),
     Column("lead_score", Integer),
     Column("lead_tier", Text),
-    _moment("created_at"),
-    _moment("updated_at"),
+    moment("created_at"),
+    moment("updated_at"),
     # from here on ours
     Column("email_status", Text),
     Column("email_provider", Text),
@@ -219,10 +157,10 @@ leads = Table(
     Column("suppressed_at", TIME),
     Column("suppressed_by", Text),  # digest of the entry, where it names an address that is not kept
     Column("erased_at", TIME),  # nothing is kept of the person
-    _one_of("email_status", EmailStatus),
-    _never_negative("email_cost"),
-    _one_of("enrichment_status", EnrichmentStatus),
-    _never_negative("enrichment_cost"),
+    one_of("email_status", EmailStatus),
+    never_negative("email_cost"),
+    one_of("enrichment_status", EnrichmentStatus),
+    never_negative("enrichment_cost"),
 )
 
 lead_tier = LeadTier(leads.c.lead_tier)
@@ -256,7 +194,7 @@ provider_calls = Table(
     Column("lead_id", Uuid),
     Column("agent", Text),
     Column("run_id", Text),
-    _moment("created_at"),
+    moment("created_at"),
     Column("asked_at", TIME),
     Column("lost_after", TIME),
     Column("settled_at", TIME),
@@ -264,14 +202,14 @@ provider_calls = Table(
     Column("tier", Text),
     Column("day", Date),  # in UTC, of the newest submission: whose budget of its provider it counts in
     Column("erased_at", TIME),  # neither question nor answer is kept, nor taken any more
-    _one_of("state", ("intent", "settled", "unknown")),
-    _one_of("tier", Tier),
-    _never_negative("cost_usd"),
-    _never_negative("reserved_usd"),
-    _never_negative("unknown_usd"),
+    one_of("state", ("intent", "settled", "unknown")),
+    one_of("tier", Tier),
+    never_negative("cost_usd"),
+    never_negative("reserved_usd"),
+    never_negative("unknown_usd"),
     CheckConstraint("attempt >= 1", name="attempt"),
-    _never_negative("losses"),
-    _never_negative("response_time_ms"),
+    never_negative("losses"),
+    never_negative("response_time_ms"),
     Index("provider_calls_campaign_id_agent_idx", "campaign_id", "agent"),
     Index("provider_calls_lead_id_idx", "lead_id"),
     Index("provider_calls_provider_day_idx", "provider", "day"),
@@ -307,10 +245,10 @@ budgets = Table(
     Column("reserved_usd", USD, nullable=False, server_default=text("0")),
     Column("alerted_at", TIME),
     Column("refused_at", TIME),  # a call was refused for good under this cap
-    _moment("created_at"),
-    _moment("updated_at"),
-    _one_of("tier", Tier),
-    _never_negative("cap_usd"),
+    moment("created_at"),
+    moment("updated_at"),
+    one_of("tier", Tier),
+    never_negative("cap_usd"),
     CheckConstraint("(campaign_id IS NULL) = (provider IS NOT NULL AND day IS NOT NULL)", name="of"),
     Index("budgets_campaign_id_idx", "campaign_id"),
     Index("budgets_provider_day_idx", "provider", "day"),
@@ -329,11 +267,11 @@ breakers = Table(
     Column("calls", JSONB, nullable=False, server_default=text("'[]'")),  # [minute, calls, failures]
     Column("probes", JSONB, nullable=False, server_default=text("'[]'")),  # [holder, until]
     Column("out_of_credits_since", TIME),
-    _moment("updated_at"),
-    _one_of("state", ("closed", "open", "half_open")),
-    _never_negative("in_a_row"),
-    _never_negative("reopened"),
-    _never_negative("answered"),
+    moment("updated_at"),
+    one_of("state", ("closed", "open", "half_open")),
+    never_negative("in_a_row"),
+    never_negative("reopened"),
+    never_negative("answered"),
     CheckConstraint("state <> 'open' OR open_until IS NOT NULL", name="until"),
 )
 
@@ -352,15 +290,15 @@ balance_readings = Table(
     Column("span_booked_usd", USD, nullable=False),
     Column("drift_usd", USD, nullable=False),
     Column("agreement", Text, nullable=False),
-    _never_negative("in_doubt_usd"),
-    _never_negative("price_usd"),
-    _one_of("agreement", Agreement),
+    never_negative("in_doubt_usd"),
+    never_negative("price_usd"),
+    one_of("agreement", Agreement),
 )
 
 workflow_checkpoints = Table(
     "workflow_checkpoints",
     metadata,
-    _id(),
+    identity(),
     Column("workflow_id", Text, nullable=False),
     Column("workflow_type", Text, nullable=False, server_default="phase3"),
     Column("agent_id", Text, nullable=False),
@@ -371,13 +309,13 @@ workflow_checkpoints = Table(
     Column("items_total", Integer, nullable=False, server_default=text("0")),
     Column("output_data", JSONB),
     Column("error_message", Text),
-    _moment("started_at"),
+    moment("started_at"),
     Column("completed_at", TIME),
-    _moment("created_at"),
-    _moment("updated_at"),
+    moment("created_at"),
+    moment("updated_at"),
     UniqueConstraint("workflow_id", "agent_id", "step_id"),
-    _never_negative("items_processed"),
-    _never_negative("items_total"),
+    never_negative("items_processed"),
+    never_negative("items_total"),
     Index("workflow_checkpoints_campaign_id_agent_id_idx", "campaign_id", "agent_id"),
 )
 
@@ -386,14 +324,14 @@ rate_limits = Table(
     "rate_limits",
     metadata,
     Column("name", Text, primary_key=True),
-    _moment("next_at"),
+    moment("next_at"),
     Column("rests_until", TIME, nullable=False, server_default="epoch"),
     Column("strain", Double, nullable=False, server_default=text("1")),
     Column("strained_at", TIME, nullable=False, server_default="epoch"),
     Column("day", Date, nullable=False, server_default="epoch"),
     Column("used_today", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("strain >= 1", name="strain"),
-    _never_negative("used_today"),
+    never_negative("used_today"),
 )
 
 rate_limit_places = Table(
@@ -403,10 +341,10 @@ rate_limit_places = Table(
     Column("process", Uuid, primary_key=True),
     Column("held", Integer, nullable=False),
     Column("need", Integer, nullable=False),
-    _moment("changed_at"),
-    _moment("seen_at"),
-    _never_negative("held"),
-    _never_negative("need"),
+    moment("changed_at"),
+    moment("seen_at"),
+    never_negative("held"),
+    never_negative("need"),
 )
 
 campaign_leases = Table(
@@ -415,26 +353,26 @@ campaign_leases = Table(
     Column("campaign_id", Uuid, primary_key=True),
     Column("run_id", Text, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    _moment("taken_at"),
+    moment("taken_at"),
 )
 
 saga_steps = Table(
     "saga_steps",
     metadata,
-    _id(),
+    identity(),
     Column("run_id", Text, nullable=False),
     Column("campaign_id", Uuid, nullable=False),
     Column("step", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("undo", JSONB, nullable=False),
     Column("error", Text),
-    _moment("created_at"),
-    _moment("updated_at"),
+    moment("created_at"),
+    moment("updated_at"),
     Column("agent", Text, nullable=False),
     Column("place", BigInteger, Identity(always=True), nullable=False),
     Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
-    _one_of("state", ("done", "kept", "compensating", "compensated", "failed")),
-    _never_negative("attempts"),
+    one_of("state", ("done", "kept", "compensating", "compensated", "failed")),
+    never_negative("attempts"),
     Index("saga_steps_run_id_idx", "run_id"),
     Index(
         "saga_steps_open_idx",
@@ -446,13 +384,13 @@ saga_steps = Table(
 approval_requests = Table(
     "approval_requests",
     metadata,
-    _id(),
+    identity(),
     Column("campaign_id", Uuid, nullable=False),
     Column("run_id", Text, nullable=False),
     Column("status", Text, nullable=False, server_default=ApprovalStatus.PENDING.value),
     Column("summary", JSONB, nullable=False),
     Column("feedback", Text),
-    _moment("requested_at"),
+    moment("requested_at"),
     Column("reminded_at", TIME),
     Column("escalated_at", TIME),
     Column("decided_at", TIME),
@@ -460,7 +398,7 @@ approval_requests = Table(
     Column("channel", JSONB),
     Column("binding", Text),
     Column("bound_to", JSONB),
-    _one_of("status", ApprovalStatus),
+    one_of("status", ApprovalStatus),
     Index(
         "approval_requests_one_pending_idx",
         "campaign_id",
@@ -472,7 +410,7 @@ approval_requests = Table(
 outbox = Table(
     "outbox",
     metadata,
-    _id(),
+    identity(),
     Column("campaign_id", Uuid, nullable=False),
     Column("request_id", Uuid),
     Column("kind", Text, nullable=False),
@@ -483,8 +421,8 @@ outbox = Table(
     Column("sent_at", TIME),
     Column("withdrawn_at", TIME),
     Column("error", Text),
-    _one_of("kind", OutboxKind),
-    _never_negative("attempts"),
+    one_of("kind", OutboxKind),
+    never_negative("attempts"),
     Index(
         "outbox_waiting_idx",
         "due_at",
@@ -496,26 +434,26 @@ outbox = Table(
 campaign_audit_log = Table(
     "campaign_audit_log",
     metadata,
-    _id(),
+    identity(),
     Column("campaign_id", Uuid, nullable=False),
     Column("action", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("actor_type", Text, nullable=False),
     Column("details", JSONB, nullable=False, server_default=text("'{}'")),
     Column("created_at", TIME, nullable=False, server_default=func.clock_timestamp()),
-    _one_of("actor_type", ("agent", "human", "system")),
+    one_of("actor_type", ("agent", "human", "system")),
     Index("campaign_audit_log_campaign_id_created_at_idx", "campaign_id", "created_at"),
 )
 
 suppression_list = Table(
     "suppression_list",
     metadata,
-    _id(),
+    identity(),
     Column("email", Text),
     Column("domain", Text),
     Column("reason", Text),
     Column("source", Text),
-    _moment("created_at"),
+    moment("created_at"),
     Column("forgotten", Text),  # keyed hash of what a forgotten person is known by, or the id of a lead
     CheckConstraint("email IS NOT NULL OR domain IS NOT NULL OR forgotten IS NOT NULL", name="names_someone"),
     Index("suppression_list_email_idx", text("lower(email)")),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import NullPool, create_engine, text
 
 from resources.postgres import tables
+from resources.postgres.columns import TIME
 from resources.postgres.database import driver_url
 
 DAY_S = 86_400
@@ -33,7 +34,7 @@ def grow_old(url: str, seconds: int) -> None:
 
 def _ageing(seconds: int) -> Iterator[str]:
     for table in AGEING:
-        times = [column.name for column in table.c if column.type is tables.TIME]
+        times = [column.name for column in table.c if column.type is TIME]
         moved = ", ".join(f"{name} = {name} - interval '{seconds} seconds'" for name in times)
         yield f"UPDATE {table.name} SET {moved}"
     yield FORGET

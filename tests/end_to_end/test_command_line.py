@@ -92,8 +92,12 @@ def test_a_campaign_is_exported_at_any_time(own: Shell, campaign: str, tmp_path:
     assert refused.line.startswith("No spreadsheet is set up")
 
 
-def test_a_person_is_forgotten_once_there_is_a_key(own: Shell, books: Books, tmp_path: Path) -> None:
-    file = tmp_path / "leads.csv"
+def test_a_person_is_forgotten_once_there_is_a_key(
+    shell: Shell, new_books: NewBooks, upgraded: str, tmp_path: Path
+) -> None:
+    """On a server of its own: whom it has forgotten nobody recognises without the key, so nobody may run."""
+    books = new_books(upgraded)
+    own, file = shell.set(DATABASE_URL=books.url), tmp_path / "leads.csv"
     file.write_text(GOOD.replace("Ada", "Mary"), encoding="utf-8")
     mary = own("import", str(file), "--name", "Forgotten").out.strip()
     (lead,) = books.query("SELECT id FROM leads WHERE campaign_id = %s", mary)

@@ -20,6 +20,7 @@ from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.world import Person
 from tests.attacks import attack, replaced
+from tests.polling import until
 from tests.stage.invariants import AT_REST, broken
 from tests.stage.stage import Stage, everyone_is_needed, staged
 
@@ -149,8 +150,7 @@ async def test_who_is_forgotten_under_a_run_stays_so_and_the_bill_is_booked(
     (lead,) = stage.query(f"SELECT id FROM leads WHERE {where}")
     running = asyncio.ensure_future(stage.perform())
     calls = f"SELECT FROM provider_calls WHERE lead_id = '{lead['id']}'"
-    while not running.done() and not stage.query(calls):  # noqa: ASYNC110 - the sandbox tells nobody
-        await asyncio.sleep(0.001)
+    await until(lambda: running.done() or stage.query(calls), every_s=0.001)
     told = await forget(stage, str(lead["id"]))
     assert (await running).why_not == ""
     again = await forget(stage, str(lead["id"]))

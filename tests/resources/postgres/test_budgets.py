@@ -21,6 +21,7 @@ from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.lease import leased
 from resources.postgres.ledger import PostgresLedger
 from resources.postgres.outage import Outage
+from tests.polling import until
 from tests.resources.postgres.runs import Runs
 from tests.resources.postgres.test_ledger import CEILING, PRICE, asks, ended, hit
 
@@ -203,9 +204,7 @@ async def test_what_found_no_room_a_moment_ago_is_not_asked_for_at_once_again(ru
     assert book.spent_up(by_lead(3)) == full
     assert book.spent_up(by_lead(3, reserved=usd("0.001"))) is None
     await book.settle(ended(call.key, End.MISS))
-    async with asyncio.timeout(10):
-        while book.spent_up(by_lead(3)):  # noqa: ASYNC110 - time is what ends it
-            await asyncio.sleep(0.01)
+    await until(lambda: book.spent_up(by_lead(3)) is None)
     await granted(book, by_lead(3))
 
 

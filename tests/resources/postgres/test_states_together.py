@@ -158,7 +158,7 @@ class Machine(LedgerMachine):
         assert queued or busy or not door.places, "who has no work keeps no place"
 
     @rule(campaign=st.sampled_from(CAMPAIGNS), with_the_next=st.booleans())
-    def give_back(self, campaign: UUID, with_the_next: bool) -> None:  # noqa: FBT001 - drawn
+    def give_back(self, campaign: UUID, *, with_the_next: bool) -> None:
         """Moments that closed unused: told at once, or with the next booking."""
         process = self.living.get(campaign)
         door = self.doors[process] if process else None

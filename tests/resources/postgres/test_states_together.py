@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from phase3_core.budget import Caps
-from phase3_core.ledger import Granted, Opened
+from phase3_core.ledger import End, Granted, Opened
 from phase3_core.rate_limits import NONE_UNUSED, Demand, Slots, Spent, Unused
 from phase3_core.saga import Step, StepKind, StepState
 from phase3_core.statuses import Agent
@@ -31,6 +31,7 @@ from tests.resources.postgres.test_ledger_states import (
     NOTING_OVERRUNS,
     PICKS,
     PRICE,
+    QUESTIONS,
     LedgerMachine,
     Loop,
     Process,
@@ -144,6 +145,18 @@ class Machine(LedgerMachine):
             return
         late_s = moment.late_s if len(self.left) % (2 * A_MINUTE) < A_MINUTE else 0.0
         self.left.append((moment.opens + late_s, moment.day))
+
+    @rule(campaign=st.sampled_from(CAMPAIGNS), questions=st.permutations(range(len(QUESTIONS))))
+    def ask_everything(self, campaign: UUID, questions: list[int]) -> None:
+        """One after another, each answered before the next."""
+        process = self.living.get(campaign)
+        if process is None:
+            return
+        for question in questions:
+            self.open(campaign, question)
+            for flight in [one for one in process.flights if one.question == question and one.end is None]:
+                self._send(flight, End.HIT, billed=True)
+                self._settle(process, flight, End.HIT)
 
     @rule(campaign=st.sampled_from(CAMPAIGNS), queued=st.integers(0, 5))
     def share(self, campaign: UUID, queued: int) -> None:

@@ -1,5 +1,6 @@
 """One account's rate limit in the database, as processes of their own see it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,13 +8,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import Row, TextClause
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.exc import OperationalError
 
 from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent, Unused
 from resources.postgres.database import PostgresBooks
 from resources.postgres.outage import Outage
 from resources.postgres.rate_limits import DatabaseTime, SharedRateLimits, in_use, shared_rate_limits
+from tests.polling import until
 
 Query = Callable[..., list[dict[str, Any]]]
 NAME = "tomba/0123456789abcdef/calls"
@@ -71,6 +73,21 @@ def test_a_clock_that_was_set_is_believed_at_once(leap: float) -> None:
     time.learn(at=1000.0, sent=10.0, received=10.1)
     time.learn(at=1001.0, sent=11.0 + leap, received=11.5 + leap)
     assert time.here(1002.0) == pytest.approx(12.5 + leap)
+
+
+async def test_who_waited_for_others_to_book_still_knows_when_its_moments_are(
+    here: SharedRateLimits, books: PostgresBooks, query: Query
+) -> None:
+    hurried = Allowance(NAME, gap_s=0.035, late_s=0.04)
+    await booked(here.of(hurried))
+    here.time = DatabaseTime()
+    async with books.engine.begin() as others:
+        await others.execute(text("SELECT 1 FROM rate_limits FOR UPDATE"))
+        booking = asyncio.create_task(booked(here.of(hurried)))
+        await until(lambda: query("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        await asyncio.sleep(2 * hurried.late_s)
+    slots = await booking
+    assert slots.late_s + here.time.width_s == pytest.approx(hurried.late_s)
 
 
 async def test_two_keys_do_not_share(here: SharedRateLimits) -> None:

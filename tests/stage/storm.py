@@ -32,6 +32,12 @@ SELECT c.provider, c.losses, l.company_domain FROM provider_calls AS c JOIN lead
 WHERE c.state = 'unknown'
 """
 
+# What never came, and what came once more: the first request's doubt counts under its lead's cap for good.
+DOUBTED = """
+SELECT DISTINCT l.company_domain FROM provider_calls AS c JOIN leads AS l ON l.id = c.lead_id
+WHERE c.state = 'unknown' OR c.unknown_usd > 0
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Storm:
@@ -62,7 +68,7 @@ class Aftermath:
         lines = [
             f"{self.kills} kills; {self.cost} USD and {self.doubt} in doubt; undisturbed {self.usual_cost}",
             f"never answered: {dict(self.lost)}; billed twice: {dict(self.billed_twice)}",
-            f"leads in another row, all of them for want of such an answer: {self.otherwise}",
+            f"leads in another row, for want of such an answer or of what its doubt cost: {self.otherwise}",
         ]
         return "\n".join([*lines, *self.promises_broken])
 
@@ -109,7 +115,7 @@ def _requests(stage: Stage) -> int:
 async def _aftermath(stage: Stage, kills: int, usual: Mapping[str, Any], usual_cost: Decimal) -> Aftermath:
     rows, (cost, doubt) = stage.rows(), stage.booked()
     never_told = stage.query(NEVER_TOLD)
-    excused = tuple(row["company_domain"] for row in never_told)
+    excused = tuple(row["company_domain"] for row in stage.query(DOUBTED))
     otherwise = [who for who in usual if rows[who] != usual[who]]
     unexcused = [who for who in otherwise if not who.endswith(excused)]
     promises_broken = [

@@ -200,8 +200,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(question=ANY_QUESTION, end=ENDS)
     def open_at_once(self, question: int, end: End) -> None:
-        """Two processes, one of them twice. Whoever wins ends at once, so that it does not matter who."""
+        """Two processes, one of them twice. Whoever wins ends at once, so that it does not matter who.
+
+        Under caps it would, for the winner's campaign pays: one process alone then, twice.
+        """
         processes = [p for p in self.living.values() if not self._asking(p, question)]
+        processes = processes[:1] if self.caps else processes
         askers = [p for p in (*processes, *processes[:1]) if self._comes_in(p)]
 
         async def ask() -> list[Opened]:

@@ -158,6 +158,7 @@ class DatabaseTime:
     offset_s: float = 0.0
     width_s: float = math.inf
     learned: float = -math.inf
+    sought: float = -math.inf
 
     def learn(self, at: float, sent: float, received: float) -> None:
         """`at` came between the two; where we thought otherwise, a clock was set, or a machine slept."""
@@ -208,10 +209,16 @@ class SharedRateLimits:
             await self._once(GIVE_BACK, {"process": self.process})
 
     async def tell_time(self, within_s: float) -> None:
-        """As exactly as `within_s` if the database answers so fast; a booking may have waited for others."""
+        """As exactly as `within_s` if the database answers so fast; a booking may have waited for others.
+
+        A database that is far away is not asked again at each booking.
+        """
+        if self.monotonic() - self.time.sought < TIME_HOLDS_S:
+            return
         for _ in range(READINGS):
             if self.time.width_s <= within_s:
                 return
+            self.time.sought = self.monotonic()
             await self.outage.outlast(self._read_clock)
 
     async def _read_clock(self) -> None:

@@ -14,7 +14,13 @@ from sqlalchemy.exc import OperationalError
 from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent, Unused
 from resources.postgres.database import PostgresBooks
 from resources.postgres.outage import Outage
-from resources.postgres.rate_limits import DatabaseTime, SharedRateLimits, in_use, shared_rate_limits
+from resources.postgres.rate_limits import (
+    READINGS,
+    DatabaseTime,
+    SharedRateLimits,
+    in_use,
+    shared_rate_limits,
+)
 from tests.polling import until
 
 Query = Callable[..., list[dict[str, Any]]]
@@ -88,6 +94,22 @@ async def test_who_waited_for_others_to_book_still_knows_when_its_moments_are(
         await asyncio.sleep(2 * hurried.late_s)
     slots = await booking
     assert slots.late_s + here.time.width_s == pytest.approx(hurried.late_s)
+
+
+async def test_a_database_that_is_slow_to_answer_is_not_asked_the_time_at_each_booking(
+    here: SharedRateLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings: list[float] = []
+    read = SharedRateLimits._read_clock
+
+    async def counted(limits: SharedRateLimits) -> None:
+        readings.append(limits.monotonic())
+        await read(limits)
+
+    monkeypatch.setattr(SharedRateLimits, "_read_clock", counted)
+    for _ in range(3):
+        await booked(here.of(Allowance(NAME, gap_s=0.001, late_s=0.0)))
+    assert len(readings) == READINGS
 
 
 async def test_two_keys_do_not_share(here: SharedRateLimits) -> None:

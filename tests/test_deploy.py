@@ -138,4 +138,4 @@ def test_a_task_is_cancelled_as_ctrl_c_does(
     celery.add_run(run)
     assert launcher.terminate(run.run_id)
     assert told == [("7", {"terminate": True, "signal": "SIGINT"})]
-    assert celery.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELING  # type: ignore[union-attr] # it is there
+    assert celery.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELING  # type: ignore[union-attr] # the run was made above

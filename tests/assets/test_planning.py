@@ -43,7 +43,7 @@ def foreseen() -> Forecast:
 def shown(printed: Any) -> str:
     screen = Console(file=StringIO(), width=200)
     printed(screen)
-    return str(screen.file.getvalue())  # type: ignore[attr-defined] # a StringIO
+    return str(screen.file.getvalue())  # type: ignore[attr-defined] # the console was given a StringIO, whose type it forgets
 
 
 def test_an_estimate_names_its_sums_and_what_stands_in_the_way() -> None:

@@ -81,7 +81,7 @@ def test_a_step_has_its_reason(step: Step, domain: Domain, so_far: Progress, why
     assert reason(step, PLAN, domain, so_far).startswith(why)
 
 
-def a_call(answered: bool = True, key: bytes = b"k", lead: int = 1) -> LedgerCall:  # noqa: FBT001, FBT002 - a column
+def a_call(answered: bool = True, key: bytes = b"k", lead: int = 1) -> LedgerCall:  # noqa: FBT001, FBT002 - values of a call, not options
     told = "hit" if answered else "error"
     cost, unknown = usd("0.01"), usd("0.02")
     return LedgerCall(

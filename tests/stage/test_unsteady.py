@@ -84,7 +84,7 @@ class EverySoManyQuestions:
 
     async def __call__(self) -> None:
         self.seen += self.questions
-        while len(self.sandbox.parts.bill.asked) < self.seen:  # noqa: ASYNC110 - the sandbox tells nobody
+        while len(self.sandbox.parts.bill.asked) < self.seen:  # noqa: ASYNC110 - the sandbox has no event for a request
             await asyncio.sleep(0.002)
 
 

@@ -207,7 +207,7 @@ class Machine(LedgerMachine):
 
     @precondition(lambda self: self.dead or self.zombies)
     @rule(pick=PICKS, overdue=st.booleans())
-    def release(self, pick: int, overdue: bool) -> None:  # noqa: FBT001 - drawn
+    def release(self, pick: int, overdue: bool) -> None:  # noqa: FBT001 - Hypothesis passes what it drew
         """As a saga takes back what a run that is over had reserved: what may be answered still, later."""
         if overdue:
             self.let_deadlines_pass()

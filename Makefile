@@ -54,7 +54,7 @@ bench: setup
 lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --extra dev pyproject.toml --output-file requirements.lock
+	  --no-emit-find-links --no-header --extra dev --extra bench pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --extra celery --extra k8s --extra sheets --constraint requirements.lock \
 	  pyproject.toml --output-file deploy/requirements.lock

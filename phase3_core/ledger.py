@@ -171,6 +171,13 @@ class CallLedger(Protocol):
         """The vendor took the job; from now on its result is read and it is never submitted again."""
         ...
 
+    async def drop_job(self, call: bytes) -> bool:
+        """The vendor has ended the job and bills nothing for it: what is asked next is submitted anew.
+
+        False, and nothing is changed, where another attempt has the call by now.
+        """
+        ...
+
     async def settle(self, outcome: Outcome) -> None:
         """Commits the outcome. A late one is kept too: paid data is never thrown away."""
         ...

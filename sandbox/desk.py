@@ -116,6 +116,8 @@ class Desk(Line):
                 return await silence(request)
             case Kind.RESET_BEFORE:
                 return closed(request)
+            case Kind.OUT_OF_CREDITS:
+                return self.vendor.broke(operation, ask, question).response()
             case kind:
                 return self.refusal(kind, ask, fault).response()
 
@@ -130,8 +132,6 @@ class Desk(Line):
                 return self.vendor.failed()
             case Kind.UNAUTHORIZED:
                 return self.vendor.unauthorised(ask)
-            case Kind.OUT_OF_CREDITS:
-                return self.vendor.out_of_credits()
             case _:
                 return gateway_page()
 

@@ -90,6 +90,10 @@ class Vendor(ABC):
     def no_route(self, *, path_known: bool) -> Reply:
         """The answer on a path it does not have, or by a method the path does not take."""
 
+    def broke(self, _operation: Operation, _ask: Ask, _question: str) -> Reply:
+        """The answer of an account that holds nothing, to whatever it is asked."""
+        return self.out_of_credits()
+
     def blocked(self, ask: Ask) -> Reply:
         """The answer to a customer whose account is closed."""
         return self.unauthorised(ask)

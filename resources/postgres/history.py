@@ -111,6 +111,9 @@ class LedgerHistory:
     async def note_job(self, call: bytes, job_id: str) -> None:
         raise AssertionError(f"a replay submits nothing ({call!r}, {job_id})")
 
+    async def drop_job(self, call: bytes) -> bool:
+        raise AssertionError(f"a replay reads no job ({call!r})")
+
     async def settle(self, outcome: Outcome) -> None:
         raise AssertionError(f"a replay settles nothing ({outcome.key!r})")
 

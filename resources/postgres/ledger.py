@@ -16,6 +16,7 @@ vendor has taken is one attempt, however often its result is read. Who asks last
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from secrets import randbits
 from typing import Any
 from uuid import UUID
@@ -64,6 +65,7 @@ from resources.postgres.ledger_rows import (
 from resources.postgres.ledger_sql import (
     BOOK_AS_LOST,
     CLAIM,
+    DROP_JOB,
     GRANTED,
     INTEND,
     INTEND_WITHIN_CAPS,
@@ -234,7 +236,8 @@ class PostgresLedger:
         return row.campaign_id == self._run.campaign_id and row.run_id != self._run.id
 
     async def _ask_again(self, intent: Intent, row: Row, *, booked: int) -> Opened:
-        asking = Asking(intent, row.key, row.attempt + 1, row.state, booked)
+        has_job = row.job_id is not None
+        asking = Asking(intent, row.key, row.attempt + 1, row.state, booked, has_job)
         claimed = await self._admitted(self._claim, asking)
         if isinstance(claimed, OverBudget | Suppressed):
             return claimed
@@ -245,6 +248,19 @@ class PostgresLedger:
         """A job of an attempt that was given up meanwhile is not the row's: its own caller reads it."""
         asking = self._granted.get(call)
         await self._note((call, asking.attempt if asking else None, job_id))
+        self._has_job(call, has_job=True)
+
+    async def drop_job(self, call: bytes) -> bool:
+        asking = self._granted.get(call)
+        attempt = {"key": call, "attempt": asking.attempt if asking else None}
+        dropped: bool = await self._rest.rows(DROP_JOB, attempt) == [(True,)]
+        if dropped:
+            self._has_job(call, has_job=False)
+        return dropped
+
+    def _has_job(self, call: bytes, *, has_job: bool) -> None:
+        if asking := self._granted.get(call):
+            self._granted[call] = replace(asking, has_job=has_job)
 
     async def settle(self, outcome: Outcome) -> None:
         ending = Ending(outcome, self._granted.get(outcome.key))
@@ -255,11 +271,11 @@ class PostgresLedger:
         self._forget(ending)
 
     async def _settle_either_way(self, ending: Ending) -> None:
-        if not await self._settle(ending) and ending.outcome.end is not End.LOST:
+        if not await self._settle(ending) and ending.counts_late:
             await self._settle_late(ending)
 
     def _settle_unheard(self, ending: Ending, on_time: bool) -> None:  # noqa: FBT001 - what a write told, not an option
-        if not on_time and ending.outcome.end is not End.LOST:
+        if not on_time and ending.counts_late:
             self._settle_late.hand_in(ending)
         self._forget(ending)
 

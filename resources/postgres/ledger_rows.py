@@ -43,13 +43,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """An intent under its key: the `attempt`-th. `state` is the row's before, `booked` as in CLAIM."""
+    """An intent under its key: the `attempt`-th. `state` is the row's before, `booked` as in CLAIM.
+
+    `has_job`: the vendor has taken it, so that only an answer tells what became of it.
+    """
 
     intent: Intent
     key: bytes
     attempt: int = 1
     state: str = ""
     booked: int = 0
+    has_job: bool = False
 
 
 Admitted = bool | Refusal | Suppressed  # what a statement says of one call
@@ -71,6 +75,12 @@ class Ending:
         """Reading a job tells nothing of submissions lost before it."""
         free = self.asking is None or self.asking.intent.replay is ReplayClass.FREE
         return self.outcome.ends_doubt and self.answered and free
+
+    @property
+    def counts_late(self) -> bool:
+        """A job is one attempt, whoever reads it: who could not tells nothing of what is in doubt."""
+        of_a_job = self.asking is not None and self.asking.has_job
+        return self.answered or not (of_a_job or self.outcome.end is End.LOST)
 
 
 def calls(askings: Sequence[Asking]) -> dict[str, Any]:

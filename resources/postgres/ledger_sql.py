@@ -136,6 +136,12 @@ FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(job_id)b::text[]) AS q(key, 
 WHERE c.key = q.key AND c.attempt = coalesce(q.attempt, c.attempt) AND c.state <> 'settled'
 """
 
+DROP_JOB = """
+UPDATE provider_calls SET job_id = NULL
+WHERE key = %(key)s AND attempt = %(attempt)s AND state = 'intent'
+RETURNING true
+"""
+
 ANSWER = {
     "outcome": "q.told",
     "http_status": "q.http_status",

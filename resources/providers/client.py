@@ -415,7 +415,9 @@ class ProviderClient:
             async with self._gate.place() if member else nullcontext():
                 return await self._jobs.exchange(granted, operation, request)
         response, answer = await self._desks[operation.name].part(task, request)
-        if operation.poll is None or granted.job_id is None or not self._jobs.to_resubmit(granted, answer):
+        if operation.poll is None or granted.job_id is None:
+            return response, answer
+        if not await self._jobs.to_resubmit(granted, answer):
             return response, answer
         async with self._gate.place():
             return await self._jobs.submit(granted, operation, request)
@@ -443,6 +445,8 @@ class ProviderClient:
                     self._gate.strain()
                 raise AskAgain(f"rate limited: {said}", problem, wait_s or None)
             case Remedy.BAD_KEY | Remedy.OUT_OF_CREDITS | Remedy.NOT_IN_PLAN:
+                if problem.ends_job:
+                    await self.ledger.drop_job(granted.key)
                 await self._settlement.settle(granted, End.REFUSED, began, response, error=said)
                 self._park(problem.remedy, said)
                 return NoAnswer(Gap.PARKED, self.parked)

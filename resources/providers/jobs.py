@@ -42,16 +42,19 @@ class Jobs:
         """One question and its answer, which a job that the vendor has already may hold."""
         if granted.job_id is not None:
             response, answer = await self._poll(operation, granted.job_id)
-            if not self.to_resubmit(granted, answer):
+            if not await self.to_resubmit(granted, answer):
                 return response, answer
         return await self.submit(granted, operation, request)
 
-    def to_resubmit(self, granted: Granted, answer: Answer) -> bool:
-        """Whether the job has failed and is submitted again, which is done once a run."""
+    async def to_resubmit(self, granted: Granted, answer: Answer) -> bool:
+        """Whether the job has failed and is submitted again, which is done once a run.
+
+        From then on a submission that is lost is one in doubt, which no reading of the old job excuses.
+        """
         if not _failed_job(answer) or granted.key in self._resubmitted:
             return False
         self._resubmitted.add(granted.key)
-        return True
+        return await self.ledger.drop_job(granted.key)
 
     async def submit(
         self, granted: Granted, operation: Operation, request: Request
@@ -104,4 +107,4 @@ def in_task(operation: Operation, job_id: str | None) -> bool:
 
 def _failed_job(answer: Answer) -> bool:
     """The vendor gave up on it, and reading it would tell the same for ever: submitted again, once a run."""
-    return isinstance(answer, Problem) and answer.remedy in {Remedy.DOWN, Remedy.OUT_OF_CREDITS}
+    return isinstance(answer, Problem) and (answer.remedy is Remedy.DOWN or answer.ends_job)

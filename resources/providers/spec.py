@@ -104,9 +104,12 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
+    """`ends_job`: the vendor is done with the job and bills nothing for it; else that is in doubt."""
+
     remedy: Remedy
     detail: str = ""
     wait_s: float | None = None
+    ends_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)

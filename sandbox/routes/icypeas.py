@@ -285,6 +285,14 @@ class Icypeas(Vendor):
         item.status = "INSUFFICIENT_FUNDS"
         return self.submitted(item)
 
+    def broke(self, operation: Operation, ask: Ask, question: str) -> Reply:
+        """Jobs are taken, and end with INSUFFICIENT_FUNDS; reading costs nothing and goes on."""
+        held, self.account.balance = self.account.balance, Decimal(0)
+        try:
+            return operation.answer(ask, question)
+        finally:
+            self.account.balance = held
+
     def rate_limited(self, _pressure: Pressure) -> Reply:
         """429, and nothing tells how long to wait."""
         return answer({"success": False, "message": "Too many requests"}, 429)

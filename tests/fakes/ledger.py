@@ -177,6 +177,11 @@ class FakeLedger:
         await asyncio.sleep(0)
         self._row(call).job_id = _text(job_id)
 
+    async def drop_job(self, call: bytes) -> bool:
+        await asyncio.sleep(0)
+        self._row(call).job_id = None
+        return True
+
     async def settle(self, outcome: Outcome) -> None:
         """A job whose reading was refused is still the vendor's to bill."""
         await asyncio.sleep(0)

@@ -75,6 +75,20 @@ async def test_an_empty_account_shows_in_the_item(client: Client) -> None:
     assert client.billed("icypeas") == []
 
 
+async def test_a_fault_of_credits_is_that_of_an_empty_account_and_strikes_no_reading(client: Client) -> None:
+    person = next(known_to("icypeas", client.world))
+    earlier = await submitted(client, FIND["icypeas"](person))
+    await client.break_something("icypeas", "out_of_credits", count=None)
+    rows = [[person.first, person.last, person.company.domain]]
+    document = {"name": "spring", "task": "email-search", "data": rows}
+    taken = await client.ask("icypeas", Question("POST", "api/bulk-search", document=document))
+    (in_file,) = (await read(client, mode="bulk", file=taken.json["file"])).json["items"]
+    items = [await result(client, FIND["icypeas"](person)), in_file]
+    assert [one["status"] for one in items] == ["INSUFFICIENT_FUNDS"] * 2
+    assert (await read(client, id=earlier)).json["items"][0]["status"] == "DEBITED"
+    assert (client.account("icypeas").balance, len(client.billed("icypeas"))) == (None, 1)
+
+
 async def test_a_search_is_found_again_by_our_own_number(client: Client) -> None:
     person = next(known_to("icypeas", client.world))
     question = FIND["icypeas"](person)

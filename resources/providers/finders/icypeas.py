@@ -51,7 +51,8 @@ def read_search(response: Response) -> Answer:
             return Miss(status)
         case status:
             otherwise = Remedy.DOWN if "SearchNotFound" in response.text else Remedy.NONSENSE
-            return Problem(FAILED.get(status, otherwise), status[:40] or "no status in the answer")
+            remedy, told = FAILED.get(status, otherwise), status[:40] or "no status in the answer"
+            return Problem(remedy, told, ends_job=status == "INSUFFICIENT_FUNDS")
 
 
 def _found(emails: object) -> Answer:

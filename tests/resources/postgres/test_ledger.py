@@ -299,6 +299,35 @@ async def test_a_job_whose_reading_was_refused_is_still_on_the_bill(runs: Runs, 
     assert await book.open(job) == Granted(call.key, "job-9")
 
 
+async def test_a_job_that_the_vendor_ended_unbilled_is_no_doubt_and_is_submitted_anew(
+    runs: Runs, row: Row
+) -> None:
+    book = runs.begin()
+    job = asks(replay=ReplayClass.JOB)
+    call = await granted(book, job)
+    await book.note_job(call.key, "job-9")
+    assert await book.drop_job(call.key)
+    await book.settle(ended(call.key, End.REFUSED))
+    assert (row()["state"], money(row())) == ("settled", (0, 0))
+    assert await runs.begin().open(job) == Granted(call.key)
+
+
+async def test_a_run_that_lost_its_job_to_another_neither_drops_it_nor_takes_back_the_others_doubt(
+    runs: Runs, row: Row
+) -> None:
+    campaign, job = uuid4(), asks(replay=ReplayClass.JOB)
+    zombie = runs.begin(campaign)
+    call = await granted(zombie, job)
+    await zombie.note_job(call.key, "job-9")
+    heir = runs.begin(campaign)
+    await granted(heir, job)
+    assert not await zombie.drop_job(call.key)
+    assert await heir.drop_job(call.key)
+    await heir.settle(ended(call.key, End.LOST))
+    await zombie.settle(ended(call.key, End.REFUSED))
+    assert (row()["state"], money(row())) == ("unknown", (0, CEILING))
+
+
 async def test_a_job_of_an_abandoned_attempt_does_not_replace_its_successors(runs: Runs, row: Row) -> None:
     campaign = uuid4()
     job = asks(replay=ReplayClass.JOB)

@@ -134,6 +134,13 @@ class Vendor:
             self.billed_at[flight.question] = age
         return PRICE if charged else ZERO
 
+    def ends_unbilled(self, flight: Flight) -> None:
+        """As if the job had never been submitted."""
+        flight.job_id = None
+        self.sends[flight.key] -= 1
+        if flight.key in self.bills:
+            self.bills[flight.key] -= PRICE
+
 
 class LedgerMachine(RuleBasedStateMachine):
     loop: Loop
@@ -304,6 +311,22 @@ class LedgerMachine(RuleBasedStateMachine):
         process, flight = self._picked(pick)
         if flight.end is not None:
             self._settle(process, flight, flight.end, stage)
+
+    @precondition(lambda self: self._flights())
+    @rule(pick=PICKS)
+    def drop_job(self, pick: int) -> None:
+        """The vendor ends it and bills nothing: whoever has the call sends it anew, or tells of a refusal."""
+        process, flight = self._picked(pick)
+        if flight.job_id is None or flight.end is not None or self._answers(flight):
+            return
+        if self._run(process.book.drop_job(flight.key)):
+            self.vendor.ends_unbilled(flight)
+
+    def _answers(self, flight: Flight) -> bool:
+        """Whether the job has told, or may still tell, somebody else something."""
+        readers = [other for _, other in self._flights() if other.job_id == flight.job_id]
+        told = any(other.end in {None, End.HIT} for other in readers if other is not flight)
+        return told or flight.key in self.answers
 
     def _settle(self, process: Process, flight: Flight, end: End, stage: str | None = None) -> None:
         process.flights.remove(flight)

@@ -546,14 +546,45 @@ async def test_reading_a_job_tells_nothing_of_a_submission_that_was_lost_before_
     assert (vendor.call.cost, vendor.call.unknown) == (ICYPEAS_PRICE, ICYPEAS_PRICE)
 
 
-async def test_a_job_without_funds_parks_and_is_submitted_again_by_the_next_run() -> None:
+async def test_a_job_without_funds_costs_nothing_parks_and_is_submitted_again_by_the_next_run() -> None:
     vendor = a_vendor("icypeas", SUBMITTED, NO_FUNDS)
     assert (await vendor.ask()).gap is Gap.PARKED
-    assert vendor.call.cost == ZERO
+    assert (vendor.call.state, vendor.ledger.booked) == ("settled", ZERO)
+    following = vendor.next_run(SUBMITTED_AGAIN, DONE)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert following.transport.paths == [SUBMIT, READ]
+    assert (vendor.call.job_id, vendor.ledger.booked) == ("def456", ICYPEAS_PRICE)
+
+
+async def test_a_job_without_funds_tells_nothing_of_a_submission_lost_before_it() -> None:
+    vendor = a_vendor("icypeas", LOST, SUBMITTED, NO_FUNDS)
+    await vendor.ask()
+    assert (vendor.call.state, vendor.ledger.booked) == ("unknown", ICYPEAS_PRICE)
+
+
+async def test_a_job_of_a_run_that_died_without_funds_is_submitted_again_at_once() -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
     following = vendor.next_run(NO_FUNDS, SUBMITTED_AGAIN, DONE)
     assert await following.ask() == Hit(EMAIL, 99)
     assert following.transport.paths == [READ, SUBMIT, READ]
     assert (vendor.call.job_id, vendor.ledger.booked) == ("def456", ICYPEAS_PRICE)
+
+
+@pytest.mark.parametrize("failed", [NO_FUNDS, ABORTED])
+async def test_a_lost_submission_in_place_of_a_failed_job_stays_booked(failed: Received) -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    following = vendor.next_run(failed, LOST, SUBMITTED_AGAIN, DONE)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert following.transport.paths == [READ, SUBMIT, SUBMIT, READ]
+    assert (vendor.call.cost, vendor.call.unknown) == (ICYPEAS_PRICE, ICYPEAS_PRICE)
+
+
+async def test_a_job_that_an_unpaid_account_may_not_read_stays_booked_and_is_not_submitted_again() -> None:
+    unpaid = answer({"success": False, "error": "UnpaidSubscriptionError"})
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    following = vendor.next_run(unpaid)
+    assert (await following.ask()).gap is Gap.PARKED
+    assert (following.transport.paths, vendor.ledger.booked) == ([READ], ICYPEAS_PRICE)
 
 
 async def test_an_aborted_job_is_submitted_once_more() -> None:

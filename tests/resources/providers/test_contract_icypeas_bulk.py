@@ -74,7 +74,7 @@ async def test_a_row_without_funds_is_searched_again_by_the_next_run(market: Mar
     account.balance = Decimal(5)
     replies = await searched(market)
     assert {reply.gap for reply in replies if isinstance(reply, NoAnswer)} == {Gap.PARKED}
-    await market.assert_nothing_is_missing()
+    await market.assert_books_agree()
     account.balance = Decimal(10_000)
     for bulk in (True, False):
         assert found(await searched(market, bulk=bulk)) == len(billed(market))

@@ -304,17 +304,29 @@ async def test_a_row_that_is_aborted_is_searched_once_more_singly() -> None:
     assert Counter(call.job_id for call in vendor.ledger.calls) == {"file:f1": 11, "s1": 1}
 
 
-@pytest.mark.parametrize("bulk", [True, False])
-async def test_rows_without_funds_park_and_are_searched_again_by_the_next_run(*, bulk: bool) -> None:
-    without = dict.fromkeys(NAMES[2:], "INSUFFICIENT_FUNDS")
-    vendor, files = a_vendor(ends=without)
+@pytest.mark.parametrize(("bulk", "sizes", "single"), [(True, [12, 10], []), (False, [12], NAMES[2:])])
+async def test_rows_without_funds_cost_nothing_park_and_are_searched_again_by_the_next_run(
+    sizes: list[int], single: list[str], *, bulk: bool
+) -> None:
+    vendor, files = a_vendor(ends=dict.fromkeys(NAMES[2:], "INSUFFICIENT_FUNDS"))
     replies = await ask(vendor)
     assert replies[:2] == [FOUND] * 2
     assert {reply.gap for reply in replies[2:]} == {Gap.PARKED}
     assert vendor.client.health.parked.startswith("out of credits")
-    following, other = next_run(vendor, files, bulk=bulk, ends=without)
+    assert rows(vendor) == [*[PAID] * 2, *[FREE] * 10]
+    following, other = next_run(vendor, files, bulk=bulk)
     assert await ask(following) == [FOUND] * 12
-    assert (other.times(SUBMIT), sorted(other.single)) == ([], sorted(NAMES[2:]))
+    assert (other.sizes, sorted(other.single)) == (sizes, sorted(single))
+    assert rows(vendor) == [PAID] * 12
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_rows_without_funds_of_a_run_that_died_are_searched_again_at_once(*, bulk: bool) -> None:
+    vendor, files = a_vendor()
+    await left_behind(vendor, files, READ)
+    following, other = next_run(vendor, files, bulk=bulk, ends=dict.fromkeys(NAMES, "INSUFFICIENT_FUNDS"))
+    assert await ask(following) == [FOUND] * 12
+    assert (other.times(SUBMIT), sorted(other.single)) == ([], sorted(NAMES))
     assert rows(vendor) == [PAID] * 12
 
 

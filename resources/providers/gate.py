@@ -96,8 +96,7 @@ class Gate:
     # --- coming and going
 
     async def enter_at_once(self) -> bool:
-        """Takes a place only if that needs no waiting."""
-        self._stay_shared()
+        """Takes a place only if that needs no waiting; for others the database is asked by `enter`."""
         if not self._pace.at_once or not self._room.take_at_once():
             return False
         self._asked += 1

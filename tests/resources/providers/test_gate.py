@@ -33,6 +33,7 @@ class OtherProcesses:
     shared: bool = True
     booked: list[int] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
+    demanded: list[int] = field(default_factory=list)
     next: float = 0.0
     allowance: Allowance = field(default_factory=Allowance)
 
@@ -65,7 +66,7 @@ class OtherProcesses:
         self.told.append("strain")
 
     async def share(self, demand: Demand) -> Share:
-        del demand
+        self.demanded.append(demand.places)
         return Share(self.places)
 
 
@@ -124,6 +125,16 @@ async def test_no_more_are_in_flight_than_others_leave() -> None:
     gate, shared = a_gate(Limits(in_flight=10), places=3)
     came = await passing(gate, shared, 7, stays_s=1.0)
     assert came == [0.0] * 3 + [1.0] * 3 + [2.0]
+
+
+async def test_places_are_demanded_by_who_queues_for_one_not_by_who_may_find_its_answer_elsewhere() -> None:
+    """Else the first call finds that none was wanted, and none was had, and waits for the next demand."""
+    gate, shared = a_gate(Limits())
+    assert not await gate.enter_at_once()
+    await asyncio.sleep(0)  # a look into the ledger takes its time
+    assert shared.demanded == []
+    await gate.enter()
+    assert shared.demanded == [1]
 
 
 async def test_a_moment_that_was_slept_through_is_lost() -> None:

@@ -128,6 +128,18 @@ class Circumstances:
             if not budget.provider and expected > left:
                 yield Cut(budget.words, left, expected, _left_waiting(under, left, waiting))
 
+    def carried(self, bought: Sequence[Line], times: float = 1.0) -> float:
+        """USD that the campaign's budgets carry, if all of it costs so many times what is expected."""
+        costs = [times * float(line.cost) for line in bought]
+        for budget in self.budgets:
+            if budget.provider:
+                continue
+            under = [place for place, line in enumerate(bought) if _is_under(budget, line)]
+            cost, left = sum(costs[place] for place in under), float(max(ZERO, budget.cap - budget.spent))
+            for place in under:
+                costs[place] *= min(1.0, left / cost) if cost else 1.0
+        return sum(costs)
+
 
 def _vendor(provider: str) -> str:
     return provider.partition(":")[0]

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -69,6 +69,7 @@ class Expected:
 class Forecast:
     """`leads` that wait for an address, `to_enrich` that have one and wait for enrichment.
 
+    `within_caps`: the part of the cost that the campaign's budgets carry.
     `based_on`: leads of earlier campaigns that the figures rest on. `done_at` under quotas and limits, if it
     begins now; `binds`: what sets that time. `lines` add up to every sum of money in it.
     """
@@ -77,6 +78,7 @@ class Forecast:
     to_enrich: int
     accepted: Interval
     cost: Interval
+    within_caps: Interval
     lines: Sequence[Line]
     providers: Sequence[Expected]
     seconds: float
@@ -100,6 +102,7 @@ class Forecast:
             "leads_to_enrich": self.to_enrich,
             "accepted": self.accepted.as_counts(),
             "cost_usd": {**self.cost.as_usd(), "expected": str(self.total)},
+            "cost_within_caps_usd": self.within_caps.as_usd(),
             "cost_by_agent_usd": {agent.value: str(self.cost_of(agent)) for agent in AGENTS},
             "cost_by_tier_usd": {tier.value: str(self.cost_of(tier)) for tier in Tier},
             "providers": [one.as_json() for one in self.providers],
@@ -134,6 +137,7 @@ def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast
     intervals = _intervals(model, going)
     providers = _expected(bought, intervals, around)
     cuts = tuple(around.cuts(bought, _waiting(model, going)))
+    carried = _within_caps(bought, intervals["cost"], around)
     seconds, days = _duration(providers)
     late = [one for one in providers if one.days > 1]
     return Forecast(
@@ -141,6 +145,7 @@ def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast
         to_enrich=sum(group.to_enrich for group in model.groups),
         accepted=intervals["accepted"],
         cost=intervals["cost"],
+        within_caps=carried,
         lines=bought,
         providers=providers,
         seconds=seconds,
@@ -148,9 +153,14 @@ def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast
         done_at=_done_at(around.now, seconds, days),
         binds=_binds(providers, around),
         cuts=cuts,
-        warnings=[*(_days_told(one, around) for one in late), *(cut.told for cut in cuts)],
+        warnings=[*(_days_told(one, around) for one in late), *_cuts_told(cuts, carried)],
         based_on=based_on,
     )
+
+
+def _within_caps(bought: Sequence[Line], cost: Interval, around: Circumstances) -> Interval:
+    low, high = (end / cost.expected if cost.expected else 1.0 for end in (cost.low, cost.high))
+    return Interval(around.carried(bought), around.carried(bought, low), around.carried(bought, high))
 
 
 def _waiting(model: Model, going: Flow) -> Mapping[tuple[Agent, Tier], float]:
@@ -245,6 +255,13 @@ def _binds(providers: Sequence[Expected], around: Circumstances) -> str:
     if allowed.rate and around.is_paced(slowest.provider, slowest.calls):
         return f"{slowest.provider} takes {allowed.rate * 60:,.0f} calls a minute"
     return f"{slowest.provider} takes {allowed.in_flight:,} calls at once"
+
+
+def _cuts_told(cuts: Sequence[Cut], carried: Interval) -> Iterator[str]:
+    yield from (cut.told for cut in cuts)
+    if cuts:
+        within = f"{carried.expected:,.2f} USD, {carried.low:,.2f} to {carried.high:,.2f}"
+        yield f"Within the budgets the campaign is expected to cost {within}."
 
 
 def _days_told(one: Expected, around: Circumstances) -> str:

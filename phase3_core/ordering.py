@@ -10,9 +10,10 @@ from phase3_core.circumstances import Circumstances
 from phase3_core.foresight import bench_of, circumstances, roles
 from phase3_core.money import total
 from phase3_core.order import CheapestValid
-from phase3_core.planner import USUAL_DOUBT, Bench, flow, lines, model_of
+from phase3_core.planner import Bench, flow, lines, model_of
 from phase3_core.policy import Ordering, Policy, Routing
 from phase3_core.ports import Books, Providers
+from phase3_core.priors import CATCH_ALL
 from phase3_core.rates import FinderRates, Seen
 from phase3_core.record import Group, Kept, Record
 from phase3_core.routing import Shares, Start, shares
@@ -58,7 +59,7 @@ class Ordered:
 
 
 def _cheapest_valid(plan: Plan, policy: Policy, seen: Iterable[Seen]) -> CheapestValid:
-    second = USUAL_DOUBT * float(plan.second.ceiling) if plan.second and plan.second_opinion else 0.0
+    second = CATCH_ALL * float(plan.second.ceiling) if plan.second and plan.second_opinion else 0.0
     return CheapestValid(
         prices={quote.provider: quote.price for quote in plan.finders},
         verification=float(plan.verifier.ceiling) + second,

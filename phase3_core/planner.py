@@ -9,22 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from phase3_core.calls import Billing, Facts, Miss, Price
-from phase3_core.enrichment import FIELDS_OF, Gathered, Source, after_reply, in_order, next_source
+from phase3_core.calls import Billing, Price
+from phase3_core.enrichment import Source, in_order
+from phase3_core.market import FINDERS
 from phase3_core.money import Money, usd
-from phase3_core.patterns import GUESSED_BLINDLY, SEEN_BEFORE, worth_guessing
 from phase3_core.policy import LeadCaps
+from phase3_core.priors import CATCH_ALL, usual_chances, usual_guessing, usually_reached
 from phase3_core.rates import FinderRates, Mean, Rate
-from phase3_core.record import LAST_PLACE, Group, Record
+from phase3_core.record import Count, Group, Makeup, Record
 from phase3_core.statuses import Agent
-from phase3_core.tiers import Profile, Tier
-from phase3_core.waterfall import MOST_LEADERS, Plan
+from phase3_core.tiers import Tier
+from phase3_core.waterfall import Plan
 
 USUAL_DELIVERED_VALID = 0.85
-USUAL_DOUBT = 0.12  # candidates on catch-all domains
-USUAL_KNOWN = 0.70  # of an enricher
-COVERAGE_WEIGHT = 5.0  # trials: what an enricher covers of a market is hardly known beforehand
-HAS_A_MAILBOX = 0.80  # leads who can be guessed at all: a mailbox, on no catch-all domain
+COVERAGE_WEIGHT = 8.0  # trials: what an enricher covers of a market is hardly known beforehand
+MAIL_ALIKE = 0.5  # how alike colleagues are (0 to 1): they share their mail server and its pattern
+CONTACTS_ALIKE = 0.8  # a seller of contacts knows a company's people or none of them
 
 Rates = Mapping[str, Rate | Mean]
 Values = Mapping[str, float]
@@ -153,8 +153,9 @@ def _judged(model: Model, values: Values, group: Group, going: Flow, candidates:
     going.trials[accept] += candidates
     _ask_verifier(model, group, going, candidates)
     if model.second:
-        going.trials["doubt"] += candidates
-        doubted = candidates * values["doubt"]
+        doubt = "doubt delivered" if accept == "delivered" else "doubt"
+        going.trials[doubt] += candidates
+        doubted = candidates * values[doubt]
         going.ask(Agent.EMAIL_VERIFICATION, group.tier, model.second, doubted, doubted)
     return candidates * values[accept]
 
@@ -212,13 +213,17 @@ def model_of(bench: Bench, groups: Sequence[Group], record: Record, before: Sequ
     plan, ways = bench.plan, ways_of(bench.plan, before)
     second = Seller(bench.second, plan.second) if plan.second_opinion and plan.second else None
     enrichers = [bench.enrichers[place] for place in in_order(bench.enrichers)]
+    makeup = Makeup(groups)
+    rates = dict(_address_rates(plan, record, makeup)) | dict(
+        _finder_rates(plan, record, makeup, ways, before)
+    )
     return Model(
         groups=groups,
         ways=ways,
         verifier=Seller(bench.verifier, plan.verifier),
         second=second,
         enrichers=[EnricherSeller(one.name, one.price, one.per_company) for one in enrichers],
-        rates=dict(_email_rates(plan, record, ways, before)) | dict(_enrichment_rates(bench, record)),
+        rates=rates | dict(_enrichment_rates(bench, record, makeup)),
     )
 
 
@@ -229,13 +234,27 @@ def ways_of(plan: Plan, before: Sequence[str] = ()) -> list[Way]:
     return [Way(share, [Seller(quote.provider, quote.price) for quote in turn]) for share, turn in turns]
 
 
-def _email_rates(
-    plan: Plan, record: Record, ways: Sequence[Way], before: Sequence[str]
-) -> Iterator[tuple[str, Rate | Mean]]:
-    yield "delivered", Rate(USUAL_DELIVERED_VALID).after(record.delivered.hits, record.delivered.trials)
-    yield "doubt", Rate(USUAL_DOUBT).after(record.doubted.hits, record.doubted.trials)
-    yield from _guess_rates(plan, record)
-    finders = FinderRates(record.finders)
+def _address_rates(plan: Plan, record: Record, makeup: Makeup) -> Iterator[tuple[str, Rate | Mean]]:
+    """Of addresses that no finder named."""
+    mail = makeup.alike(MAIL_ALIKE)
+    delivered = Rate(USUAL_DELIVERED_VALID, alike=mail)
+    yield "delivered", delivered.after(record.delivered.hits, record.delivered.trials)
+    doubt = Rate(CATCH_ALL, alike=makeup.alike(1.0))
+    yield "doubt delivered", doubt.after(record.doubted.hits, record.doubted.trials)
+    for place, usual in usual_guessing(plan).items():
+        guessed, guesses = record.guessed.get(place, Count()), record.guesses.get(place, Count())
+        yield f"guess {place}", Rate(usual.reached, alike=mail).after(guessed.hits, guessed.trials)
+        yield f"guesses {place}", Mean(usual.times, alike=mail).after(guesses.hits, guesses.trials)
+
+
+def _finder_rates(
+    plan: Plan, record: Record, makeup: Makeup, ways: Sequence[Way], before: Sequence[str]
+) -> Iterator[tuple[str, Rate]]:
+    """Of the leads whom guesses leave, all on catch-all domains among them."""
+    reached = usually_reached(makeup.groups, usual_guessing(plan))
+    doubt = Rate(CATCH_ALL / (1 - reached), alike=makeup.alike(1.0))
+    yield "doubt", doubt.after(record.doubted.hits, record.doubted.trials)
+    finders = FinderRates(record.finders, FINDERS.beyond_guesses(reached))
     for way in ways:
         missed = list(before)
         for place, seller in enumerate(way.finders):
@@ -244,101 +263,25 @@ def _email_rates(
             missed.append(seller.name)
 
 
-def _guess_rates(plan: Plan, record: Record) -> Iterator[tuple[str, Rate | Mean]]:
-    """A company's later leads know its pattern more often, so they are guessed at once."""
-    shares = _guessed_shares(plan)
-    if not shares:
-        return
-    blind, known = HAS_A_MAILBOX * sum(shares), HAS_A_MAILBOX * SEEN_BEFORE
-    until = [1 - HAS_A_MAILBOX * sum(shares[:number]) for number in range(len(shares))]
-    open_share = 1.0
-    for place in range(1, LAST_PLACE + 1):
-        unknown = open_share if place <= MOST_LEADERS else 0.0
-        share = Rate(unknown * blind + (1 - open_share) * known)
-        times = Mean(unknown * sum(until) + (1 - open_share))
-        guessed, guesses = record.guessed.get(place), record.guesses.get(place)
-        yield f"guess {place}", share.after(guessed.hits, guessed.trials) if guessed else share
-        yield f"guesses {place}", times.after(guesses.hits, guesses.trials) if guesses else times
-        open_share *= 1 - blind
-
-
-def _guessed_shares(plan: Plan) -> list[float]:
-    """Of the patterns that are worth a guess where nothing is known of the company's mail."""
-    shares: list[float] = []
-    if not plan.guessing or not plan.finders:
-        return shares
-    finder = plan.cost_per_valid
-    for share in sorted(GUESSED_BLINDLY.values(), reverse=True):
-        if not worth_guessing(share / (1 - sum(shares)), plan.verifier.ceiling, finder):
-            break
-        shares.append(share)
-    return shares
-
-
-def _enrichment_rates(bench: Bench, record: Record) -> Iterator[tuple[str, Rate | Mean]]:
+def _enrichment_rates(bench: Bench, record: Record, makeup: Makeup) -> Iterator[tuple[str, Rate]]:
+    usual = {tier: usual_chances(bench.caps.profile(tier), bench.enrichers) for tier in Tier}
     for source in bench.enrichers:
-        counts = [
-            record.bought[tier, name]
-            for tier in Tier
-            for name in bench.operations.get(source.name, ())
-            if (tier, name) in record.bought
-        ]
+        asked = {tier: min(1.0, usual[tier].asked[source.name]) for tier in Tier}
+        tiers = [tier for tier in Tier if asked[tier]]
+        alike = 1.0 if source.per_company else makeup.alike(CONTACTS_ALIKE, tiers)
+        bought = {tier: _bought(bench, record, tier, source) for tier in Tier}
+        for tier in Tier:
+            leads = (record.companies if source.per_company else record.enriched).get(tier, 0)
+            rate = Rate(asked[tier], COVERAGE_WEIGHT, alike)
+            yield f"ask {tier} {source.name}", rate.after(min(bought[tier].trials, leads), leads)
+        mostly = max(Tier, key=lambda tier: asked[tier])
+        known = Rate(usual[mostly].known[source.name], COVERAGE_WEIGHT, alike)
+        counts = bought.values()
         hits, calls = sum(one.hits for one in counts), sum(one.trials for one in counts)
-        yield f"know {source.name}", Rate(USUAL_KNOWN, COVERAGE_WEIGHT).after(hits, calls)
-    for tier in Tier:
-        yield from _asking_rates(bench, record, tier)
+        yield f"know {source.name}", known.after(hits, calls)
 
 
-def _asking_rates(bench: Bench, record: Record, tier: Tier) -> Iterator[tuple[str, Rate | Mean]]:
-    usual = chances_of_asking(bench.caps.profile(tier), bench.enrichers)
-    for source in bench.enrichers:
-        leads = (record.companies if source.per_company else record.enriched).get(tier, 0)
-        names = bench.operations.get(source.name, ())
-        bought = sum(record.bought[tier, name].trials for name in names if (tier, name) in record.bought)
-        rate = Rate(min(1.0, usual[source.name]), COVERAGE_WEIGHT)
-        yield f"ask {tier} {source.name}", rate.after(min(bought, leads), leads)
-
-
-Known = tuple[frozenset[str], Money]
-
-
-def chances_of_asking(profile: Profile, sources: Sequence[Source]) -> dict[str, float]:
-    """P(asked) of each source by the enrichment's own policy, where each knows as often as is usual.
-
-    What is asked about people is asked of a company's later leads too, for whom the company's part is free.
-    """
-    ordered = [sources[place] for place in in_order(sources)]
-    of_companies = [source for source in ordered if source.per_company]
-    start: dict[Known, float] = {(frozenset(), usd(0)): 1.0}
-    chances, after = _walk(profile, of_companies, start)
-    later: defaultdict[Known, float] = defaultdict(float)
-    for (fields, _), chance in after.items():
-        later[fields, usd(0)] += chance
-    of_people, _ = _walk(profile, [one for one in ordered if not one.per_company], later)
-    return chances | of_people
-
-
-def _walk(
-    profile: Profile, sources: Sequence[Source], states: Mapping[Known, float]
-) -> tuple[dict[str, float], Mapping[Known, float]]:
-    chances: dict[str, float] = {}
-    for source in sources:
-        chances[source.name] = 0.0
-        after: defaultdict[Known, float] = defaultdict(float)
-        for (fields, spent), chance in states.items():
-            gathered = Gathered(fields={name: {} for name in fields})
-            if next_source(profile, [source], gathered, spent) is None:
-                after[fields, spent] += chance
-                continue
-            chances[source.name] += chance
-            for share, known, cost in _answers(source, gathered):
-                after[known, spent + cost] += chance * share
-        states = after
-    return chances, states
-
-
-def _answers(source: Source, gathered: Gathered) -> Iterator[tuple[float, frozenset[str], Money]]:
-    told = Facts({name: True for topic in source.topics for name in FIELDS_OF[topic]})
-    known = after_reply(gathered, source, told)
-    yield USUAL_KNOWN, frozenset(known.fields), source.price.charge(told)
-    yield 1 - USUAL_KNOWN, frozenset(gathered.fields), source.price.charge(Miss())
+def _bought(bench: Bench, record: Record, tier: Tier, source: Source) -> Count:
+    names = bench.operations.get(source.name, ())
+    counts = [record.bought[tier, name] for name in names if (tier, name) in record.bought]
+    return Count(sum(one.hits for one in counts), sum(one.trials for one in counts))

@@ -7,35 +7,42 @@ counts for at most `MOST_WEIGHT` trials.
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
+
+from phase3_core.market import FINDERS, Market
 
 PRIOR_WEIGHT = 20.0  # trials that a usual figure is worth
 MOST_WEIGHT = 400.0
 
-USUAL_FIND_RATE = 0.45  # of the first finder that is asked
-USUAL_VALID_RATE = 0.90  # accepted addresses of those that a finder names
-EACH_MISS_BEFORE = 0.85  # a person whom others do not know is known to fewer
+USUAL_FIND_RATE = FINDERS.hit_rate(0)  # of the first finder that is asked
+USUAL_VALID_RATE = FINDERS.hold_rate  # accepted addresses of those that a finder names
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share of trials (Beta): its mean, and the trials that it rests on."""
+    """A share of trials (Beta): its mean, and the trials that it rests on.
+
+    `alike`: trials that tell as much as one would alone, for colleagues go alike.
+    """
 
     mean: float
     weight: float = PRIOR_WEIGHT
-    highest: float = 1.0
+    alike: float = 1.0
+    highest: ClassVar[float] = 1.0
 
     def after(self, hits: float, trials: float) -> "Rate":
         """What `trials` of which `hits` came true make of it."""
-        weight, counted = _weighed(self.weight, trials)
+        weight, counted = _weighed(self.weight, trials / self.alike)
         if not trials:
             return self
-        return Rate(min(1.0, (self.mean * self.weight + hits / trials * counted) / weight), weight)
+        mean = (self.mean * self.weight + hits / trials * counted) / weight
+        return Rate(min(1.0, mean), weight, self.alike)
 
     def deviation(self, trials: float) -> float:
         """Standard deviation of the share that so many trials will show (beta-binomial)."""
         if trials <= 0:
             return 0.0
-        doubt = (self.weight / trials + 1) / (self.weight + 1)
+        doubt = (self.weight * self.alike / trials + 1) / (self.weight + 1)
         return math.sqrt(self.mean * (1 - self.mean) * doubt)
 
 
@@ -45,17 +52,20 @@ class Mean:
 
     mean: float
     weight: float = PRIOR_WEIGHT
-    highest: float = math.inf
+    alike: float = 1.0
+    highest: ClassVar[float] = math.inf
 
     def after(self, times: float, trials: float) -> "Mean":
-        weight, counted = _weighed(self.weight, trials)
+        weight, counted = _weighed(self.weight, trials / self.alike)
         if not trials:
             return self
-        return Mean((self.mean * self.weight + times / trials * counted) / weight, weight)
+        return Mean((self.mean * self.weight + times / trials * counted) / weight, weight, self.alike)
 
     def deviation(self, trials: float) -> float:
         """As of a rate (Gamma-Poisson)."""
-        return math.sqrt(self.mean / self.weight + self.mean / trials) if trials > 0 else 0.0
+        if trials <= 0:
+            return 0.0
+        return math.sqrt(self.mean / self.weight + self.mean * self.alike / trials)
 
 
 def _weighed(before: float, trials: float) -> tuple[float, float]:
@@ -90,20 +100,17 @@ def _seen(provider: object, missed: object, calls: object, hits: object, accepte
     return Seen(str(provider), frozenset(map(str, missed)), *numbers)
 
 
-def usual_find_rate(misses: int) -> float:
-    """Of a finder that is asked after so many others."""
-    return USUAL_FIND_RATE * EACH_MISS_BEFORE**misses
-
-
 class FinderRates:
     """Find and valid rates of finders, given who was asked before in vain.
 
     First how good a finder is beside what is usual wherever it was asked; that is its rate after so many
     misses, as far as nothing was seen there; and that its rate after just these, likewise.
+    `market`: what is usual of the leads that finders are asked about.
     """
 
-    def __init__(self, seen: Iterable[Seen] = ()) -> None:
+    def __init__(self, seen: Iterable[Seen] = (), market: Market = FINDERS) -> None:
         self._seen = tuple(seen)
+        self._market = market
 
     def find(self, provider: str, missed: Collection[str]) -> Rate:
         """P(it names an address), where all of `missed` brought none that was accepted."""
@@ -111,28 +118,27 @@ class FinderRates:
         after_as_many = [row for row in own if len(row.missed) == len(missed)]
         exactly = [row for row in after_as_many if row.missed == frozenset(missed)]
         others = [row for row in after_as_many if row.missed != frozenset(missed)]
-        base = min(0.98, usual_find_rate(len(missed)) * _beside_usual(own))
+        base = min(0.98, self._market.hit_rate(len(missed)) * self._beside_usual(own))
         rate = Rate(base).after(*_finds(others))
         rate = Rate(rate.mean, min(rate.weight, 2 * PRIOR_WEIGHT))
         return rate.after(*_finds(exactly))
+
+    def _beside_usual(self, own: Iterable[Seen]) -> float:
+        """Hits for each that was to be expected (Gamma-Poisson, mean 1 where nothing was seen)."""
+        rows = list(own)
+        expected = sum(row.calls * self._market.hit_rate(len(row.missed)) for row in rows)
+        prior = PRIOR_WEIGHT * USUAL_FIND_RATE
+        return (prior + sum(row.hits for row in rows)) / (prior + expected)
 
     def accept(self, provider: str) -> Rate:
         """P(verification accepts an address that it names)."""
         own = [row for row in self._seen if row.provider == provider]
         accepted, hits = sum(row.accepted for row in own), sum(row.hits for row in own)
-        return Rate(USUAL_VALID_RATE).after(accepted, hits)
+        return Rate(self._market.hold_rate).after(accepted, hits)
 
     def answers(self, provider: str) -> int:
         """How many of its answers all of this rests on."""
         return sum(row.calls for row in self._seen if row.provider == provider)
-
-
-def _beside_usual(own: Iterable[Seen]) -> float:
-    """Hits for each that was to be expected (Gamma-Poisson, mean 1 where nothing was seen)."""
-    rows = list(own)
-    expected = sum(row.calls * usual_find_rate(len(row.missed)) for row in rows)
-    prior = PRIOR_WEIGHT * USUAL_FIND_RATE
-    return (prior + sum(row.hits for row in rows)) / (prior + expected)
 
 
 def _finds(rows: Iterable[Seen]) -> tuple[int, int]:

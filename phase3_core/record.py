@@ -1,7 +1,7 @@
 """What earlier campaigns have shown, counted lead by lead from the ledger."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,8 @@ class Group:
     """Leads of a campaign that are alike: of a tier, `place` among their company's leads (0: no company).
 
     `delivered`: phase 2 brought an address. `to_verify` wait for agent 3.1, `to_enrich` for agent 3.2
-    alone, `firsts` of those are the first of their company with an accepted address.
+    alone, `firsts` of those are the first of their company with an accepted address. `colleagues`: leads of
+    their companies in the campaign, themselves included, on average.
     """
 
     tier: Tier
@@ -27,6 +28,31 @@ class Group:
     to_verify: int
     to_enrich: int = 0
     firsts: int = 0
+    colleagues: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Makeup:
+    """How a campaign's leads that are left to work on are made up."""
+
+    groups: Sequence[Group]
+
+    def share(self, tiers: Collection[Tier]) -> float:
+        """Of all leads, those of these tiers."""
+        leads = dict.fromkeys(Tier, 0)
+        for group in self.groups:
+            leads[group.tier] += group.to_verify + group.to_enrich
+        return sum(leads[tier] for tier in tiers) / max(1, sum(leads.values()))
+
+    def alike(self, how_much: float, tiers: Collection[Tier] = tuple(Tier)) -> float:
+        """Leads of these tiers that tell as much as one, where colleagues go alike by so much (0 to 1).
+
+        A cluster sample's design effect, by the colleagues that the average lead has in these tiers.
+        """
+        leads = sum(group.to_verify + group.to_enrich for group in self.groups)
+        of_all = sum((group.to_verify + group.to_enrich) * group.colleagues for group in self.groups)
+        others = of_all / leads - 1 if leads else 0.0
+        return 1 + others * self.share(tiers) * how_much
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Row, Select, Text, case, cast, func, select, true
+from sqlalchemy import CTE, Float, Row, Select, Text, case, cast, func, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -93,6 +93,11 @@ def _place(*partition: Any) -> Any:
     return case((lead_domain == "", 0), else_=func.least(place, LAST_PLACE))
 
 
+def _colleagues() -> Any:
+    """Leads of its company, itself included."""
+    return case((lead_domain == "", 1), else_=func.count().over(partition_by=lead_domain))
+
+
 def _groups(campaign_id: UUID) -> Select[Any]:
     pending = ACCEPTABLE & ~ENRICHED
     each = (
@@ -103,13 +108,15 @@ def _groups(campaign_id: UUID) -> Select[Any]:
             (~VERIFIED).label("to_verify"),
             pending.label("to_enrich"),
             (pending & (_place(lead_domain, ACCEPTABLE) <= 1)).label("first"),
+            _colleagues().label("colleagues"),
         )
         .where(leads.c.campaign_id == campaign_id, OURS)
         .subquery()
     )
     counts = (_count_of(each.c[name]) for name in ("to_verify", "to_enrich", "first"))
     kind = (each.c.tier, each.c.place, each.c.delivered)
-    return select(*kind, *counts).group_by(*kind).order_by(*kind)
+    colleagues = cast(func.avg(each.c.colleagues), Float)
+    return select(*kind, *counts, colleagues).group_by(*kind).order_by(*kind)
 
 
 def _count_of(condition: Any) -> Any:
@@ -134,6 +141,7 @@ def _sampled(campaign_id: UUID) -> CTE:
             func.coalesce(cast(leads.c.email_provider, Text), "").label("source"),
             ACCEPTABLE.label("accepted"),
             ENRICHED.label("enriched"),
+            (ENRICHED & (_place(leads.c.campaign_id, lead_domain, ENRICHED) <= 1)).label("first"),
             VERIFIED.label("verified"),
         )
         .where(leads.c.campaign_id.in_(newest), OURS)
@@ -180,10 +188,10 @@ async def _with_enrichment(connection: AsyncConnection, sampled: CTE, record: Re
 
 
 async def _enriched(connection: AsyncConnection, sampled: CTE) -> tuple[dict[Tier, int], dict[Tier, int]]:
-    first = sampled.c.place <= 1
+    """By tier: leads, and those of them with whom their company's questions began."""
     rows: Sequence[Row[Any]] = (
         await connection.execute(
-            select(sampled.c.tier, func.count(), func.count().filter(first))
+            select(sampled.c.tier, func.count(), _count_of(sampled.c.first))
             .where(sampled.c.enriched)
             .group_by(sampled.c.tier)
         )

@@ -13,13 +13,13 @@ from phase3_core.calls import Billing, Price
 from phase3_core.circumstances import Circumstances
 from phase3_core.forecast import Forecast, forecast
 from phase3_core.money import ZERO, total, usd
-from phase3_core.planner import USUAL_KNOWN, Bench, Model, chances_of_asking, model_of
+from phase3_core.planner import Bench, Model, model_of
 from phase3_core.policy import LeadCaps
 from phase3_core.rate_limits import Allowed
 from phase3_core.rates import Seen
 from phase3_core.record import Count, Group, Record
 from phase3_core.statuses import Agent
-from phase3_core.tiers import PROFILES, Tier, Topic
+from phase3_core.tiers import Tier, Topic
 from phase3_core.waterfall import Plan, Quote
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -91,6 +91,7 @@ def test_sums_add_up_and_intervals_are_ordered(groups: list[Group], plan: Plan) 
     assert foreseen.total == total(foreseen.cost_of(agent) for agent in agents)
     assert foreseen.total == total(one.cost for one in foreseen.providers)
     assert foreseen.cost.expected == pytest.approx(float(foreseen.total), abs=1e-3)
+    assert foreseen.within_caps.high == pytest.approx(foreseen.cost.high)
     for interval in (foreseen.cost, foreseen.accepted, *(one.interval for one in foreseen.providers)):
         assert 0 <= interval.low <= interval.expected <= interval.high
     assert foreseen.accepted.expected <= foreseen.leads + 1e-6
@@ -140,12 +141,71 @@ def test_history_narrows_the_interval() -> None:
     assert sure.high - sure.low < (vague.high - vague.low) / 2
 
 
+def finders_seen(times: int) -> Record:
+    """What 50 leads showed, so many times over."""
+    tomba = Seen("tomba", frozenset(), calls=50 * times, hits=22 * times, accepted=20 * times)
+    muraena = Seen("muraena", frozenset({"tomba"}), calls=30 * times, hits=11 * times, accepted=10 * times)
+    return Record(finders=(tomba, muraena))
+
+
+def width(foreseen: Forecast) -> float:
+    return (foreseen.cost.high - foreseen.cost.low) / foreseen.cost.expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(leads=st.integers(10, 50_000), times=st.integers(1, 50), more=st.integers(1, 50))
+def test_less_history_never_makes_an_estimate_surer(leads: int, times: int, more: int) -> None:
+    short, long = (
+        forecast(a_model([some(leads)], record=finders_seen(n)), NOW) for n in (times, times + more)
+    )
+    assert width(long) <= width(short) * 1.02
+
+
+@settings(max_examples=40, deadline=None)
+@given(leads=st.integers(10, 50_000), colleagues=st.floats(1, 40))
+def test_leads_who_share_companies_tell_less_than_strangers(leads: int, colleagues: float) -> None:
+    guessing = replace(PLAN, guessing=True)
+    people = replace(some(leads), colleagues=colleagues)
+    strangers, crowd = (forecast(a_model([one], guessing), NOW) for one in (some(leads), people))
+    assert width(strangers) <= width(crowd) + 1e-9
+    assert strangers.cost.expected == pytest.approx(crowd.cost.expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(groups=groups, emails=st.integers(0, 500), tier_a=st.integers(0, 500), spent=st.integers(0, 100))
+def test_an_estimate_stays_within_the_caps(groups: list[Group], emails: int, tier_a: int, spent: int) -> None:
+    agent, tier = Agent.EMAIL_VERIFICATION, Tier.A
+    caps = [
+        Budget("x", usd(emails), usd(min(spent, emails)), agent=agent),
+        Budget("x", usd(tier_a), tier=tier),
+    ]
+    foreseen = forecast(a_model(groups, PLAN, None, CLEARBIT), replace(NOW, budgets=caps))
+    held = foreseen.within_caps
+    outside = float(
+        total(line.cost for line in foreseen.lines if line.agent is not agent and line.tier is not tier)
+    )
+    assert 0 <= held.low <= held.expected + 1e-9 <= held.high + 2e-9
+    assert held.expected <= foreseen.cost.expected + 1e-6
+    assert held.expected <= max(0, emails - spent) + tier_a + outside + 1e-6
+    assert bool(foreseen.cuts) == (held.expected < float(foreseen.total) - 1e-6)
+
+
 def test_companies_are_asked_about_once() -> None:
     leads = [some(100, place=place) for place in (1, 2, 3, 4)]
     foreseen = forecast(a_model(leads, PLAN, None, CLEARBIT, PEOPLE), NOW)
     accepted = foreseen.accepted.expected
     assert 100 * accepted / 400 < calls_of(foreseen, "clearbit") < 120
     assert calls_of(foreseen, "apollo:people") == pytest.approx(accepted)
+
+
+def test_whom_guesses_leave_is_found_and_accepted_less_often() -> None:
+    """They take out those who are easily found; what is left sits on catch-all domains or is known to few."""
+    plain, guessing = (a_model([some(1_000)], replace(PLAN, guessing=guesses)) for guesses in (False, True))
+    first, second = plain.ways[0].find(0), plain.ways[0].find(1)
+    for rate in (first, second, "accept tomba"):
+        assert guessing.rates[rate].mean < plain.rates[rate].mean
+    assert guessing.rates["doubt"].mean > 2 * plain.rates["doubt"].mean
+    assert guessing.rates["doubt delivered"] == plain.rates["doubt delivered"]
 
 
 def test_leads_with_an_address_are_only_enriched() -> None:
@@ -167,17 +227,6 @@ def test_what_was_bought_before_says_what_will_be() -> None:
     (line,) = foreseen.lines
     assert line.calls == pytest.approx(500, rel=0.07)
     assert line.hits == pytest.approx(125, rel=0.2)
-
-
-def test_a_tier_asks_only_what_it_deserves_and_may_pay() -> None:
-    dear = Known("zoominfo:contact", per_hit("0.15"), frozenset({Topic.CONTACT}), per_company=False)
-    sources = [CLEARBIT, PEOPLE, dear]
-    assert chances_of_asking(PROFILES[Tier.C], sources)["apollo:people"] == 0
-    b = chances_of_asking(PROFILES[Tier.B], sources)
-    assert b["apollo:people"] == pytest.approx(1)
-    assert b["zoominfo:contact"] == pytest.approx(
-        1 - USUAL_KNOWN
-    )  # where the first contact source did not know
 
 
 def test_a_day_of_5000_look_ups_carries_42100_in_nine_days() -> None:
@@ -231,6 +280,8 @@ def test_a_cap_cuts_the_lowest_tiers_first() -> None:
     assert cut.leads == {Tier.B: 500, Tier.C: 1_000}
     assert cut.expected == everything.total
     assert "500 of tier B, 1,000 of tier C" in cut.told
+    capped = forecast(a_model(leads), replace(NOW, budgets=[half])).within_caps
+    assert capped.expected == pytest.approx(capped.high) == pytest.approx(float(half.cap))
 
 
 def test_a_cap_that_carries_everything_is_not_told() -> None:

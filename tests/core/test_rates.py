@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phase3_core.market import FINDERS
 from phase3_core.rates import (
     MOST_WEIGHT,
     PRIOR_WEIGHT,
@@ -16,7 +17,6 @@ from phase3_core.rates import (
     Rate,
     Seen,
     seen_from_json,
-    usual_find_rate,
 )
 
 FIRST: frozenset[str] = frozenset()
@@ -62,6 +62,13 @@ def test_what_is_tried_for_ever_shows_the_rate_itself() -> None:
     assert Rate(0.5, weight=24).deviation(math.inf) == pytest.approx(0.1)
 
 
+def test_trials_that_go_alike_count_as_fewer() -> None:
+    for rate, crowd in ((Rate(0.5), Rate(0.5, alike=4)), (Mean(0.5), Mean(0.5, alike=4))):
+        assert crowd.after(80, 80).mean == pytest.approx(rate.after(20, 20).mean)
+        assert crowd.after(80, 80).weight == rate.after(20, 20).weight
+        assert crowd.deviation(80) == pytest.approx(rate.deviation(20))
+
+
 def test_what_is_never_tried_moves_nothing() -> None:
     assert (Rate(0.5).deviation(0), Mean(0.5).deviation(0)) == (0, 0)
 
@@ -69,8 +76,8 @@ def test_what_is_never_tried_moves_nothing() -> None:
 def test_without_history_finders_are_as_good_as_is_usual() -> None:
     rates = FinderRates()
     assert rates.find("tomba", FIRST).mean == pytest.approx(USUAL_FIND_RATE)
-    assert rates.find("tomba", AFTER_TOMBA).mean == pytest.approx(usual_find_rate(1))
-    assert rates.accept("tomba").mean == USUAL_VALID_RATE
+    assert rates.find("tomba", AFTER_TOMBA).mean == pytest.approx(FINDERS.hit_rate(1))
+    assert rates.accept("tomba").mean == USUAL_VALID_RATE == pytest.approx(0.9)
     assert rates.answers("tomba") == 0
 
 

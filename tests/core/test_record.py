@@ -1,7 +1,8 @@
 """What the ledger's calls show of finders, guesses and verifiers."""
 
 from phase3_core.rates import Seen
-from phase3_core.record import Count, Roles, Walk, walked
+from phase3_core.record import Count, Group, Makeup, Roles, Walk, walked
+from phase3_core.tiers import Tier
 
 ROLES = Roles(frozenset({"tomba", "muraena"}), "reoon", "mailverify")
 FIRST: frozenset[str] = frozenset()
@@ -73,3 +74,13 @@ def test_a_second_opinion_is_counted_by_candidate() -> None:
         ROLES,
     )
     assert record.doubted == Count(1, 4)
+
+
+def test_colleagues_who_go_alike_tell_as_much_as_one() -> None:
+    big = Group(Tier.A, 1, delivered=False, to_verify=30, colleagues=10)
+    alone = Group(Tier.C, 1, delivered=False, to_verify=10)
+    assert Makeup([big]).alike(1.0) == 10
+    assert Makeup([big]).alike(0.5) == 5.5
+    assert Makeup([alone]).alike(1.0) == Makeup([]).alike(1.0) == 1
+    assert Makeup([big, alone]).share([Tier.A]) == 0.75
+    assert Makeup([big, alone]).alike(1.0, [Tier.A]) < Makeup([big, alone]).alike(1.0)

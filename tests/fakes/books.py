@@ -562,6 +562,7 @@ class FakeTrackRecord:
                 to_verify=int(row.email_status is None),
                 to_enrich=int(row.accepted and row.enrichment_status is None),
                 firsts=int(row.accepted and row.enrichment_status is None and place[row.lead.id] <= 1),
+                colleagues=_colleagues(row, rows),
             )
             for row in rows
         ]
@@ -581,6 +582,11 @@ class FakeTrackRecord:
 
     async def used_today(self) -> Mapping[str, int]:
         return {}
+
+
+def _colleagues(row: Row, rows: Sequence[Row]) -> float:
+    domain = row.lead.company_domain
+    return float(sum(one.lead.company_domain == domain for one in rows)) if domain else 1.0
 
 
 def _place(row: Row, rows: Sequence[Row]) -> int:

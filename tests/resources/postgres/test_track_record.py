@@ -37,14 +37,14 @@ async def test_leads_alike_are_counted_together(books: PostgresBooks, make_campa
         ]
     )
     assert await books.track_record.groups(campaign.id) == [
-        Group(Tier.A, 1, delivered=False, to_verify=1),
-        Group(Tier.B, 2, delivered=True, to_verify=1),
-        Group(Tier.B, 3, delivered=False, to_verify=1),
+        Group(Tier.A, 1, delivered=False, to_verify=1, colleagues=3),
+        Group(Tier.B, 2, delivered=True, to_verify=1, colleagues=3),
+        Group(Tier.B, 3, delivered=False, to_verify=1, colleagues=3),
         Group(Tier.C, 0, delivered=False, to_verify=1),
-        Group(Tier.C, 1, delivered=False, to_verify=1),
-        Group(Tier.C, 2, delivered=False, to_verify=1),
-        Group(Tier.C, 3, delivered=False, to_verify=1),
-        Group(Tier.C, 4, delivered=False, to_verify=3),
+        Group(Tier.C, 1, delivered=False, to_verify=1, colleagues=6),
+        Group(Tier.C, 2, delivered=False, to_verify=1, colleagues=6),
+        Group(Tier.C, 3, delivered=False, to_verify=1, colleagues=6),
+        Group(Tier.C, 4, delivered=False, to_verify=3, colleagues=6),
     ]
 
 
@@ -91,6 +91,16 @@ async def test_the_record_is_read_from_leads_and_their_calls(
     assert (record.enriched, record.companies) == ({Tier.A: 1}, {Tier.A: 1})
     assert record.bought == {(Tier.A, "clearbit/companies-find"): Count(hits=1, trials=2)}
     assert record.took_ms["reoon"] == 40
+
+
+async def test_a_companys_questions_began_with_its_first_lead_that_was_enriched(
+    books: PostgresBooks, make_campaign: MakeCampaign
+) -> None:
+    best = a_lead("A", 99, email_status="not_found")
+    later = [accepted("tomba", score=score, enrichment_status="enriched") for score in (80, 70)]
+    make_campaign([best, *later], **DONE)
+    record = await books.track_record.record(UUID(int=1), ROLES)
+    assert (record.enriched, record.companies) == ({Tier.A: 2}, {Tier.A: 1})
 
 
 async def test_only_finished_campaigns_and_the_campaign_itself_count(

@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from sandbox.registry import VENDORS
 from tests.conftest import Server
 from tests.stage.alone import TEMPLATE, own_server
 from tests.stage.invariants import broken, sums_that_differ
-from tests.stage.stage import Ended, Stage, everyone_is_needed, staged
+from tests.stage.stage import HURRY, PATIENT, Ended, Play, Stage, everyone_is_needed, staged
 
 Rows = Mapping[str, tuple[Any, ...]]
 Undisturbed = dict[str, Rows]
@@ -37,6 +37,8 @@ FEW = 2  # faults of a hiccup
 REFUSALS = frozenset({Kind.RATE_LIMITED, Kind.RATE_LIMITED_BARE, Kind.UNAUTHORIZED, Kind.OUT_OF_CREDITS})
 # After which it is left alone until a person has acted, or its balance has changed.
 PARKING = frozenset({Kind.UNAUTHORIZED, Kind.OUT_OF_CREDITS})
+# What shows only to those who wait for an answer. Nobody else hurries: a busy machine would be a fault too.
+SILENCE = frozenset({Kind.LATENCY, Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER, Kind.SLOW_DRIP})
 FIRST_VERIFIER = "reoon"
 SLOW_MS = 500.0  # a hundredth of the time is allowed, so this is over most timeouts
 WORDS: Mapping[Kind, str] = {
@@ -76,6 +78,10 @@ class Trial:
     def web_search(self) -> str:
         return self.vendor if self.vendor in SEARCHERS else SEARCHERS[0]
 
+    def hurries(self, play: Play) -> Play:
+        hurry = HURRY if self.kind in SILENCE else PATIENT
+        return replace(play, hurry=hurry, hurried=f"/{self.vendor}/")
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -113,7 +119,8 @@ async def a_stage(server: Server, template: str, folder: Path, web_search: str) 
     try:
         async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
             people = everyone_is_needed(sandbox.parts.world.people)
-            yield await staged(sandbox, url, folder, people, web_search=web_search)
+            stage = await staged(sandbox, url, folder, people, web_search=web_search)
+            yield replace(stage, play=replace(stage.play, hurry=PATIENT))
     finally:
         server.drop(name)
 
@@ -136,7 +143,8 @@ class Trials:
 
     async def run(self, trial: Trial) -> Verdict:
         usual = await self.undisturbed(trial.web_search)
-        async with a_stage(self.server, self.template, self.folder, trial.web_search) as stage:
+        async with a_stage(self.server, self.template, self.folder, trial.web_search) as patient:
+            stage = replace(patient, play=trial.hurries(patient.play))
             await stage.break_something(trial.rule)
             ended = await stage.perform()
             rows, (_, doubt), amiss = stage.rows(), stage.booked(), broken(stage)

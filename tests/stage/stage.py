@@ -50,13 +50,15 @@ NO_GUESSES = WaterfallSettings(guessing=False)
 
 @dataclass
 class Hurried(HttpClient):
-    """Gives up so many times sooner."""
+    """Gives up so many times sooner, at addresses with `where` in them."""
 
     inner: HttpClient
     hurry: float
+    where: str = ""
 
     async def send(self, sending: Sending) -> Received:
-        return await self.inner.send(replace(sending, timeout_s=sending.timeout_s / self.hurry))
+        hurry = self.hurry if self.where in sending.url else PATIENT
+        return await self.inner.send(replace(sending, timeout_s=sending.timeout_s / hurry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Ended:
 class Play:
     """A campaign on a database, with the keys and addresses of its vendors; every `perform` is a run.
 
-    `hurry`: how many times sooner than in earnest it gives up waiting for an answer.
+    `hurry`: how many times sooner than in earnest it gives up waiting for an answer; `hurried`: where.
     """
 
     url: str
@@ -80,6 +82,7 @@ class Play:
     campaign_id: UUID
     waterfall: WaterfallSettings = NO_GUESSES
     hurry: float = HURRY
+    hurried: str = ""
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     caps: Caps | None = None
     breakers: BreakerOpener | None = None
@@ -112,7 +115,7 @@ class Play:
     @asynccontextmanager
     async def _http(self) -> AsyncIterator[HttpClient]:
         async with http_client() as http:
-            yield Hurried(http, self.hurry)
+            yield Hurried(http, self.hurry, self.hurried)
 
     async def perform(self) -> Ended:
         """All three agents, one after another, as the assets call them."""

@@ -268,8 +268,6 @@ def _decide(campaign: str, decision: str, by: str, *, as_json: bool, **given: st
         if as_json:
             print(json.dumps(decided, indent=2))
         tell(f"{decision.replace('_', ' ')}, by {decided['decided_by']}. {decided['next']}")
-        if decided["open_to_anyone"]:
-            tell("[approval] approvers in the settings names nobody, so anyone may decide.")
 
 
 @app.command()

@@ -41,13 +41,7 @@ def decide_from_shell(
     decided = asyncio.run(decide(PostgresDatabase(url, longest_outage_s=0), campaign_id, choice))
     with suppress(Phase3Error):  # the decision stands; the sensor brings Slack's message up to date
         asyncio.run(outbox_relay(url, settings).deliver())
-    anyone = not policy.approvers
-    return {
-        "campaign_id": str(campaign_id),
-        **told(decided),
-        "next": NEXT[decision],
-        "open_to_anyone": anyone,
-    }
+    return {"campaign_id": str(campaign_id), **told(decided), "next": NEXT[decision]}
 
 
 async def decide(database: Database, campaign_id: UUID, choice: Choice) -> Decided:

@@ -36,7 +36,7 @@ def run_demo(url: str, scale: float, words: Console) -> int:
         agree = _compare(json.loads(running.text("bill")), earlier, spend, words)
         if ended.failure:
             words.print(ended.failure, markup=False, soft_wrap=True)
-        words.print("See it in the Dagster UI: .venv/bin/phase3 dev", markup=False)
+        words.print("See it in the Dagster UI: .venv/bin/phase3 dev --sandbox", markup=False)
         return ended.exit_code or (0 if agree else 1)
 
 

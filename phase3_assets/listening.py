@@ -93,10 +93,13 @@ async def serve_slack(url: str, port: int | None, tell: Tell) -> None:
     terms = slack_terms(settings.approval, os.environ)
     if terms is None:
         raise BadInput(f"Slack is not set up: set {BOT_TOKEN}, and [approval] slack_channel in the settings.")
+    policy = settings.approval.policy()
+    if not policy.named:
+        tell("No click will count: [approval] approvers in the settings names nobody by their Slack user id.")
     relay = outbox_relay(url, settings)
     async with http_client() as http:
         api = SlackApi(http, terms.token, terms.url)
-        desk = Desk(PostgresDatabase(url), settings.approval.policy(), relay, api)
+        desk = Desk(PostgresDatabase(url), policy, relay, api)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_relay(relay))
@@ -133,6 +136,6 @@ async def _by_socket(api: SlackApi, desk: Desk, tell: Tell) -> None:
 
 
 async def _over_http(secret: str, port: int, desk: Desk, tell: Tell) -> None:
-    async with serving(secret, "127.0.0.1", port, desk.take) as address:
+    async with serving(secret, port, desk.take) as address:
         tell(f"Listening at {address}; have a proxy with TLS pass Slack's interactivity URL on to it.")
         await asyncio.Event().wait()

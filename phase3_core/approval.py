@@ -35,6 +35,7 @@ _STATUS = {
 }
 HASH_SHOWN = 12  # digits of a report's hash, on its page and in the names of its exports
 _BEGINNING = re.compile("[0-9a-f]{6,64}")  # of a report's hash
+ANYONE = "*"  # among the approvers: whoever has a shell or the Dagster UI
 NEED_FEEDBACK = frozenset({Decision.REQUEST_MORE_ENRICHMENT, Decision.REJECT})
 
 
@@ -233,16 +234,25 @@ class AutoApproval:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalPolicy:
-    """Who may decide (nobody named: anyone), when people are reminded, and whether they are asked at all."""
+    """Who may decide, when people are reminded, and whether they are asked at all.
+
+    `approvers`: names, and Slack's user ids; nobody unless named. `ANYONE` opens form and shell, where a name
+    is a claim; never Slack, where a channel may be full of strangers and everybody is known for sure.
+    """
 
     approvers: Sequence[str] = ()
     auto: AutoApproval | None = None
     remind_after: timedelta = timedelta(hours=24)
     escalate_after: timedelta = timedelta(hours=24)
 
-    def allows(self, who: str) -> bool:
-        names = {name.casefold() for name in self.approvers}
-        return not names or who.strip().casefold() in names
+    @property
+    def named(self) -> frozenset[str]:
+        """In one spelling."""
+        return frozenset(name.casefold() for name in self.approvers) - {ANYONE}
+
+    def allows(self, who: str, channel: Channel) -> bool:
+        open_to_all = ANYONE in self.approvers and channel is not Channel.SLACK
+        return open_to_all or who.strip().casefold() in self.named
 
 
 def person_choice(
@@ -262,13 +272,17 @@ def person_choice(
     who, why = by.strip(), feedback.strip()
     if not who:
         raise DecisionRefused("Say who decides: --by NAME.")
-    if not policy.allows(known_as or who):
-        raise DecisionRefused(
-            f"{who} is not among the approvers. [approval] approvers in the settings names them."
-        )
+    if not policy.allows(known_as or who, channel):
+        raise DecisionRefused(_not_an_approver(policy, who))
     if decision in NEED_FEEDBACK and not why:
         raise DecisionRefused(f"{decision.replace('_', ' ')} needs feedback: say what is wrong or missing.")
     return Choice(decision.status, who, channel, why, request_id)
+
+
+def _not_an_approver(policy: ApprovalPolicy, who: str) -> str:
+    if policy.approvers:
+        return f"{who} is not among the approvers. [approval] approvers in the settings names them."
+    return "Nobody may decide yet: name who may as [approval] approvers in the settings (docs/approval.md)."
 
 
 def having_read(choice: Choice, report: str) -> Choice:

@@ -146,8 +146,8 @@ class LedgerSettings(Strict):
 
 
 class ApprovalSettings(Strict):
-    """`approvers`: names, and Slack's user ids; none: anyone may decide. `auto`: nobody is asked where enough
-    leads are ready.
+    """`approvers`: names, and Slack's user ids; "*": anyone with a shell or the Dagster UI. `auto`: nobody is
+    asked where enough leads are ready.
     """
 
     approvers: tuple[str, ...] = ()

@@ -56,6 +56,12 @@ def test_dagster_knows_every_key_of_the_instance(directory: Path) -> None:
     assert config["run_launcher"]["class"].startswith("Lease")
 
 
+@pytest.mark.parametrize("file", sorted(DEPLOY.glob("compose*.yaml")), ids=lambda file: file.name)
+def test_no_port_is_published_but_on_loopback(file: Path) -> None:
+    published = [port for service in read(file)["services"].values() for port in service.get("ports", ())]
+    assert all(port.startswith("127.0.0.1:") for port in published), published
+
+
 def test_both_instances_agree_where_nothing_says_celery() -> None:
     one, many = flat(read(ONE_MACHINE / "dagster.yaml")), flat(read(CELERY / "dagster.yaml"))
     assert {name for name in one.keys() | many.keys() if one.get(name) != many.get(name)} == set(

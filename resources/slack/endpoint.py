@@ -10,13 +10,14 @@ from aiohttp import web
 from resources.slack.clicks import payload_of, signed_by_slack
 
 PATH = "/slack/actions"
+LOOPBACK = "127.0.0.1"  # a proxy with TLS stands before it
 LARGEST_BODY = 1_000_000
 
 Take = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(secret: str, host: str, port: int, take: Take) -> AsyncIterator[str]:
+async def serving(secret: str, port: int, take: Take) -> AsyncIterator[str]:
     """The address for as long as the block runs. `take` must not wait: Slack gives three seconds."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -31,7 +32,7 @@ async def serving(secret: str, host: str, port: int, take: Take) -> AsyncIterato
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        yield f"http://{host}:{runner.addresses[0][1]}{PATH}"
+        await web.TCPSite(runner, LOOPBACK, port).start()
+        yield f"http://{LOOPBACK}:{runner.addresses[0][1]}{PATH}"
     finally:
         await runner.cleanup()

@@ -171,7 +171,7 @@ async def test_over_http_slack_has_its_answer_before_the_decision_is_made(
     counter: Counter, books: PostgresBooks, asked: Asked, query: Query
 ) -> None:
     """The sandbox hangs up after three seconds, as Slack does."""
-    async with serving(counter.slack.secret, "127.0.0.1", 0, counter.desk.take) as url:
+    async with serving(counter.slack.secret, 0, counter.desk.take) as url:
         async with decisions_held(books, query):
             answers = await counter.slack.click("approve_full", asked.request_id, url=url, times=2)
             assert answers == [200, 200]
@@ -244,7 +244,7 @@ async def test_a_connection_that_slack_renews_is_opened_again(counter: Counter, 
 async def test_over_http_only_what_slack_signed_is_heard(
     counter: Counter, asked: Asked, query: Query
 ) -> None:
-    async with serving(counter.slack.secret, "127.0.0.1", 0, counter.desk.take) as url:
+    async with serving(counter.slack.secret, 0, counter.desk.take) as url:
         click: dict[str, Any] = {"action": "approve_full", "value": asked.request_id, "url": url}
         assert await counter.slack.click(**click, secret="another") == [401]
         assert await counter.slack.click(**click, age_s=301) == [401]

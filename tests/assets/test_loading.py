@@ -112,7 +112,9 @@ def test_whoever_only_looks_or_decides_does_without_dagster(database_url: str, t
         ["suppress", "acme.com"],
         ["approve", "Spring", "--by", "Ada"],
     ]
-    place = (f"DATABASE_URL={database_url}", f"PHASE3_STATE_DIR={tmp_path}")
+    settings = tmp_path / "phase3.toml"
+    settings.write_text('[approval]\napprovers = ["Ada"]\n')
+    place = (f"DATABASE_URL={database_url}", f"PHASE3_STATE_DIR={tmp_path}", f"PHASE3_SETTINGS={settings}")
     ended = in_nothing(*place, sys.executable, "-c", LOOKING, json.dumps(commands))
     *said, loaded = ended.stdout.splitlines()
     assert loaded == "False", ended.stdout + ended.stderr

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from phase3_core.approval import (
+    ANYONE,
     EFFECTS,
     ApprovalPolicy,
     AutoApproval,
@@ -28,8 +29,10 @@ from phase3_core.approval import (
 from phase3_core.errors import DecisionRefused
 from phase3_core.money import usd
 from phase3_core.statuses import ApprovalStatus, CampaignStatus
+from tests.attacks import attack, replaced
 
 AT = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+ANYBODY = ApprovalPolicy(approvers=(ANYONE,))
 BOUND = Binding("leads", 2, 3, usd("1.5"), "report")
 
 
@@ -69,30 +72,55 @@ def test_what_changed_is_told() -> None:
     assert changes(BOUND.as_json(), replace(BOUND, report="another").as_json()) == "the report"
 
 
+@attack(
+    "Decisions",
+    "Nobody has set up yet who may decide, so anybody does",
+    defence="Nobody may until named",
+    without=replaced((ApprovalPolicy, "allows", lambda *_: True)),
+)
+@pytest.mark.parametrize("channel", [Channel.DAGSTER, Channel.COMMAND_LINE, Channel.SLACK])
+def test_nobody_decides_unless_named(channel: Channel) -> None:
+    with pytest.raises(
+        DecisionRefused, match=r"Nobody may decide yet: name who may as \[approval\] approvers"
+    ):
+        person_choice(ApprovalPolicy(), Decision.APPROVE_FULL, "dana", channel)
+
+
+@pytest.mark.parametrize("channel", [Channel.DAGSTER, Channel.COMMAND_LINE])
+def test_form_and_shell_may_be_opened_to_anyone(channel: Channel) -> None:
+    assert person_choice(ANYBODY, Decision.APPROVE_FULL, "Mallory", channel).by == "Mallory"
+
+
+def test_slack_knows_who_clicks_and_is_never_open_to_anyone() -> None:
+    policy = ApprovalPolicy(approvers=(ANYONE, "U0MANAGER"))
+    assert person_choice(policy, Decision.APPROVE_FULL, "dana", Channel.SLACK, known_as="u0manager")
+    for stranger in ("U0STRANGER", ANYONE):
+        with pytest.raises(DecisionRefused, match="mallory is not among the approvers"):
+            person_choice(policy, Decision.APPROVE_FULL, "mallory", Channel.SLACK, known_as=stranger)
+
+
 def test_only_approvers_decide_where_some_are_named() -> None:
     policy = ApprovalPolicy(approvers=("Dana", "U0MANAGER"))
     assert person_choice(policy, Decision.APPROVE_FULL, " dana ", Channel.COMMAND_LINE).by == "dana"
     with pytest.raises(DecisionRefused, match="Mallory is not among the approvers"):
         person_choice(policy, Decision.APPROVE_FULL, "Mallory", Channel.COMMAND_LINE)
-    anyone = person_choice(ApprovalPolicy(), Decision.APPROVE_FULL, "Mallory", Channel.SLACK)
-    assert anyone.status is ApprovalStatus.APPROVED_FULL
 
 
 def test_whoever_decides_has_a_name() -> None:
     with pytest.raises(DecisionRefused, match="Say who decides"):
-        person_choice(ApprovalPolicy(), Decision.APPROVE_FULL, "  ", Channel.DAGSTER)
+        person_choice(ANYBODY, Decision.APPROVE_FULL, "  ", Channel.DAGSTER)
 
 
 @pytest.mark.parametrize("decision", [Decision.REQUEST_MORE_ENRICHMENT, Decision.REJECT])
 def test_a_no_says_why(decision: Decision) -> None:
     with pytest.raises(DecisionRefused, match="needs feedback"):
-        person_choice(ApprovalPolicy(), decision, "dana", Channel.DAGSTER, feedback=" ")
-    choice = person_choice(ApprovalPolicy(), decision, "dana", Channel.DAGSTER, feedback="too dear")
+        person_choice(ANYBODY, decision, "dana", Channel.DAGSTER, feedback=" ")
+    choice = person_choice(ANYBODY, decision, "dana", Channel.DAGSTER, feedback="too dear")
     assert (choice.status, choice.feedback) == (decision.status, "too dear")
 
 
 def test_a_report_is_named_by_the_beginning_of_its_hash() -> None:
-    choice = person_choice(ApprovalPolicy(), Decision.APPROVE_FULL, "dana", Channel.DAGSTER)
+    choice = person_choice(ANYBODY, Decision.APPROVE_FULL, "dana", Channel.DAGSTER)
     assert having_read(choice, " 0123AB ").report == "0123ab"
     assert having_read(choice, "").report == ""
     for odd in ("01234", "spring", "0" * 65):

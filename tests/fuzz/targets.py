@@ -419,7 +419,7 @@ async def _clicked(body: bytes, stamp: str, raw: bytes, *, signed: bool) -> None
     async def take(payload: dict[str, Any]) -> None:
         taken.append(payload)
 
-    async with serving(SECRET, "127.0.0.1", 0, take) as url, http_client() as http:
+    async with serving(SECRET, 0, take) as url, http_client() as http:
         base = b"v0:" + stamp.encode() + b":" + body
         proof = hmac.new(SECRET.encode(), base, hashlib.sha256).hexdigest() if signed else stamp
         headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={proof}"}

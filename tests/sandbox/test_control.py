@@ -44,11 +44,13 @@ async def test_one_web_search_is_chosen(client: Client, chosen: str, base: str) 
     assert env["WEB_SEARCH_API_KEY"] == client.account(chosen or "brave").key
 
 
-async def test_settings_are_prices_and_enforced_limits() -> None:
+async def test_settings_are_prices_enforced_limits_and_an_open_gate() -> None:
     options = Options(latency_ms=0, prices="seed", rate_factor=10)
     async with serve(options) as sandbox, aiohttp.ClientSession() as session:
         answer = await Client(sandbox, session).send("GET", "/_sandbox/settings.toml")
-    providers = tomllib.loads(answer.body.decode())["providers"]
+    settings = tomllib.loads(answer.body.decode())
+    assert settings["approval"] == {"approvers": ["*"]}
+    providers = settings["providers"]
     assert providers["tomba"] == {"price_usd": "0.002000", "per_minute": 3_000}
     assert providers["mailverify"] == {"price_usd": "0.025000"}
     assert providers["builtwith"]["in_flight"] == 8

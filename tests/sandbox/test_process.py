@@ -8,6 +8,9 @@ import urllib.request
 
 import pytest
 
+from sandbox.app import serve
+from sandbox.options import Options
+from tests.attacks import attack, replaced
 from tests.sockets import listening_at
 
 START = [sys.executable, "-m", "sandbox", "--scale", "0.001"]
@@ -38,6 +41,17 @@ def test_it_listens_on_loopback_alone() -> None:
         assert listening_at(url) == ["127.0.0.1"]
     finally:
         process.kill()
+
+
+@attack(
+    "The Dagster UI and the sandbox",
+    "The sandbox, which knows keys and shows whom it was asked about, is read from elsewhere",
+    defence="It listens on loopback unless told otherwise",
+    without=replaced((Options.__init__, "__kwdefaults__", vars(Options(host="0.0.0.0")))),
+)
+async def test_a_sandbox_of_tests_listens_on_loopback_alone() -> None:
+    async with serve(Options(scale=0.001)) as sandbox:
+        assert listening_at(sandbox.url) == ["127.0.0.1"]
 
 
 def test_it_never_outlives_its_time() -> None:

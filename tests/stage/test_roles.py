@@ -1,6 +1,7 @@
 """The roles of `docs/roles.sql`: each can do its part on a real server, and nothing else."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,22 @@ from resources.postgres.database import driver_url, upgrade
 from resources.settings import FORGET_KEY
 from sandbox.app import serve
 from sandbox.options import Options
+from tests.attacks import Removal, attack, replaced
 from tests.stage.invariants import AT_REST, broken
 from tests.stage.stage import Stage, everyone_is_needed, staged
 
 ROLES = ("phase3_migrator", "phase3_runner", "phase3_reader")
 FILE = Path(__file__).parents[2] / "docs" / "roles.sql"
 LEADS = 4
+
+
+def roles() -> str:
+    return FILE.read_text(encoding="utf-8")
+
+
+def generous(grant: str) -> Removal:
+    """The same file, and one grant more."""
+    return replaced((sys.modules[__name__], "roles", lambda: f"{FILE.read_text(encoding='utf-8')}{grant};"))
 
 
 def execute(url: str, *statements: str) -> list[Any]:
@@ -46,10 +57,10 @@ def acting_as(url: str, role: str) -> str:
 @pytest.fixture
 def url(empty_database_url: str) -> Iterator[str]:
     """As the file says: before the first upgrade, by the migrator, and after it."""
-    everything, superuser = FILE.read_text(encoding="utf-8"), as_superuser(empty_database_url)
-    execute(superuser, everything)
+    superuser = as_superuser(empty_database_url)
+    execute(superuser, FILE.read_text(encoding="utf-8"))
     upgrade(acting_as(empty_database_url, "phase3_migrator"))
-    execute(superuser, everything)
+    execute(superuser, roles())
     yield empty_database_url
     for role in ROLES:
         execute(superuser, f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
@@ -74,9 +85,13 @@ def refused(url: str, role: str, statement: str) -> bool:
     return False
 
 
-async def test_each_role_does_its_part_and_nothing_else(
-    performed: Stage, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@attack(
+    "The database",
+    "Whoever got hold of a run's account rewrites who decided what, or makes away with what was paid",
+    defence="`docs/roles.sql`: a run adds to the audit log, and deletes neither calls nor leads nor tables",
+    without=generous("GRANT ALL ON ALL TABLES IN SCHEMA public TO phase3_runner"),
+)
+def test_a_run_cannot_undo_what_was_written_down(url: str) -> None:
     for statement in (
         "DROP TABLE leads",
         "ALTER TABLE provider_calls ADD COLUMN more text",
@@ -88,6 +103,15 @@ async def test_each_role_does_its_part_and_nothing_else(
         "DELETE FROM campaign_audit_log",
     ):
         assert refused(url, "phase3_runner", statement), statement
+
+
+@attack(
+    "The database",
+    "A dashboard's account reads people, questions and answers, or approves a campaign",
+    defence="`docs/roles.sql`: it sees amounts and states, by column, and writes nothing",
+    without=generous("GRANT SELECT ON ALL TABLES IN SCHEMA public TO phase3_reader"),
+)
+def test_a_dashboard_sees_nobody(url: str) -> None:
     for statement in (
         "SELECT email FROM leads",
         "SELECT request FROM provider_calls",
@@ -100,6 +124,11 @@ async def test_each_role_does_its_part_and_nothing_else(
         "UPDATE campaigns SET status = 'approved_for_personalization'",
     ):
         assert refused(url, "phase3_reader", statement), statement
+
+
+async def test_each_role_does_its_part(
+    performed: Stage, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reader = acting_as(url, "phase3_reader")
     (spent,) = execute(reader, "SELECT sum(cost_usd + unknown_usd) FROM provider_calls")
     assert spent[0] == sum(performed.booked())

@@ -16,6 +16,7 @@ from resources.slack import clicks, endpoint
 from resources.slack.clicks import Click, read_click
 from resources.slack.endpoint import LARGEST_BODY, serving
 from tests.attacks import attack, replaced
+from tests.sockets import listening_at
 
 SECRET = "8f742231b10e"
 BODY = urlencode({"payload": json.dumps({"type": "block_actions"})}).encode()
@@ -45,7 +46,7 @@ async def door() -> AsyncIterator[Door]:
     async def take(payload: dict[str, Any]) -> None:
         taken.append(payload)
 
-    async with serving(SECRET, "127.0.0.1", 0, take) as url, http_client() as http:
+    async with serving(SECRET, 0, take) as url, http_client() as http:
         yield Door(url, http, taken)
 
 
@@ -96,6 +97,16 @@ async def test_a_timestamp_that_is_none_is_refused(door: Door, stamp: str) -> No
 async def test_whatever_the_payload_is_the_endpoint_stands(door: Door, payload: str) -> None:
     assert await door.knocked(urlencode({"payload": payload}).encode()) == 200
     assert door.taken == [{}]
+
+
+@attack(
+    "Decisions",
+    "The endpoint is knocked at from elsewhere, past the proxy that has the certificate",
+    defence="It listens on loopback alone",
+    without=replaced((endpoint, "LOOPBACK", "0.0.0.0")),
+)
+async def test_the_endpoint_listens_on_loopback_alone(door: Door) -> None:
+    assert listening_at(door.url) == ["127.0.0.1"]
 
 
 @attack(

@@ -7,7 +7,7 @@ find out by hashing guesses.
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -104,38 +104,63 @@ def _keyed(key: bytes, identity: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What names a person in a text: alone (addresses, profiles), or at their company (first, last name)."""
+    """What names a person in a text: alone (mailboxes, as local part and domain, and profiles, all in lower
+    case), or at their company (first, last name, also as mailboxes spell them).
+    """
 
-    alone: tuple[str, ...] = ()
+    mailboxes: tuple[tuple[str, str], ...] = ()
+    profiles: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
     companies: tuple[str, ...] = ()
 
-    @property
-    def phrases(self) -> tuple[str, ...]:
-        """In lower case, all that may stand in one piece."""
-        return (*self.alone, *(f"{first} {last}".lower() for first, last in self.names))
+    def __bool__(self) -> bool:
+        return bool(self.mailboxes or self.profiles or self.names)
 
 
 def marks_of(people: Sequence[Lead], addresses: Iterable[str]) -> Marks:
-    """`addresses` as they were written, with and without tags."""
-    written = [address.strip().lower() for address in addresses]
-    profiles = [profile_of(lead.linkedin_url) for lead in people]
-    alone = filter(None, (*written, *map(normalised, written), *profiles))
-    names = ((lead.first_name, lead.last_name) for lead in people if lead.first_name and lead.last_name)
+    """`addresses` as they were written."""
+    mailboxes = (_mailbox(known) for address in addresses if (known := normalised(address)))
+    profiles = filter(None, (profile_of(lead.linkedin_url) for lead in people))
+    names = (name for lead in people for name in _spellings(lead) if all(name))
     companies = filter(None, (lead.company_domain for lead in people))
-    return Marks(tuple(dict.fromkeys(alone)), tuple(dict.fromkeys(names)), tuple(dict.fromkeys(companies)))
+    found: tuple[Iterable[Any], ...] = (mailboxes, profiles, names, companies)
+    return Marks(*(tuple(dict.fromkeys(several)) for several in found))
+
+
+def _mailbox(address: str) -> tuple[str, str]:
+    local, _, domain = address.rpartition("@")
+    return local, domain
+
+
+def _spellings(lead: Lead) -> Iterator[tuple[str, str]]:
+    yield lead.first_name, lead.last_name
+    yield from ((name.first, name.last) for name in lead.mailbox_names)
 
 
 def without(value: Any, marks: Marks, *, at_their_company: bool) -> Any:
     """JSON or text with nothing in it that names the person; names count `at_their_company` alone.
 
-    A name in two pieces is taken out where one object holds both.
+    A name in two pieces is taken out where one object holds both. Whoever's address, profile or name merely
+    contains theirs is somebody else.
     """
-    phrases = marks.phrases if at_their_company else marks.alone
-    if not phrases:
-        return value
-    pattern = re.compile("|".join(map(re.escape, sorted(phrases, key=len, reverse=True))), re.IGNORECASE)
-    return _without(value, pattern, marks.names if at_their_company else ())
+    names = marks.names if at_their_company else ()
+    pieces = [
+        *(_ADDRESS.format(*map(re.escape, mailbox)) for mailbox in marks.mailboxes),
+        *(_PROFILE_IN_TEXT.format(re.escape(profile)) for profile in marks.profiles),
+        *(_NAME.format(*map(re.escape, order)) for name in names for order in (name, name[::-1])),
+    ]
+    return _without(value, re.compile("|".join(pieces), re.IGNORECASE), names) if pieces else value
+
+
+# As a URL spells them, too: `%40` is an at sign, and what stands after `%20` begins there.
+_ENCODED = r"(?<=%[0-9a-f][0-9a-f])"
+_ADDRESS = (  # with any tag
+    rf"(?:(?<![\w.+-])(?<!\w')|{_ENCODED}){{}}(?:(?:\+|%2b)[\w.+-]*)?(?:@|%40){{}}(?![\w-]|\.\w)"
+)
+_PROFILE_IN_TEXT = r"{}(?![\w-]|%[c-f])"
+_APART = r"(?:[\W_]|%[0-9a-f][0-9a-f]){{1,3}}"
+# In either order, with dots or hyphens as in addresses, with a name or an initial between.
+_NAME = rf"(?:(?<![^\W_])|{_ENCODED}){{}}{_APART}(?:[^\W_]{{{{1,20}}}}{_APART})?{{}}(?![^\W_])"
 
 
 def _without(value: Any, pattern: re.Pattern[str], names: Sequence[tuple[str, str]]) -> Any:

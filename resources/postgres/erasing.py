@@ -28,14 +28,19 @@ KEPT_OF_A_LEAD = (
     *("suppressed_at", "suppressed_by", "erased_at"),
 )
 
-# Where phase 2 wants a text, it gets one that says what happened and is nobody else's.
+# Where phase 2 wants something, a text says what happened and is nobody else's, as far as it fits; documents
+# and lists are empty. Numbers and dates that must be there stay.
 _EMPTIED = text("""
     SELECT string_agg(format(
-        CASE WHEN attnotnull THEN '%I = ''forgotten '' || id' ELSE '%I = NULL' END, attname), ', ')
-    FROM pg_attribute
+        CASE
+            WHEN NOT attnotnull THEN '%1$I = NULL'
+            WHEN typcategory = 'S' AND atttypmod > 4 THEN '%1$I = left(''forgotten '' || id, %2$s)'
+            WHEN typcategory = 'S' THEN '%1$I = ''forgotten '' || id'
+            ELSE '%1$I = ''{}''' END, attname, atttypmod - 4), ', ')
+    FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
     WHERE attrelid = 'leads'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
         AND attname <> ALL (:kept)
-        AND (NOT attnotnull OR atttypid IN ('text'::regtype, 'varchar'::regtype))
+        AND (NOT attnotnull OR typcategory IN ('S', 'A') OR typname IN ('json', 'jsonb'))
 """)
 
 

@@ -25,7 +25,7 @@ from resources.postgres.approvals import withdraw_pending
 from resources.postgres.erasing import ERASED_CALL, erase_leads
 from resources.postgres.lease import standing
 from resources.postgres.lists import withdraw_lists
-from resources.postgres.mentions import Mention, mentions, reword, reword_calls
+from resources.postgres.mentions import Mention, colleagues, mentions, reword, reword_calls
 from resources.postgres.person import Person, person_named
 from resources.postgres.suppression import recognise
 
@@ -101,12 +101,13 @@ class PostgresForgetting:
         async with self._engine.begin() as connection:
             erased.listed = await _list(connection, person, self._known)
         async with self._engine.connect() as connection:
-            mentioned = await mentions(connection, person)
+            mentioned, known = await mentions(connection, person), await colleagues(connection, person)
         async with self._engine.begin() as connection:
             await connection.execute(_HOLD)
             erased.asked = await self._asked(connection, person, mentioned)
             erased.campaigns = await _campaigns(connection, person.ids)
             await self._erase(connection, person, mentioned, erased)
+            erased.mentions += await reword(connection, person, [one.id for one in erased.campaigns], known)
             await _withdraw(connection, erased, written)
         return erased
 
@@ -128,7 +129,6 @@ class PostgresForgetting:
         rolls = sorted(on_rolls)
         erased.leads = await erase_leads(connection, person.ids)
         erased.mentions = await reword_calls(connection, mentioned)
-        erased.mentions += await reword(connection, person, [one.id for one in erased.campaigns])
         for campaign_id in rolls:
             if await withdraw_pending(connection, campaign_id, WITHDRAWN):
                 erased.requests.append(campaign_id)

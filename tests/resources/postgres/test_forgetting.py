@@ -97,6 +97,53 @@ async def test_columns_of_phase_2_that_we_know_nothing_of_are_emptied_too(
     assert (row["nickname"], row["last_name"]) == (None, f"forgotten {campaign.leads[0]}")
 
 
+@pytest.mark.parametrize(
+    ("type_", "given", "left"),
+    [
+        ("varchar(20)", "'Countess'", "forgotten 0123456789"),
+        ("jsonb", '\'{"nick": "Countess"}\'', {}),
+        ("json", '\'{"nick": "Countess"}\'', {}),
+        ("text[]", "'{Countess}'", []),
+    ],
+)
+async def test_a_column_of_phase_2_that_must_hold_something_holds_nothing_of_them(
+    books: PostgresBooks, make_campaign: MakeCampaign, query: Query, type_: str, given: str, left: Any
+) -> None:
+    query(f"ALTER TABLE leads ADD COLUMN nickname {type_} NOT NULL DEFAULT {given}")
+    campaign = make_campaign([ADA])
+    await forget(books, "ada@acme.com")
+    (row,) = query("SELECT nickname FROM leads")
+    known = left.replace("0123456789", str(campaign.leads[0])[:10]) if isinstance(left, str) else left
+    assert row["nickname"] == known
+
+
+async def test_who_merely_has_an_address_or_profile_like_theirs_keeps_what_was_paid_for(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: Callable[..., None], query: Query
+) -> None:
+    campaign = make_campaign([ADA | {"linkedin_url": "linkedin.com/in/ada"}, {"first_name": "Rada"}])
+    book_call(campaign.id, campaign.leads[1], request='{"email": "rada@acme.com"}')
+    book_call(campaign.id, None, request='{"profile": "linkedin.com/in/adam"}')
+    book_call(campaign.id, None, request='{"email": "ada+news@acme.com"}')
+    assert (await forget(books, "ada@acme.com")).calls == 1
+    left = query("SELECT request FROM provider_calls WHERE erased_at IS NULL ORDER BY request::text")
+    assert [row["request"] for row in left] == [
+        {"email": "rada@acme.com"},
+        {"profile": "linkedin.com/in/adam"},
+    ]
+
+
+async def test_a_colleague_in_a_campaign_without_them_loses_what_names_them(
+    books: PostgresBooks, make_campaign: MakeCampaign, query: Query
+) -> None:
+    make_campaign([ADA])
+    told = {"company_domain": "acme.com", "company_description": "Founded by Lovelace, Ada."}
+    elsewhere = {"company_domain": "other.com", "company_description": "Named for Ada Lovelace."}
+    make_campaign([{"first_name": "Eve"} | told, {"first_name": "Eve"} | elsewhere])
+    assert (await forget(books, "ada@acme.com")).mentions == 1
+    rows = query("SELECT company_description AS told FROM leads WHERE first_name = 'Eve' ORDER BY told")
+    assert [row["told"] for row in rows] == ["Founded by [forgotten].", "Named for Ada Lovelace."]
+
+
 async def test_words_of_people_and_programs_lose_the_name(
     books: PostgresBooks, make_campaign: MakeCampaign, query: Query
 ) -> None:

@@ -3,6 +3,7 @@
 Reference world, a few seeds, each way with a fresh database and a fresh sandbox; what is compared is the bill
 of the vendors. The leads come as two campaigns that share no company, a pilot and the rest: the rest is
 estimated before anything was ever paid, again with the pilot's history, and held against what it then cost.
+Prints Markdown; `--estimates` leaves costs aside and holds estimates of many campaigns against the truth.
 
 First the seed's way: finders in its order, no guesses, every lead asks for itself (`benchmarks/unshared.py`).
 """
@@ -10,16 +11,20 @@ First the seed's way: finders in its order, no guesses, every lead asks for itse
 import argparse
 import csv
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from io import StringIO
+from itertools import product
 from pathlib import Path
+from statistics import mean
 from typing import Any
 from zlib import crc32
 
@@ -40,6 +45,7 @@ class Way:
     module: str = "phase3_assets.cli"
 
 
+COLD, WARM = "before anything was paid", "after a pilot"
 SEED = Way("seed order, nothing shared", "guessing = false", "benchmarks.unshared")
 DEFAULTS = Way("defaults", "")
 CHEAPEST = Way("cheapest_valid", 'order = "cheapest_valid"')
@@ -53,21 +59,27 @@ class Estimate:
     low: float
     high: float
 
+    @property
+    def width(self) -> float:
+        """Of the interval, beside what is expected."""
+        return (self.high - self.low) / self.expected
+
     def holds(self, usd: Decimal) -> bool:
         return self.low <= usd <= self.high
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A whole campaign. USD by the vendors' bill; the rest of the leads as estimated and as it cost."""
+    """A whole campaign. USD by the vendors' bill; the rest of the leads as it cost and as estimated when."""
 
+    seed: int
+    way: Way
     valid: int
     ready: int
     emails: Decimal
     total: Decimal
     rest: Decimal
-    cold: Estimate
-    warm: Estimate
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def per_valid(self) -> Decimal:
@@ -80,7 +92,7 @@ class Cost:
 
 def phase3(way: Way, *words: str) -> str:
     start = "from phase3_assets.cli import main; main()"
-    command = [sys.executable, *(("-m", way.module) if way is SEED else ("-c", start)), *words]
+    command = [sys.executable, *(("-m", way.module) if way == SEED else ("-c", start)), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"phase3 {' '.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")
@@ -137,23 +149,24 @@ def cost_of(way: Way, seed: int, scale: float, prices: str) -> Cost:
             file.write_text(text, encoding="utf-8")
             campaigns.append(phase3(way, "import", str(file), "--name", name))
         pilot, rest = campaigns
-        cold = estimated(way, rest)
+        estimates = {} if way == SEED else {COLD: estimated(way, rest)}
         ended = [run(way, pilot)]
-        warm = estimated(way, rest)
+        if way != SEED:
+            estimates[WARM] = estimated(way, rest)
         ended.append(run(way, rest))
         billed = Decimal(str(json.loads(box.text("bill"))["total_usd"]))
-        if way is not SEED and billed != usd(
-            ended, "total"
-        ):  # unshared, a record under contract is free again
-            raise SystemExit(f"the ledger says ${usd(ended, 'total')}, the bill ${billed}")
+        told = usd(ended, "total")
+        if way != SEED and billed != told:  # unshared, a record under contract is free again
+            raise SystemExit(f"the ledger says ${told}, the bill ${billed}")
         return Cost(
+            seed=seed,
+            way=way,
             valid=sum(one["result"]["emails_verified"] for one in ended),
             ready=sum(one["result"]["total_ready"] for one in ended),
             emails=usd(ended, "email_verification"),
             total=billed,
             rest=usd(ended[1:], "total"),
-            cold=cold,
-            warm=warm,
+            estimates=estimates,
         )
 
 
@@ -171,28 +184,51 @@ def usd(ended: list[dict[str, Any]], what: str) -> Decimal:
     return sum((Decimal(str(one["costs"][what])) for one in ended), Decimal(0))
 
 
+def costs(ways: Sequence[Way], seeds: Sequence[int], given: argparse.Namespace) -> Iterator[Cost]:
+    """Of each seed each way, some at once in processes of their own: they mostly wait for vendors."""
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.at_once, spawning, max_tasks_per_child=1) as pool:
+        asked = [
+            pool.submit(cost_of, way, seed, given.scale, given.prices) for seed, way in product(seeds, ways)
+        ]
+        for one in asked:
+            cost = one.result()
+            print(f"seed {cost.seed}, {cost.way.name}: ${cost.total}", file=sys.stderr, flush=True)
+            yield cost
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=float, default=0.02)
+    parser.add_argument("--scale", type=float, default=0.05)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--prices", choices=("list", "seed"), default="list", help="of today, or as reported")
+    parser.add_argument("--at-once", type=int, default=4)
+    parser.add_argument("--estimates", action="store_true", help="of the defaults alone, without the costs")
     given = parser.parse_args()
-    print(
-        f"{'seed':>4} {'':<26} {'valid':>6} {'ready':>6} {'USD/valid':>9} {'ratio':>5} {'USD/ready':>9} "
-        f"{'ratio':>5}   rest: {'USD':>8} {'cold estimate':>27} {'with the pilot':>27}"
+    ways = (DEFAULTS,) if given.estimates else (SEED, DEFAULTS, CHEAPEST)
+    known = list(costs(ways, given.seeds, given))
+    cheap = given.estimates or show_costs(known)
+    return 0 if show_estimates(known) and cheap else 1
+
+
+def show_costs(known: Sequence[Cost]) -> bool:
+    """Whether ours cost as little as they must."""
+    firsts = {cost.seed: cost for cost in known if cost.way == SEED}
+    print("| seed | | valid | USD for each | of the first | ready | USD for each | of the first |")
+    print("|---|---|---|---|---|---|---|---|")
+    for cost in known:
+        print(cost_line(cost, firsts[cost.seed]))
+    kept = [_keeps(cost, firsts[cost.seed]) for cost in known if cost.way != SEED]
+    print(f"\nAt most {MOST_OF_THE_FIRST} of the first, at no fewer valid: {sum(kept)} of {len(kept)}.\n")
+    return all(kept)
+
+
+def cost_line(cost: Cost, first: Cost) -> str:
+    return (
+        f"| {cost.seed} | {cost.way.name} "
+        f"| {cost.valid:,} | {cost.per_valid:.5f} | {cost.per_valid / first.per_valid:.2f} "
+        f"| {cost.ready:,} | {cost.per_ready:.5f} | {cost.per_ready / first.per_ready:.2f} |"
     )
-    kept, inside = [], {"cold": 0, "warm": 0}
-    for seed in given.seeds:
-        first, *ours = (cost_of(way, seed, given.scale, given.prices) for way in (SEED, DEFAULTS, CHEAPEST))
-        for way, cost in zip((SEED, DEFAULTS, CHEAPEST), (first, *ours), strict=True):
-            print(line(seed, way, cost, first), flush=True)
-        kept += [_keeps(cost, first) for cost in ours]
-        inside["cold"] += ours[0].cold.holds(ours[0].rest)
-        inside["warm"] += ours[0].warm.holds(ours[0].rest)
-    seeds = len(given.seeds)
-    print(f"at most {MOST_OF_THE_FIRST} of the first, at no fewer valid: {sum(kept)} of {len(kept)}")
-    print(f"defaults inside the interval: cold {inside['cold']}, with the pilot {inside['warm']} of {seeds}")
-    return 0 if all(kept) and min(inside.values()) >= INSIDE_AT_LEAST * seeds else 1
 
 
 def _keeps(cost: Cost, first: Cost) -> bool:
@@ -200,16 +236,39 @@ def _keeps(cost: Cost, first: Cost) -> bool:
     return max(per_valid, per_ready) <= MOST_OF_THE_FIRST and cost.valid >= first.valid
 
 
-def line(seed: int, way: Way, cost: Cost, first: Cost) -> str:
-    estimates = (
-        f"{one.expected:>8.2f} ({one.low:>7.2f}-{one.high:>7.2f}){' ' if one.holds(cost.rest) else '!'}"
-        for one in (cost.cold, cost.warm)
+def show_estimates(known: Sequence[Cost]) -> bool:
+    """Whether enough intervals hold the truth."""
+    print(f"| seed | | USD | estimated {COLD} | | {WARM} | |")
+    print("|---|---|---|---|---|---|---|")
+    for cost in known:
+        if cost.estimates:
+            print(estimate_line(cost))
+    print()
+    ways = sorted({cost.way for cost in known if cost.estimates}, key=lambda way: way.name)
+    told = [_enough(way, when, known) for way in ways for when in (COLD, WARM)]
+    return all(told)
+
+
+def estimate_line(cost: Cost) -> str:
+    cells = [_cells(cost.estimates[when], cost.rest) for when in (COLD, WARM)]
+    return f"| {cost.seed} | {cost.way.name} | {cost.rest:.2f} | {' | '.join(cells)} |"
+
+
+def _cells(one: Estimate, paid: Decimal) -> str:
+    verdict = "inside" if one.holds(paid) else "outside"
+    return f"{one.expected:.2f} ({one.low:.2f} to {one.high:.2f}) | {verdict}"
+
+
+def _enough(way: Way, when: str, known: Sequence[Cost]) -> bool:
+    own = [cost for cost in known if cost.way == way]
+    inside = sum(cost.estimates[when].holds(cost.rest) for cost in own)
+    width = mean(cost.estimates[when].width for cost in own)
+    paid = mean(float(cost.rest) / cost.estimates[when].expected for cost in own)
+    print(
+        f"- {way.name}, {when}: inside in {inside} of {len(own)}; the interval is {width:.2f} of what is "
+        f"expected, and {paid:.2f} of that was paid, on average"
     )
-    return (
-        f"{seed:>4} {way.name:<26} {cost.valid:>6,} {cost.ready:>6,} {cost.per_valid:>9.5f} "
-        f"{cost.per_valid / first.per_valid:>5.2f} {cost.per_ready:>9.5f} "
-        f"{cost.per_ready / first.per_ready:>5.2f}         {cost.rest:>8.2f} {' '.join(estimates)}"
-    )
+    return inside >= INSIDE_AT_LEAST * len(own)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -188,6 +189,42 @@ def test_an_estimate_stays_within_the_caps(groups: list[Group], emails: int, tie
     assert held.expected <= foreseen.cost.expected + 1e-6
     assert held.expected <= max(0, emails - spent) + tier_a + outside + 1e-6
     assert bool(foreseen.cuts) == (held.expected < float(foreseen.total) - 1e-6)
+
+
+WORLDS, LEADS = 300, 400
+
+
+def happened(leads: int, rate: float, dice: Random) -> int:
+    return sum(dice.random() < rate for _ in range(leads))
+
+
+def a_finder_drawn(dice: Random) -> tuple[float, float]:
+    """How often it finds and is right in one of the worlds that usual figures leave open."""
+    usual = a_model([], replace(PLAN, finders=(TOMBA,)))
+    rates = (usual.rates[name] for name in ("find tomba after", "accept tomba"))
+    drawn = [dice.betavariate(one.mean * one.weight, (1 - one.mean) * one.weight) for one in rates]
+    return drawn[0], drawn[1]
+
+
+def shown(leads: int, find: float, accept: float, dice: Random) -> Seen:
+    hits = happened(leads, find, dice)
+    return Seen("tomba", frozenset(), calls=leads, hits=hits, accepted=happened(hits, accept, dice))
+
+
+@pytest.mark.parametrize("history", [0, 60])
+def test_four_of_five_campaigns_find_and_cost_what_the_interval_says(history: int) -> None:
+    dice, inside, found = Random(7), 0, 0
+    plan = replace(PLAN, finders=(TOMBA,), second_opinion=False)
+    for _ in range(WORLDS):
+        world = a_finder_drawn(dice)
+        record = Record(finders=(shown(history, *world, dice),)) if history else None
+        foreseen = forecast(a_model([some(LEADS)], plan, record), NOW)
+        truth = shown(LEADS, *world, dice)
+        cost = truth.hits * float(TOMBA.price.per_credit + REOON.per_credit)
+        inside += foreseen.cost.low <= cost <= foreseen.cost.high
+        found += foreseen.accepted.low <= truth.accepted <= foreseen.accepted.high
+    assert 0.74 < inside / WORLDS < 0.88
+    assert 0.74 < found / WORLDS < 0.88
 
 
 def test_companies_are_asked_about_once() -> None:

@@ -48,6 +48,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.campaign
 	$(BIN)/python -m benchmarks.reference
+	$(BIN)/python -m benchmarks.cost
 	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m benchmarks.suppression
 

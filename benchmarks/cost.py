@@ -199,7 +199,7 @@ def costs(ways: Sequence[Way], seeds: Sequence[int], given: argparse.Namespace) 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=float, default=0.05)
+    parser.add_argument("--scale", type=float, default=0.02)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--prices", choices=("list", "seed"), default="list", help="of today, or as reported")
     parser.add_argument("--at-once", type=int, default=4)

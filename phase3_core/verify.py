@@ -162,21 +162,23 @@ class _Shelf:
 
 
 class Domains:
-    """What each company's first leads showed about its mail.
+    """What each company's first leads showed about its mail; nobody leads where nobody `learns`.
 
     Knowledge comes from the leaders alone and then stands, so that the order in which answers arrive never
     changes what a lead is asked: a resumed campaign ends in the same rows as an uninterrupted one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, learns: bool = True) -> None:
         self._shelves: dict[str, _Shelf] = {}
+        self._learns = learns
 
     def __contains__(self, domain: str) -> bool:
-        return domain in self._shelves
+        """Whether no finished lead need be repeated for it."""
+        return not self._learns or domain in self._shelves
 
     async def enter(self, lead: Lead) -> tuple[Domain, bool]:
         """The company's mail as known, and whether this lead is a leader, which must `leave`."""
-        if not lead.company_domain:
+        if not (lead.company_domain and self._learns):
             return Domain(), False
         shelf = self._shelves.setdefault(lead.company_domain, _Shelf())
         if shelf.open:
@@ -224,7 +226,7 @@ class Waterfall:
     """Drives the policy: asks for the next step, takes it, until the policy says stop."""
 
     def __init__(self, providers: Providers, plan: Plan, behind: ResultsBehind[EmailResult]) -> None:
-        self.domains = Domains()
+        self.domains = Domains(learns=plan.guessing)
         self._providers = providers
         self._steps = Steps(providers)
         self._remembered = Steps(providers.remembered)

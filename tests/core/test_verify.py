@@ -21,6 +21,7 @@ from phase3_core.policy import Policy, Thresholds
 from phase3_core.ports import Skipped
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, Verdict
 from phase3_core.tiers import Tier
+from phase3_core.waterfall import MOST_LEADERS
 from tests.core.office import ANY_NUMBER, Office, an_office, shuffled
 from tests.fakes.clock import NOON
 from tests.fakes.people import a_lead, a_run
@@ -371,6 +372,27 @@ async def test_progress_is_told_at_least_every_500_leads_and_ends_at_the_total()
     _, status, advance = office.database.tables.checkpoints["run-1", Agent.EMAIL_VERIFICATION, "leads"]
     assert (status, advance) == ("completed", office.progress.told[-1])
     assert advance.spent == summary.cost
+
+
+@pytest.mark.parametrize(("guessing", "at_once"), [(False, 5), (True, 5 - MOST_LEADERS)])
+async def test_where_nothing_is_guessed_no_lead_waits_for_what_its_colleagues_show(
+    *, guessing: bool, at_once: int
+) -> None:
+    leads = [a_lead(n, f"P{n} Q{n}", score=99 - n) for n in range(1, 6)]
+    office = ready_office(leads, Policy(ANY_NUMBER, guessing=guessing))
+    office.source.verifiers = [everybody(Judgement(Verdict.INVALID))]
+    answer, flying, most = shuffled(1), 0, 0
+
+    async def pause() -> None:
+        nonlocal flying, most
+        flying += 1
+        most = max(most, flying)
+        await answer()
+        flying -= 1
+
+    office.source.pause = pause
+    await office.verify()
+    assert most == at_once
 
 
 @pytest.mark.parametrize("window", [1, 7, 64])

@@ -15,7 +15,7 @@ from resources.providers.own_limit import OwnLimit
 from resources.providers.pace import Moment, Pace
 from resources.providers.room import Room
 
-SLACK = 0.03  # of a span: how much further apart requests leave than the vendor asks
+SLACK = 0.01  # of a span: how much further apart requests leave than the vendor asks
 LEAST_SLACK_S = 0.04  # what a busy process may be late
 RENEW_S = 1.0
 RENEW_HUNGRY_S = 0.3

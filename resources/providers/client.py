@@ -43,6 +43,7 @@ from resources.providers.pace import QuotaSpent
 from resources.providers.packs import PackDesk
 from resources.providers.plain import plain
 from resources.providers.retries import LONGEST_WAIT_S, AskAgain, persistently
+from resources.providers.room import FIRST
 from resources.providers.settlement import Settlement, Tally
 from resources.providers.spec import (
     Answer,
@@ -286,13 +287,14 @@ class ProviderClient:
     async def _alone(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         """A place at the gate first, so that an intent never waits: what waits has not been asked.
 
+        Better tiers go first, so that theirs, which take the most questions, are not the last to be done.
         A task is read without one, for that takes long.
         """
         moment = None
         if not await self._gate.enter_at_once():
             if known := await self._known(intent, operation, request):
                 return known
-            moment = await self._gate.enter()
+            moment = await self._gate.enter(intent.tier or FIRST)
         try:
             opened = await self._opened(intent, operation, request)
             if isinstance(opened, Granted) and not in_task(operation, opened.job_id):

@@ -13,7 +13,7 @@ from phase3_core.throttle import after_success, after_trouble, unthrottled
 from resources.providers.naps import Naps
 from resources.providers.own_limit import OwnLimit
 from resources.providers.pace import Moment, Pace
-from resources.providers.room import Room
+from resources.providers.room import FIRST, Room
 
 SLACK = 0.01  # of a span: how much further apart requests leave than the vendor asks
 LEAST_SLACK_S = 0.04  # what a busy process may be late
@@ -102,12 +102,12 @@ class Gate:
         self._asked += 1
         return True
 
-    async def enter(self) -> Moment | None:
+    async def enter(self, rank: str = FIRST) -> Moment | None:
         """What to give back if nothing is asked after all; raises QuotaSpent."""
         self._stay_shared()
-        await self._room.take()
+        await self._room.take(rank)
         try:
-            moment = await self._pace.turn()
+            moment = await self._pace.turn(rank)
         except BaseException:
             self.leave()
             raise

@@ -1,6 +1,5 @@
 """When a request may leave: moments of a rate limit, booked a few at a time and given out in turn."""
 
-import asyncio
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -9,6 +8,7 @@ from datetime import date, datetime
 
 from phase3_core.rate_limits import NONE_UNUSED, Allowance, RateLimit, Slots, Spent, Unused
 from resources.providers.naps import Naps
+from resources.providers.room import FIRST, Room
 
 CHUNK_S = 0.5  # of the quota is booked at once, where so many wait
 AHEAD_S = 0.25  # before the last booked moment the next ones are booked
@@ -55,7 +55,7 @@ class Pace:
         self._chunk = max(1, int(CHUNK_S / allowance.gap_s)) if allowance.gap_s else 20
         self._moments: deque[Moment] = deque()
         self._unused = NONE_UNUSED
-        self._turnstile = asyncio.Lock()
+        self._turnstile = Room(1)
         self._waiting = 0
         self._last_moment = self._last_booking = self._held_until = -math.inf
         self._spent: tuple[float, datetime] | None = None
@@ -67,14 +67,14 @@ class Pace:
             return False
         return self._held_until <= self._monotonic()
 
-    async def turn(self) -> Moment | None:
+    async def turn(self, rank: str = FIRST) -> Moment | None:
         """A moment that is now, or None once the run is ending; raises QuotaSpent.
 
-        One that was slept through is lost.
+        One that was slept through is lost. Moments are given out by rank as they are booked.
         """
         while not self._naps.over:
             self._refuse_if_spent()
-            if (moment := await self._moment()) is None:
+            if (moment := await self._moment(rank)) is None:
                 continue
             if await self._awaited(moment):
                 return moment
@@ -93,9 +93,9 @@ class Pace:
         """As `turn`, for one who does not queue: None where others do, or the next moment is far."""
         if not self._allowance.counted:
             return self._now() if self.at_once else None
-        if self._turnstile.locked() or not (self._timely() or self._next_booking() <= self._monotonic()):
+        if not self._turnstile.free or not (self._timely() or self._next_booking() <= self._monotonic()):
             return None
-        async with self._turnstile:
+        async with self._turnstile.taken():
             if not self._timely():
                 await self._book()
             if not self._moments or self._moments[0].opens - self._monotonic() > AHEAD_S:
@@ -158,12 +158,12 @@ class Pace:
     def _resting(self) -> bool:
         return self._spent is not None and self._monotonic() < self._spent[0]
 
-    async def _moment(self) -> Moment | None:
+    async def _moment(self, rank: str) -> Moment | None:
         if not self._allowance.counted:
             return self._now()
         self._waiting += 1
         try:
-            async with self._turnstile:
+            async with self._turnstile.taken(rank):
                 while not (self._timely() or self._naps.over):
                     await self._sleep(max(0.0, self._next_booking() - self._monotonic()))
                     if not self._timely():

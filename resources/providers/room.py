@@ -1,17 +1,23 @@
-"""Places in flight, first come first served; how many there are may change at any time."""
+"""Places in flight, by rank and then first come first served; how many there are may change at any time."""
 
 import asyncio
-from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from heapq import heappop, heappush
+from itertools import count
+
+FIRST = ""  # rank of what is not to wait for any new question; tiers come after it, A before B
 
 
 class Room:
-    """`busy` of `places` are taken. Once it is open, everybody comes in."""
+    """`busy` of `places` are taken; nobody queues while there is one. Once it is open, everybody comes in."""
 
     def __init__(self, places: int) -> None:
         self.places = places
         self.busy = 0
         self._open = False
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: list[tuple[str, int, asyncio.Future[None]]] = []
+        self._numbers = count()
 
     @property
     def free(self) -> bool:
@@ -19,31 +25,33 @@ class Room:
 
     @property
     def queued(self) -> int:
-        return len(self._queue)
+        return sum(not turn.done() for _, _, turn in self._queue)
 
     def take_at_once(self) -> bool:
-        if not self.free or self._queue:
-            return False
-        self.busy += 1
-        return True
+        if self.free:
+            self.busy += 1
+            return True
+        return False
 
-    async def take(self) -> None:
+    async def take(self, rank: str = FIRST) -> None:
         if self.take_at_once():
             return
         turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        heappush(self._queue, (rank, next(self._numbers), turn))
         try:
             await turn
         except asyncio.CancelledError:
-            self._leave_queue(turn)
+            if _given(turn):
+                self.give_back()
             raise
 
-    def _leave_queue(self, turn: asyncio.Future[None]) -> None:
-        """One who is cancelled just as a place was given hands it on."""
-        if turn.done() and not turn.cancelled() and turn.exception() is None:
+    @asynccontextmanager
+    async def taken(self, rank: str = FIRST) -> AsyncIterator[None]:
+        await self.take(rank)
+        try:
+            yield
+        finally:
             self.give_back()
-        elif turn in self._queue:
-            self._queue.remove(turn)
 
     def give_back(self) -> None:
         self.busy -= 1
@@ -56,18 +64,24 @@ class Room:
 
     def fail(self, failure: Exception) -> None:
         """Nobody can tell who may come in."""
-        while self._queue:
-            turn = self._queue.popleft()
+        for _, _, turn in self._queue:
             if not turn.done():
                 turn.set_exception(failure)
+        self._queue.clear()
 
     def open(self) -> None:
         self._open = True
         self._call()
 
     def _call(self) -> None:
+        """Passes over who has gone."""
         while self._queue and self.free:
-            turn = self._queue.popleft()
+            *_, turn = heappop(self._queue)
             if not turn.done():
                 self.busy += 1
                 turn.set_result(None)
+
+
+def _given(turn: asyncio.Future[None]) -> bool:
+    """One may be cancelled just as a place was given."""
+    return turn.done() and not turn.cancelled() and turn.exception() is None

@@ -207,6 +207,84 @@ async def test_what_is_booked_and_not_used_by_the_end_of_a_run_is_left_to_others
     assert shared.left == 2
 
 
+async def test_a_moment_whose_caller_has_gone_is_had_by_who_comes_next() -> None:
+    gate, shared = a_gate(Limits(per_minute=600, in_flight=100))
+    shared.next = 5.0
+    gone = asyncio.ensure_future(gate.enter())
+    await shared.time.idle()
+    gone.cancel()
+    moment = await shared.time.until(gate.enter())
+    assert gone.cancelled()
+    assert moment is not None
+    assert (moment.opens, shared.booked) == (5.0, [1])
+    await gate.close()
+
+
+async def test_better_tiers_have_the_next_moments_and_equals_are_served_in_turn() -> None:
+    gate, shared = a_gate(Limits(per_minute=60, in_flight=100))
+    went: list[str] = []
+
+    async def one(name: str) -> None:
+        await gate.enter(name[:1])
+        went.append(name)
+
+    await shared.time.until(one("first"))
+    await shared.time.until(asyncio.gather(*map(one, ["C1", "B1", "A1", "C2", "A2", "B2"])))
+    await gate.close()
+    assert went == ["first", "C1", "A1", "A2", "B1", "B2", "C2"]
+
+
+# --- a run that is ending
+
+
+async def test_a_run_that_is_ending_reads_what_it_may_read_soon_and_nothing_later() -> None:
+    gate, shared = a_gate(Limits(per_minute=600))
+    gate._naps.end()
+    assert await gate.pace()
+    assert not await gate.pace()
+    shared.time.advance(0.1)
+    assert await shared.time.until(gate.pace())
+    assert shared.time.seconds == pytest.approx(0.101)
+    shared.next = shared.time.seconds + 10.0
+    shared.time.advance(0.1)
+    assert not await gate.pace()
+    await gate.close()
+
+
+async def test_in_a_run_that_is_ending_nobody_reads_at_a_moment_that_the_vendor_has_closed() -> None:
+    gate, shared = a_gate(Limits(per_minute=600))
+    gate._naps.end()
+    shared.next = 0.2
+    reading = asyncio.ensure_future(gate.pace())
+    await shared.time.idle()
+    gate.hold(30.0)
+    assert not await shared.time.until(reading)
+    await gate.close()
+
+
+@pytest.mark.parametrize(("held_s", "may"), [(0.0, True), (5.0, False)])
+async def test_where_nothing_is_booked_a_run_that_is_ending_reads_unless_the_vendor_said_to_wait(
+    *, held_s: float, may: bool
+) -> None:
+    gate, _ = a_gate(Limits(in_flight=5))
+    gate.hold(held_s)
+    gate._naps.end()
+    assert await gate.pace() is may
+    await gate.close()
+
+
+async def test_nobody_comes_in_to_ask_once_a_run_is_ending() -> None:
+    gate, shared = a_gate(Limits(per_minute=6))
+    await shared.time.until(gate.enter())
+    waits = asyncio.ensure_future(gate.enter())
+    await shared.time.idle()
+    gate._naps.end()
+    gate.open_to_all()
+    assert await waits is None
+    assert await gate.enter() is None
+    await gate.close()
+
+
 # --- a client at such a gate
 
 

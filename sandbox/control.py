@@ -12,7 +12,7 @@ from aiohttp import web
 from sandbox.billing import Bill
 from sandbox.desk import WEB, Desk, Sites
 from sandbox.faults import EVERYBODY, Fault, Faults, Kind
-from sandbox.limits import Quota
+from sandbox.limits import Gate, Quota
 from sandbox.slack import Workspace
 from sandbox.wire import TEXT, Reply, answer, text
 from sandbox.world import ENRICHERS, NEWS, Person, World
@@ -67,6 +67,8 @@ class Control:
             web.get("/_sandbox/env", _careful(self.env)),
             web.get("/_sandbox/settings.toml", _careful(self.settings)),
             web.get("/_sandbox/limits", _careful(self.limits)),
+            web.post("/_sandbox/limits", _careful(self.hold_to)),
+            web.get("/_sandbox/traffic", _careful(self.traffic)),
             web.get("/_sandbox/leads.csv", _careful(self.leads)),
             web.get("/_sandbox/truth.csv", _careful(self.truth)),
             web.get("/_sandbox/bill", _careful(self.summary)),
@@ -103,6 +105,15 @@ class Control:
         return answer(
             {
                 name: {group: _limits(gate.quota) for group, gate in desk.vendor.gates.items()}
+                for name, desk in self.desks.items()
+            },
+        )
+
+    async def traffic(self, _request: web.Request) -> Reply:
+        """What every group of operations has let in and turned away, and how long it was busy with that."""
+        return answer(
+            {
+                name: {group: _traffic(gate) for group, gate in desk.vendor.gates.items()}
                 for name, desk in self.desks.items()
             },
         )
@@ -201,6 +212,14 @@ class Control:
         (vendor.on.add if wish.get("on", True) else vendor.on.discard)(name)
         return answer({"vendor": vendor.name, "on": sorted(vendor.on)})
 
+    async def hold_to(self, request: web.Request) -> Reply:
+        """Other limits for a group of operations; those that are not named are lifted."""
+        wish = await _wish(request)
+        vendor, group = self.desk(str(wish.pop("vendor"))).vendor, str(wish.pop("group", "default"))
+        quota = Quota(**wish)
+        vendor.gates.setdefault(group, Gate(quota)).hold_to(quota)
+        return answer({"vendor": vendor.name, group: _limits(quota)})
+
     async def latency(self, request: web.Request) -> Reply:
         """How long a vendor thinks; `web` is the companies' sites, `*` everybody."""
         wish = await _wish(request)
@@ -264,6 +283,10 @@ def _limits(quota: Quota) -> dict[str, int]:
         "in_flight": quota.in_flight,
     }
     return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _traffic(gate: Gate) -> dict[str, float]:
+    return {"let_in": gate.let_in, "turned_away": gate.turned_away, "busy_s": gate.busy_s}
 
 
 def _lead(person: Person) -> tuple[object, ...]:

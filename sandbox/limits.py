@@ -121,31 +121,48 @@ class Pressure:
 
 
 class Gate:
-    """All limits of one group of operations. A request that is turned away uses up nothing."""
+    """All limits of one group of operations. A request that is turned away uses up nothing.
+
+    It counts: `let_in` and `turned_away` requests, and `busy_s`, seconds that those let in have taken.
+    """
 
     def __init__(self, quota: Quota) -> None:
+        self.in_flight = self.let_in = self.turned_away = 0
+        self.busy_s = 0.0
+        self.hold_to(quota)
+
+    def hold_to(self, quota: Quota) -> None:
+        """Another quota from now on, with nothing used of it."""
         self.quota = quota
         kind = SlidingWindow if quota.sliding else Window
         self.windows = [kind(*window) for window in quota.windows()]
-        self.in_flight = 0
 
     def enter(self) -> Pressure | None:
         """Count the request in, or say what is full."""
-        limit = self.quota.in_flight
-        if limit is not None and self.in_flight >= limit:
-            return Pressure("concurrent", limit, 0, 1.0)
         now = time.monotonic()
-        for window in self.windows:
-            if not window.room(now):
-                return Pressure(window.name, window.limit, 0, window.closes_in(now))
+        if pressure := self._full(now):
+            self.turned_away += 1
+            return pressure
         for window in self.windows:
             window.take(now)
         self.in_flight += 1
+        self.let_in += 1
+        self.busy_s -= now
+        return None
+
+    def _full(self, now: float) -> Pressure | None:
+        limit = self.quota.in_flight
+        if limit is not None and self.in_flight >= limit:
+            return Pressure("concurrent", limit, 0, 1.0)
+        for window in self.windows:
+            if not window.room(now):
+                return Pressure(window.name, window.limit, 0, window.closes_in(now))
         return None
 
     def leave(self) -> None:
         """The request is answered."""
         self.in_flight -= 1
+        self.busy_s += time.monotonic()
 
     def pressure(self) -> Pressure | None:
         """Where the first window stands, for the headers of an answer."""

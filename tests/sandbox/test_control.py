@@ -2,6 +2,7 @@ import csv
 import io
 import tomllib
 from decimal import Decimal
+from itertools import islice
 
 import aiohttp
 import pytest
@@ -136,6 +137,17 @@ async def test_variants_are_listed(client: Client) -> None:
     variants = await client.control("GET", "variants")
     assert variants["tomba"]["empty_list"] is True
     assert variants["findymail"]["no_contact"] is False
+
+
+async def test_limits_may_be_changed_and_what_they_let_in_is_counted(client: Client) -> None:
+    held = {"vendor": "tomba", "per_minute": 2, "sliding": True}
+    assert (await client.control("POST", "limits", held))["default"] == {"per_minute": 2}
+    people = islice(known_to("tomba", client.world), 3)
+    statuses = [(await client.ask("tomba", FIND["tomba"](person))).status for person in people]
+    assert statuses == [200, 200, 429]
+    traffic = (await client.control("GET", "traffic"))["tomba"]["default"]
+    assert (traffic["let_in"], traffic["turned_away"]) == (2, 1)
+    assert 0 < traffic["busy_s"] < 60
 
 
 async def test_limits_are_told_for_every_group_of_operations(client: Client) -> None:

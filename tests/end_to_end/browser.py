@@ -8,7 +8,8 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -18,11 +19,12 @@ from typing import Any
 from aiohttp import ClientSession, ClientWebSocketResponse
 
 from tests.caretaker import cared_for
-from tests.end_to_end.shell import in_a_group, until
+from tests.end_to_end.shell import Fact, in_a_group, until
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1280, 800
 PATIENCE_S = 120.0  # for one thing to appear, a run's end included
+CLICK_AGAIN_S = 10.0
 LOOK_EVERY_S = 0.1
 FLAGS = (
     "--headless=new",
@@ -92,17 +94,49 @@ class Page:
 
     def see(self, text: str, selector: str = "body") -> None:
         """Waits until it is shown."""
-        until(lambda: self.value(f"!!{found(selector, text)}"), PATIENCE_S, LOOK_EVERY_S)
+        self._until(lambda: self.shows(text, selector))
+
+    def shows(self, text: str, selector: str = "body") -> bool:
+        return bool(self.value(f"!!{found(selector, text)}"))
+
+    def open_by(self, selector: str, text: str, opened: str, holding: str = "") -> None:
+        """Clicks until what it opens is shown, as a person does.
+
+        A page that loads draws its parts anew, and a click just before it is lost or undone.
+        """
+        due = 0.0
+
+        def clicked_and_open() -> bool:
+            nonlocal due
+            if self.shows(holding, opened):
+                return True
+            if time.monotonic() >= due and (place := self._at_rest(found(selector, text))):
+                self._click_at(place)
+                due = time.monotonic() + CLICK_AGAIN_S
+            return False
+
+        self._until(clicked_and_open)
 
     def click(self, selector: str, text: str = "") -> None:
         """With the mouse."""
-        x, y = self.place(selector, text)
+        self._click_at(self.place(selector, text))
+
+    def _click_at(self, place: list[float]) -> None:
+        x, y = place
         for event in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=event, x=x, y=y, button="left", clickCount=1)
 
     def place(self, selector: str, text: str = "") -> list[float]:
         """Its middle, scrolled to, once it is enabled and nothing lies over it."""
-        return until(lambda: self._at_rest(found(selector, text)), PATIENCE_S, LOOK_EVERY_S) or []
+        return self._until(lambda: self._at_rest(found(selector, text))) or []
+
+    def _until(self, fact: Callable[[], Fact]) -> Fact:
+        """A failure tells what the page showed instead."""
+        try:
+            return until(fact, PATIENCE_S, LOOK_EVERY_S)
+        except AssertionError as late:
+            shown = self.value("document.body.innerText")
+            raise AssertionError(f"{late}; the page shows: {shown!r}") from None
 
     def _at_rest(self, element: str) -> list[float] | None:
         """Dialogs and lists slide in, and a click would hit what passes by."""

@@ -18,8 +18,9 @@ class UI:
     page: Page
     url: str
 
-    def open_graph(self) -> None:
-        self.page.open(f"{self.url}{GROUP}")
+    def open_graph(self, campaign_id: str = "") -> None:
+        """With the campaign chosen, for what the dialog begins with depends on what has been loaded."""
+        self.page.open(f"{self.url}{GROUP}?default_range={campaign_id}")
         self.page.see("tier_report")
 
     def open_campaign(self, asset: str, campaign_id: str) -> None:
@@ -29,26 +30,21 @@ class UI:
 
     def materialize_all(self, campaign_id: str) -> None:
         """The button of the graph; then the run's page is open."""
-        self.open_graph()
-        self.page.click("button", "Materialize all")
-        self.page.click(f"{DIALOG} *", "Select a partition")
-        self.page.click(LIST, campaign_id)
-        self.page.click(f"{DIALOG} *", "Partition selection")  # closes the list
+        self.open_graph(campaign_id)
+        self.page.open_by("button", "Materialize all", DIALOG)
         self.page.click(f"{DIALOG} button", "Launch 1 run")
         self.page.click(TOAST, "View")
 
     def open_report(self, campaign_id: str) -> None:
         self.open_campaign("tier_report", campaign_id)
-        self.page.click("button, a", "Show Markdown")
-        self.page.see("From lead to ready lead", DIALOG)
+        self.page.open_by("button, a", "Show Markdown", DIALOG, "From lead to ready lead")
 
     def open_form(self, campaign_id: str) -> None:
         """The form of the gate, with the campaign chosen and what is missing named."""
         self.open_campaign("approval", campaign_id)
-        self.page.click("button", "Materialize")
+        self.page.open_by("button", "Materialize", DIALOG)
         self.page.see("Missing required config entries ['decided_by', 'decision']", DIALOG)
-        self.page.click(f"{DIALOG} input[placeholder=Partition]")
-        self.page.type(campaign_id)
+        self.page.open_by(f"{DIALOG} input[placeholder=Partition]", "", LIST, campaign_id)
         self.page.click(LIST, campaign_id)
 
     def fill_in(self, form: dict[str, str]) -> None:

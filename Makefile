@@ -45,12 +45,7 @@ demo: setup
 	$(BIN)/phase3 demo
 
 bench: setup
-	$(BIN)/python -m benchmarks.ledger
-	$(BIN)/python -m benchmarks.campaign
-	$(BIN)/python -m benchmarks.reference
-	$(BIN)/python -m benchmarks.cost
-	$(BIN)/python -m benchmarks.report
-	$(BIN)/python -m benchmarks.suppression
+	$(BIN)/python -m benchmarks.performance
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

@@ -8,12 +8,14 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import pytest
+from coverage import Coverage
 from sqlalchemy import Engine, NullPool, create_engine, insert, text
 from sqlalchemy.exc import ProgrammingError
 
@@ -22,6 +24,7 @@ from resources.postgres.database import driver_url, upgrade
 from resources.postgres.embedded.server import running
 from tests.caretaker import cared_for
 
+MEASURED = "COVERAGE_PROCESS_CONFIG"  # what makes a process that we start measure itself, too
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 USUAL_LEAD = {
     "first_name": "Ada",
@@ -79,6 +82,29 @@ class Server:
 def pytest_configure() -> None:
     """Background jobs of a shell are deaf to Ctrl-C, and so would be what the tests start and interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Coverage is measured by the quick tests: measuring it takes nearly as long as the tests themselves."""
+    with not_measured() if item.get_closest_marker("slow") else nullcontext():
+        return (yield)
+
+
+@contextmanager
+def not_measured() -> Iterator[None]:
+    """Neither here nor in the processes that are started meanwhile."""
+    coverage = Coverage.current()
+    asked = os.environ.pop(MEASURED, None)
+    if coverage:
+        coverage.stop()
+    try:
+        yield
+    finally:
+        if coverage:
+            coverage.start()
+        if asked is not None:
+            os.environ[MEASURED] = asked
 
 
 def _engine(url: str, **settings: Any) -> Engine:

@@ -66,6 +66,7 @@ def nothing_twice(office: Office) -> bool:
     return all(count == 1 for count in Counter(office.source.asked).values())
 
 
+@pytest.mark.slow
 @given(WORLDS, SEEDS, st.integers(1, 64))
 @settings(max_examples=40, deadline=None)
 def test_the_order_in_which_answers_arrive_changes_nothing(world: World, order: int, in_flight: int) -> None:
@@ -76,6 +77,7 @@ def test_the_order_in_which_answers_arrive_changes_nothing(world: World, order: 
     assert nothing_twice(office)
 
 
+@pytest.mark.slow
 @given(WORLDS, SEEDS, st.lists(st.tuples(st.integers(1, 90), HOW), min_size=1, max_size=3))
 @example(World(0, 24, 12), 0, [(1, "cancelled"), (7, "failed")])  # a leader broke, the next one went on
 @settings(max_examples=80, deadline=None)
@@ -115,6 +117,7 @@ def test_a_campaign_ordered_by_cost_is_resumed_as_it_began_whatever_was_learned_
     assert nothing_twice(office)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", range(1, 60, 2))
 def test_cut_at_any_question_with_one_lead_at_a_time_it_ends_the_same(cut: int) -> None:
     world = World(7)

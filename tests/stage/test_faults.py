@@ -44,6 +44,7 @@ def undisturbed() -> Undisturbed:
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trial", a_selection(), ids=lambda one: f"{one.vendor}-{one.kind}-{one.lasting}")
 async def test_a_fault_costs_no_more_than_the_class_allows_and_ends_in_a_report(
     trial: Trial, postgres: Server, template: str, undisturbed: Undisturbed, tmp_path: Path

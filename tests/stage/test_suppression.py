@@ -136,6 +136,7 @@ def _by_name(person: Person) -> bool:
     return person.email in made
 
 
+@pytest.mark.slow
 async def test_at_a_hundredth_of_the_campaign_nobody_listed_is_in_any_request(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ async def place(database_url: str, query: Query, make_campaign: MakeCampaign) ->
             yield Place(carried, books, run, made, looking)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.DURING, Cut.AFTER])
 async def test_a_wire_cut_at_any_statement_changes_no_book(cut: Cut, place: Place) -> None:
     assert await place.worked(0, cut) == WRITTEN

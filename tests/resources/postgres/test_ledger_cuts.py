@@ -194,6 +194,7 @@ async def statements(place: Place, history: History) -> int:
 CUTS = [(history, cut) for history in HISTORIES for cut in Cut if (history, cut) != (within_caps, Cut.LATE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("history", "cut"), CUTS, ids=[f"{history.__name__}-{cut.name}" for history, cut in CUTS]
 )
@@ -204,6 +205,7 @@ async def test_a_wire_cut_at_any_statement_changes_no_book(history: History, cut
         assert books == HISTORIES[history], f"cut at statement {number}"
 
 
+@pytest.mark.slow
 @every_history
 async def test_the_repeat_may_be_cut_too(history: History, place: Place) -> None:
     for number in range(1, await statements(place, history) + 1):

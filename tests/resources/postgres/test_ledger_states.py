@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -443,6 +444,7 @@ async def _quiet(book: PostgresLedger) -> None:
         await group.finish()
 
 
+@pytest.mark.slow
 def test_no_history_pays_twice_or_hides_a_bill(database_url: str) -> None:
     class Machine(LedgerMachine):
         loop = Loop(database_url)
@@ -450,6 +452,7 @@ def test_no_history_pays_twice_or_hides_a_bill(database_url: str) -> None:
     play(Machine)
 
 
+@pytest.mark.slow
 def test_no_history_goes_beyond_a_cap(database_url: str) -> None:
     """At any commit: the database itself notes it."""
 

@@ -268,6 +268,7 @@ def together(database_url: str, examples: int) -> None:
     play(Together, examples)
 
 
+@pytest.mark.slow
 def test_ledger_budgets_and_rate_limit_hold_together(database_url: str) -> None:
     together(database_url, 12)
 

@@ -1,6 +1,7 @@
 # The only verbs. Everything runs in .venv, made from requirements.lock.
 # WORKERS: how many processes test at once: more than cores, because many wait for others. A file is one's alone, in the order
 # of the tree: servers and campaigns that its tests share are made once, and the longest do not come last.
+# Tests start hundreds of processes; where Python is told to write no bytecode, each would compile every module anew.
 # FUZZ_S: seconds of fuzzing for each way in, in a soak.
 PYTHON ?= python3
 VENV := .venv
@@ -27,6 +28,7 @@ check: setup
 	$(BIN)/mypy
 
 test: check
+	$(BIN)/python -m compileall -q phase3_assets phase3_core resources sandbox
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet

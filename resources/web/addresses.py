@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 import idna
-import tldextract
+
+if TYPE_CHECKING:
+    from tldextract import TLDExtract
 
 Network = IPv4Network | IPv6Network
 
@@ -201,9 +204,11 @@ def _classified(name: str, *, sandbox: bool) -> Host | Refusal:
 
 
 @functools.cache
-def _public_suffixes() -> tldextract.TLDExtract:
+def _public_suffixes() -> "TLDExtract":
     """The list bundled with the library: no download, no disk cache, the same answer everywhere."""
-    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
+    from tldextract import TLDExtract  # noqa: PLC0415 - it brings an HTTP client of its own; most commands read no site
+
+    return TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
 
 
 def networks(blocks: Sequence[str]) -> tuple[Network, ...]:

@@ -10,7 +10,9 @@ from uuid import UUID
 
 import dagster as dg
 from dagster._core.instance import InstanceRef
-from dagster_postgres.utils import DagsterPostgresException
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
+from dagster_postgres.utils import DagsterPostgresException, create_pg_engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from phase3_assets.looking import look
@@ -43,8 +45,36 @@ def opened() -> Iterator[dg.DagsterInstance]:
         ) from None
     finally:
         logging.disable(logging.NOTSET)
-    with instance:
+    with instance, _connected(instance):
         yield instance
+
+
+@contextmanager
+def _connected(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Dagster connects anew for each record that it writes or reads, some 170 times in the smallest run.
+
+    Here runs and events keep a connection each, looked at before use: the server may have been restarted.
+    """
+    records = (instance.run_storage, instance.event_log_storage)
+    kept = [_keep(one) for one in records if isinstance(one, PostgresRunStorage | PostgresEventLogStorage)]
+    try:
+        yield
+    finally:
+        for engine in kept:
+            engine.dispose()
+
+
+def _keep(records: PostgresRunStorage | PostgresEventLogStorage) -> Engine:
+    """Dagster's own `optimize_for_webserver` does so as well, but takes a connection that broke for whole."""
+    engine = create_pg_engine(
+        records.postgres_url,
+        records._token_provider,  # noqa: SLF001 - who comes by short-lived passwords keeps doing so
+        isolation_level="AUTOCOMMIT",
+        pool_size=1,
+        pool_pre_ping=True,
+    )
+    records._engine = engine  # noqa: SLF001 - how Dagster itself changes from connecting anew to keeping
+    return engine
 
 
 def _home() -> str:

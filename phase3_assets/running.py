@@ -22,9 +22,10 @@ from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_assets.progress import shown_progress
 from phase3_assets.result import read_result
 from phase3_core.errors import BadInput, StoppedAtThreshold
-from phase3_core.ports import Exporter
-from resources.configurable import ExportsResource
-from resources.postgres.database import PostgresDatabase
+from phase3_core.leads import Campaign
+from resources.exports.campaign_exports import USUAL, exporter_of, spreadsheet_of
+from resources.exports.files import exports_folder
+from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.settings import read_settings, settings_path
 
 STOPPED = StoppedAtThreshold.exit_code
@@ -62,13 +63,13 @@ class Ended:
 def run_campaign(url: str, name: str, options: Options, words: Console, *, follow: bool = False) -> Ended:
     """Raises BadInput, CampaignBusy, OutsideFailure before anything is started."""
     config = options.run_config()
-    read_settings(settings_path())
-    campaign_id = look(url, lambda books: books.campaigns.campaign_named(name))
-    campaign = look(url, lambda books: books.campaigns.campaign(campaign_id))
+    exporter = exporter_of(USUAL, exports_folder(), spreadsheet_of(read_settings(settings_path())))
+    campaign = look(url, lambda books: _named(books, name))
+    campaign_id = campaign.id
     with opened() as instance:
         instance.add_dynamic_partitions(str(campaigns.name), [str(campaign_id)])
         end_dead_runs(url, instance, campaign_id)
-        take_back_what_is_over(instance, PostgresDatabase(url), _exporter(), campaign_id)
+        take_back_what_is_over(instance, PostgresDatabase(url), exporter, campaign_id)
         watching = followed(url, campaign_id) if follow else shown_progress(url, campaign_id, words)
         with watching, foretold(words):
             done = defs.resolve_job_def("phase3").execute_in_process(
@@ -106,8 +107,8 @@ class _Teller(logging.Handler):
         self._words.print(record.getMessage(), style=style, markup=False, soft_wrap=True)
 
 
-def _exporter() -> Exporter:
-    return ExportsResource().create_resource(dg.build_init_resource_context())
+async def _named(books: PostgresBooks, name: str) -> Campaign:
+    return await books.campaigns.campaign(await books.campaigns.campaign_named(name))
 
 
 def campaign_result(url: str, name: str) -> dict[str, Any]:

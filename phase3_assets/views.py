@@ -10,15 +10,19 @@ from phase3_assets.looking import look
 from phase3_core.saga import Step
 from phase3_core.statuses import DECIDED, shown
 from phase3_core.waiting import Waiting, from_json
+from resources.postgres.database import PostgresBooks
 
 
 def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
     """One object per campaign, newest first; raises UnknownCampaign for a name that is none."""
-    wanted = look(url, lambda books: books.campaigns.campaign_named(name)) if name else None
-    rows = look(url, lambda books: books.campaigns.overview(wanted))
-    waiting = look(url, lambda books: books.checkpoints.all_waiting())
-    budgets = look(url, lambda books: books.budgets.of_all())
-    tried = [step for step in look(url, lambda books: books.saga.open_steps()) if step.attempts]
+    return look(url, lambda books: _rows(books, name))
+
+
+async def _rows(books: PostgresBooks, name: str | None) -> list[dict[str, Any]]:
+    rows = await books.campaigns.overview(await books.campaigns.campaign_named(name) if name else None)
+    waiting = await books.checkpoints.all_waiting()
+    budgets = await books.budgets.of_all()
+    tried = [step for step in await books.saga.open_steps() if step.attempts]
     return [
         {
             "id": str(row.id),

@@ -27,9 +27,10 @@ class LeaseCeleryRunLauncher(LeaseHealth, CeleryRunLauncher):
 
 
 def served(instance: dg.DagsterInstance) -> LeaseCeleryRunLauncher:
-    """Its Celery app knows the task of a run; raises BadInput where runs are launched otherwise."""
+    """Its Celery app takes the launcher's runs; raises BadInput where runs are launched otherwise."""
     launcher = instance.run_launcher
     if not isinstance(launcher, LeaseCeleryRunLauncher):
         raise BadInput("This instance launches no runs by Celery: see deploy/celery/dagster.yaml.")
     create_execute_job_task(launcher.celery)
+    launcher.celery.select_queues([launcher.default_queue])  # Dagster's app takes from `dagster` alone
     return launcher

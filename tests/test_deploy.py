@@ -74,6 +74,7 @@ def test_workers_serve_what_the_instance_launches(celery: dg.DagsterInstance) ->
     assert isinstance(launcher, LeaseCeleryRunLauncher)
     app = served(celery).celery
     assert "execute_job" in app.tasks
+    assert list(app.amqp.queues.consume_from) == [launcher.default_queue]
     assert app.conf.broker_url == "redis://nowhere.example:6379/0"
     assert app.conf.broker_transport_options["visibility_timeout"] > celery.run_monitoring_max_runtime_seconds
 

@@ -77,6 +77,7 @@ class Account:
     blocked: bool = False
     used: Decimal = Decimal(0)
     requests: int = 0
+    turned_away: int = 0
     hits: int = 0
     billed: int = 0
     owed: Decimal = Decimal(0)
@@ -129,6 +130,7 @@ class Bill:
             "by_vendor": {
                 name: {
                     "requests": account.requests,
+                    "turned_away": account.turned_away,
                     "billed": account.billed,
                     "hits": account.hits,
                     "amount_usd": str(account.owed.quantize(MICRO)),

@@ -88,6 +88,7 @@ class Desk(Line):
             return vendor.blocked(ask)
         gate = vendor.gates.get(operation.quota)
         if gate is not None and (pressure := gate.enter()) is not None:
+            vendor.account.turned_away += 1
             return vendor.rate_limited(pressure)
         try:
             reply = operation.answer(ask, question)

@@ -27,14 +27,14 @@ def cared_for(prefix: str) -> Iterator[Path]:
     """A new folder, reachable by the account of an embedded server; servers in it stop before it goes."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_memory()))
     folder.chmod(0o755)
-    with _caretaker([sys.executable, "-m", "tests.caretaker", str(folder)]):
+    with told_of_our_end([sys.executable, "-m", "tests.caretaker", str(folder)]):
         yield folder
 
 
 @contextlib.contextmanager
 def not_outliving_us(process: subprocess.Popen[str]) -> Iterator[None]:
     """A process group that is killed if we die within the block; at its end that is left to the caller."""
-    with _caretaker(["sh", "-c", KILL_GROUP, "sh", str(process.pid)]) as caretaker:
+    with told_of_our_end(["sh", "-c", KILL_GROUP, "sh", str(process.pid)]) as caretaker:
         try:
             yield
         finally:
@@ -42,7 +42,8 @@ def not_outliving_us(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _caretaker(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+def told_of_our_end(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Its standard input ends with the block, or with us; the block's end waits for its own."""
     with subprocess.Popen(
         command,
         cwd=CHECKOUT,

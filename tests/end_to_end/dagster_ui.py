@@ -66,10 +66,11 @@ class Dagster:
     shell: Shell
     imported: str
     directory: Path
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @contextmanager
     def served(self) -> Iterator[subprocess.Popen[str]]:

@@ -153,13 +153,23 @@ class Vendors:
     @property
     def requests(self) -> int:
         """That reached any vendor's desk; the companies' web sites are not among them."""
-        return sum(account["requests"] for account in self.read("bill")["by_vendor"].values())
+        return self._of_all("requests")
+
+    @property
+    def turned_away(self) -> int:
+        """Requests that were one too many under a vendor's limits."""
+        return self._of_all("turned_away")
+
+    def _of_all(self, number: str) -> int:
+        return sum(account[number] for account in self.read("bill")["by_vendor"].values())
 
 
 @contextmanager
-def vendors(scale: float, *, latency_ms: int = 20, rate_factor: int = 200) -> Iterator[Vendors]:
+def vendors(
+    scale: float, *, latency_ms: int = 20, rate_factor: float = 200, host: str = "127.0.0.1"
+) -> Iterator[Vendors]:
     options = ("--scale", str(scale), "--latency-ms", str(latency_ms), "--rate-factor", str(rate_factor))
-    command = [sys.executable, "-m", "sandbox", "--stop-with-parent", *options]
+    command = [sys.executable, "-m", "sandbox", "--stop-with-parent", "--host", host, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=project_root()) as process:
         assert process.stdout is not None
         try:

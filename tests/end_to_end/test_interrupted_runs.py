@@ -17,6 +17,7 @@ from resources.postgres.database import PostgresDatabase
 from resources.providers.catalogue import row as catalogue_row
 from resources.settings import read_settings
 from tests.canary import arguments, files_below, leaks, rows_of, secrets_in
+from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import Site
 from tests.end_to_end.shell import WAIT_S, Said, Vendors, kill_group, said, until
 
@@ -56,9 +57,9 @@ def stop_when(site: Site, reached: Progress, number: int) -> Said:
     return said(process, out, err)
 
 
-def beyond_asking(site: Site) -> set[str]:
+def beyond_asking(books: Books) -> set[str]:
     """Companies of leads whose answer was lost at a vendor that must not be asked again: a handful."""
-    lost = [call for call in site.books.lost() if replay(call["provider"]) is ReplayClass.PER_CALL]
+    lost = [call for call in books.lost() if replay(call["provider"]) is ReplayClass.PER_CALL]
     for provider, number in Counter(call["provider"] for call in lost).items():
         assert number <= catalogue_row(provider).terms.limits.in_flight
     assert all(call["state"] == "unknown" and call["unknown_usd"] > 0 for call in lost)
@@ -99,7 +100,7 @@ def test_a_killed_run_is_finished_by_the_next(site: Site, uninterrupted: Site, r
     assert site.books.number("provider_calls WHERE state = 'intent'") == 0
     assert_nobody_is_paid_twice(site.vendors)
     assert_ledger_covers_bill(site)
-    assert_same_leads(site, uninterrupted, apart_from=beyond_asking(site))
+    assert_same_leads(site, uninterrupted, apart_from=beyond_asking(site.books))
 
 
 def test_dagster_is_told_of_batches_and_not_of_leads(uninterrupted: Site) -> None:

@@ -1,0 +1,129 @@
+"""The services of deploy/, started without containers: the same words, at addresses of ours."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.end_to_end.campaign import Books
+from tests.end_to_end.dagster_ui import ANY_NUMBER, Dagster
+from tests.end_to_end.machines import shipped
+from tests.end_to_end.machines.network import Machine, Network, network
+from tests.end_to_end.machines.servers import PASSWORD, broker, free_port, postgres
+from tests.end_to_end.shell import PROGRAMS, Shell, Vendors, in_a_group, until, vendors
+
+OFFICE = "office"  # this machine
+PLACES = 3  # of each worker, instead of the eight of a bigger machine
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """`words` of commands and `names` in addresses are those of containers, by what they are here."""
+
+    network: Network
+    directory: Path
+    vendors: Vendors
+    words: Mapping[str, str]
+    names: Mapping[str, str]
+
+    def shell(self, machine: str = OFFICE) -> Shell:
+        """As in a container on that machine: no file is shared."""
+        directory = self.directory / machine
+        own = {
+            "DAGSTER_HOME": str(directory / "home"),
+            "PHASE3_STATE_DIR": str(directory / "state"),
+            "PHASE3_EXPORTS_DIR": str(directory / "exports"),
+            "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+        }
+        return Shell(directory, {**self._of_vendors(), **self._of_servers(), **own})
+
+    def _of_vendors(self) -> dict[str, str]:
+        """Without the door to its web sites, which is on loopback or nowhere."""
+        told = self.vendors.variables(self.directory)
+        with Path(told["PHASE3_SETTINGS"]).open("a", encoding="utf-8") as settings:
+            settings.write(f"\n[thresholds]\n{ANY_NUMBER}\n")
+        return {name: value for name, value in told.items() if name != "PHASE3_SANDBOX_WEB"}
+
+    def _of_servers(self) -> dict[str, str]:
+        told = shipped.variables("worker")
+        for name, ours in self.names.items():
+            told = {variable: value.replace(name, ours) for variable, value in told.items()}
+        return told
+
+    def furnished(self, machine: str = OFFICE) -> Shell:
+        shell = self.shell(machine)
+        home = Path(shell.variables["DAGSTER_HOME"])
+        home.mkdir(parents=True)
+        shutil.copy(shipped.INSTANCE, home)
+        return shell
+
+    @contextmanager
+    def started(self, service: str, on: Machine | None = None) -> Iterator[subprocess.Popen[str]]:
+        shell = self.shell(on.name if on else OFFICE)
+        words = [self.words.get(word, word) for word in shipped.command(service)]
+        at = {"env": shell.environment, "cwd": shell.directory}
+        with (
+            (shell.directory / f"{service}.log").open("ab") as log,
+            in_a_group(on.reached(words) if on else words, stdout=log, stderr=log, **at) as process,
+        ):
+            yield process
+
+
+@contextmanager
+def deployed(directory: Path, machines: int, scale: float, rate_factor: float) -> Iterator[Deployment]:
+    """Servers and vendors are up, tables are made; nothing of Dagster runs yet."""
+    with ExitStack() as until_the_end:
+        net = until_the_end.enter_context(network(machines))
+        asked = until_the_end.enter_context(vendors(scale, rate_factor=rate_factor, host=net.address))
+        settings = shipped.command("postgres")[1:]
+        database = until_the_end.enter_context(postgres(net.address, directory, settings))
+        queue = until_the_end.enter_context(broker(net.address, directory, shipped.command("redis")))
+        workspace, code_port = directory / "workspace.yaml", str(free_port(net.address))
+        words = {
+            "0.0.0.0": net.address,
+            "3000": str(free_port(net.address)),
+            "4000": code_port,
+            "8": str(PLACES),
+            "deploy/workspace.yaml": str(workspace),
+        }
+        names = {
+            "${POSTGRES_PASSWORD:?set it in .env}": PASSWORD,
+            "${POSTGRES_PASSWORD}": PASSWORD,
+            "postgres:5432": database,
+            "redis://redis:6379/0": queue,
+        }
+        place = shipped.WORKSPACE.read_text(encoding="utf-8")
+        workspace.write_text(place.replace("host: code", f"host: {net.address}").replace("4000", code_port))
+        deployment = Deployment(net, directory, asked, words, names)
+        for machine in net.machines:
+            deployment.furnished(machine.name)
+        office = deployment.furnished()
+        with deployment.started("upgrade") as upgrade:
+            assert upgrade.wait() == 0, (office.directory / "upgrade.log").read_text()
+        yield deployment
+
+
+@contextmanager
+def at_work(deployment: Deployment) -> Iterator[Dagster]:
+    """Code location, web server and daemon, here."""
+    office = deployment.shell()
+    books = Books(office.variables["DATABASE_URL"], "phase3")
+    dagster = Dagster(
+        int(deployment.words["3000"]),
+        books,
+        deployment.vendors,
+        office,
+        "",
+        office.directory,
+        host=deployment.network.address,
+    )
+    with (
+        deployment.started("code"),
+        deployment.started("webserver"),
+        deployment.started("daemon"),
+    ):
+        until(dagster.loaded, every_s=0.25)
+        yield dagster

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.app import serve
 from sandbox.options import Options
-from tests.sandbox.client import FIND, VERIFY, Client, known_to
+from tests.sandbox.client import ENRICH, FIND, VERIFY, Client, known_to, listed_by
 
 
 async def test_env_has_all_a_client_needs(client: Client) -> None:
@@ -75,6 +75,18 @@ async def test_the_campaign_is_the_same_byte_for_byte() -> None:
         async with serve(Options(seed=3)) as sandbox, aiohttp.ClientSession() as session:
             pages.append((await Client(sandbox, session).send("GET", "/_sandbox/leads.csv")).body)
     assert pages[0] == pages[1]
+
+
+async def test_requests_that_a_limit_turned_away_are_counted() -> None:
+    async with (
+        serve(Options(latency_ms=0, rate_factor=1 / 600)) as sandbox,
+        aiohttp.ClientSession() as session,
+    ):
+        client = Client(sandbox, session)
+        for person in islice(listed_by("clearbit", client.world), 3):
+            await client.ask("clearbit", ENRICH["clearbit"](person))
+        told = (await client.control("GET", "bill"))["by_vendor"]["clearbit"]
+    assert (told["requests"], told["turned_away"]) == (3, 2)
 
 
 async def test_the_bill_adds_up(client: Client) -> None:

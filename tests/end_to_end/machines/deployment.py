@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +53,10 @@ class Deployment:
             told = {variable: value.replace(name, ours) for variable, value in told.items()}
         return told
 
-    def furnished(self, machine: str = OFFICE) -> Shell:
-        shell = self.shell(machine)
-        home = Path(shell.variables["DAGSTER_HOME"])
+    def furnish(self, machine: str) -> None:
+        home = Path(self.shell(machine).variables["DAGSTER_HOME"])
         home.mkdir(parents=True)
         shutil.copy(shipped.INSTANCE, home)
-        return shell
 
     @contextmanager
     def started(self, service: str, on: Machine | None = None) -> Iterator[subprocess.Popen[str]]:
@@ -75,35 +73,38 @@ class Deployment:
 @contextmanager
 def deployed(directory: Path, machines: int, scale: float, rate_factor: float) -> Iterator[Deployment]:
     """Servers and vendors are up, tables are made; nothing of Dagster runs yet."""
-    with ExitStack() as until_the_end:
-        net = until_the_end.enter_context(network(machines))
-        asked = until_the_end.enter_context(vendors(scale, rate_factor=rate_factor, host=net.address))
-        settings = shipped.command("postgres")[1:]
-        database = until_the_end.enter_context(postgres(net.address, directory, settings))
-        queue = until_the_end.enter_context(broker(net.address, directory, shipped.command("redis")))
-        workspace, code_port = directory / "workspace.yaml", str(free_port(net.address))
-        words = {
-            "0.0.0.0": net.address,
-            "3000": str(free_port(net.address)),
-            "4000": code_port,
-            "8": str(PLACES),
-            "deploy/workspace.yaml": str(workspace),
-        }
-        names = {
-            "${POSTGRES_PASSWORD:?set it in .env}": PASSWORD,
-            "${POSTGRES_PASSWORD}": PASSWORD,
-            "postgres:5432": database,
-            "redis://redis:6379/0": queue,
-        }
-        place = shipped.WORKSPACE.read_text(encoding="utf-8")
-        workspace.write_text(place.replace("host: code", f"host: {net.address}").replace("4000", code_port))
-        deployment = Deployment(net, directory, asked, words, names)
-        for machine in net.machines:
-            deployment.furnished(machine.name)
-        office = deployment.furnished()
+    with (
+        network(machines) as net,
+        vendors(scale, rate_factor=rate_factor, host=net.address) as asked,
+        postgres(net.address, directory, shipped.command("postgres")[1:]) as database,
+        broker(net.address, directory, shipped.command("redis")) as queue,
+    ):
+        words = addressed(net.address, directory)
+        deployment = Deployment(net, directory, asked, words, named(database, queue))
+        for machine in (OFFICE, *(machine.name for machine in net.machines)):
+            deployment.furnish(machine)
         with deployment.started("upgrade") as upgrade:
-            assert upgrade.wait() == 0, (office.directory / "upgrade.log").read_text()
+            assert upgrade.wait() == 0, (directory / OFFICE / "upgrade.log").read_text()
         yield deployment
+
+
+def addressed(address: str, directory: Path) -> dict[str, str]:
+    """Words of the services' commands, by what they are here; the workspace is written anew."""
+    workspace, code = directory / "workspace.yaml", str(free_port(address))
+    place = shipped.WORKSPACE.read_text(encoding="utf-8")
+    workspace.write_text(place.replace("host: code", f"host: {address}").replace("4000", code))
+    own = {"0.0.0.0": address, "3000": str(free_port(address)), "4000": code, "8": str(PLACES)}
+    return {**own, "deploy/workspace.yaml": str(workspace)}
+
+
+def named(database: str, queue: str) -> dict[str, str]:
+    """Parts of the services' variables, by what they are here."""
+    return {
+        "${POSTGRES_PASSWORD:?set it in .env}": PASSWORD,
+        "${POSTGRES_PASSWORD}": PASSWORD,
+        "postgres:5432": database,
+        "redis://redis:6379/0": queue,
+    }
 
 
 @contextmanager
@@ -111,19 +112,8 @@ def at_work(deployment: Deployment) -> Iterator[Dagster]:
     """Code location, web server and daemon, here."""
     office = deployment.shell()
     books = Books(office.variables["DATABASE_URL"], "phase3")
-    dagster = Dagster(
-        int(deployment.words["3000"]),
-        books,
-        deployment.vendors,
-        office,
-        "",
-        office.directory,
-        host=deployment.network.address,
-    )
-    with (
-        deployment.started("code"),
-        deployment.started("webserver"),
-        deployment.started("daemon"),
-    ):
+    port, host = int(deployment.words["3000"]), deployment.network.address
+    dagster = Dagster(port, books, deployment.vendors, office, "", office.directory, host)
+    with deployment.started("code"), deployment.started("webserver"), deployment.started("daemon"):
         until(dagster.loaded, every_s=0.25)
         yield dagster

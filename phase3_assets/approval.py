@@ -27,7 +27,10 @@ class ApprovalForm(dg.Config):
         default="",
         description="the report_hash that you read, or its beginning: no other report is decided on",
     )
-    feedback: str = Field(default="", description="why; needed for REQUEST_MORE_ENRICHMENT and REJECT")
+    feedback: str = Field(
+        default="",
+        description="why; needed for REQUEST_MORE_ENRICHMENT and REJECT; Dagster keeps it: name no lead",
+    )
 
 
 @dg.asset(

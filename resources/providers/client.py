@@ -36,6 +36,7 @@ from resources.providers.gate import Gate, Limits
 from resources.providers.gates import CALLS, READINGS, TASKS
 from resources.providers.gathering import Alone, Member
 from resources.providers.health import Health
+from resources.providers.hearsay import impersonal
 from resources.providers.jobs import Jobs, in_task
 from resources.providers.keys import Keys
 from resources.providers.naps import Naps
@@ -431,7 +432,8 @@ class ProviderClient:
     async def _problem(
         self, granted: Granted, response: Response, problem: Problem, began: float
     ) -> Reply | NoAnswer:
-        said = plain(self._channel.redacted(problem.detail))[:SAID_KEPT]
+        told = impersonal(self._channel.redacted(problem.detail), response.request)
+        said = plain(told)[:SAID_KEPT]
         match problem.remedy:
             case Remedy.BAD_INPUT:
                 self.health.answered()

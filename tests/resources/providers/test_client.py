@@ -16,12 +16,15 @@ from phase3_core.ledger import End
 from phase3_core.money import ZERO, usd
 from phase3_core.statuses import Verdict
 from resources.http_client import Received
+from resources.providers import client
 from resources.providers.client import ELSEWHERE_EVERY_S, SUPPRESSED
 from resources.providers.gate import Limits
 from resources.providers.spec import Question
+from tests.attacks import attack, replaced
 from tests.fakes.people import a_lead, a_run
 from tests.resources.providers.sheet import (
     ANYMAILFINDER,
+    DANA,
     EMAIL,
     FINDYMAIL,
     HTML,
@@ -641,6 +644,23 @@ async def test_a_key_that_the_vendor_echoes_is_not_kept(name: str, echo: Receive
     assert KEY not in kept
     assert BASIC not in kept
     assert "[secret]" in kept or echo.status == 401
+
+
+@attack(
+    "People",
+    "A vendor's error names whom it was asked about, and becomes why it rests: kept, shown, logged",
+    defence="What is asked about is taken out of a vendor's words; the whole answer is in the ledger alone",
+    without=replaced((client, "impersonal", lambda said, _: said)),
+)
+@pytest.mark.parametrize("told", ["not enough credits for {}", "{} is too much"])
+@pytest.mark.parametrize(("name", "asked"), [("findymail", DANA.full_name), ("reoon", EMAIL)])
+async def test_why_a_provider_rests_names_nobody(name: str, asked: str, told: str) -> None:
+    said = told.format(f"{asked} ({EMAIL.replace('@', '%40')})")
+    vendor = a_vendor(name, answer({"status": "error", "error": said, "reason": said}))
+    reply = await vendor.ask()
+    kept = repr((reply, vendor.client.health, [call.last.error for call in vendor.ledger.calls if call.last]))
+    assert "[somebody]" in kept
+    assert [word for word in (DANA.full_name, EMAIL, "%40") if word in kept] == []
 
 
 # --- answers that PostgreSQL would refuse ----------------------------------------------------------------

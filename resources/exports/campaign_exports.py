@@ -40,8 +40,12 @@ _SUFFIXES = {
 
 def written(folder: Folder, campaign_id: UUID) -> list[Export]:
     """Files of the campaign's, whoever wrote them and whenever."""
-    kinds = ((file, _SUFFIXES.get(file.suffix)) for file in folder.files_of(campaign_id))
-    return [Export(kind, file.as_uri()) for file, kind in kinds if kind]
+    return [Export(kind, file.as_uri()) for file in folder.files_of(campaign_id) if (kind := _kind_of(file))]
+
+
+def _kind_of(file: Path) -> ExportKind | None:
+    """A directory holds the draft of any kind: whoever deletes files deletes it."""
+    return ExportKind.WORKBOOK if file.is_dir() else _SUFFIXES.get(file.suffix)
 
 
 def exporter_of(

@@ -48,12 +48,14 @@ class Folder:
         return self.path.absolute() / name
 
     def files_of(self, campaign_id: UUID) -> list[Path]:
-        return sorted(self.path.absolute().glob(f"phase3-*-{str(campaign_id)[:8]}-*"))
+        """Also the directories of drafts that somebody's death left behind."""
+        name = f"phase3-*-{str(campaign_id)[:8]}-*"
+        return sorted(path for hidden in ("", ".") for path in self.path.absolute().glob(hidden + name))
 
     @asynccontextmanager
     async def draft(self, final: Path) -> AsyncIterator[Path]:
         """Where to write what becomes `final`: beside it, because only so it is renamed in one step."""
-        spool = await self.on_disk(self._spool)
+        spool = await self.on_disk(self._spool, final)
         try:
             yield spool / final.name
             await self.on_disk(_publish, spool / final.name, final)
@@ -62,7 +64,7 @@ class Folder:
 
     async def remove(self, export: Export) -> None:
         place = Path(unquote(urlsplit(export.url).path))
-        await self.on_disk(place.unlink, missing_ok=True)
+        await self.on_disk(_remove, place)
 
     async def on_disk(self, act: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """In a thread; a cancelled writer is waited for, so that nothing is written after clean-up."""
@@ -74,9 +76,9 @@ class Folder:
             await asyncio.gather(work, return_exceptions=True)
             raise
 
-    def _spool(self) -> Path:
+    def _spool(self, final: Path) -> Path:
         self.path.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".phase3-", dir=self.path))
+        return Path(tempfile.mkdtemp(prefix=f".{final.stem}-", dir=self.path))
 
     @contextmanager
     def _failures_told(self) -> Iterator[None]:
@@ -95,6 +97,13 @@ def tag(report: Mapping[str, Any]) -> str:
 
 def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", anyascii(name).lower())[:_MAX_SLUG].strip("-") or "campaign"
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _publish(draft: Path, final: Path) -> None:

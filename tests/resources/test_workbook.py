@@ -24,6 +24,7 @@ from phase3_core.ports import Export, ExportKind, LeadPosition, Skipped
 from phase3_core.statuses import CampaignStatus
 from phase3_core.tiers import Tier
 from resources.exports.campaign_exports import CampaignExporter
+from resources.exports.campaign_exports import written as written_before
 from resources.exports.files import Folder
 from resources.exports.lead_list import PAGE
 from resources.exports.workbook import ROWS_PER_SHEET, WorkbookWriter
@@ -286,6 +287,20 @@ async def test_what_is_planned_is_written_and_can_be_withdrawn_twice(tmp_path: P
     for _ in range(2):
         await exporter(tmp_path).withdraw(Export.from_json(planned.as_json()))
         assert names_in(tmp_path) == []
+
+
+async def test_a_draft_that_a_killed_process_left_is_the_campaigns_and_can_be_withdrawn(
+    tmp_path: Path,
+) -> None:
+    folder, other = Folder(tmp_path), replace(CAMPAIGN, id=UUID(int=1))
+    died = [folder.draft(folder.place(campaign, REPORT, ".xlsx")) for campaign in (CAMPAIGN, other)]
+    for draft in [await one.__aenter__() for one in died]:
+        draft.write_text("Ada")
+    (left,) = written_before(folder, CAMPAIGN.id)
+    for _ in range(2):
+        await exporter(tmp_path).withdraw(left)
+    assert written_before(folder, CAMPAIGN.id) == []
+    assert len(written_before(folder, other.id)) == 1
 
 
 async def test_the_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,8 @@ def entry_of(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    return "".join(filter(str.isprintable, text)).strip()
+    shown = text if text.isprintable() else "".join(filter(str.isprintable, text))
+    return shown.strip()
 
 
 def domains_of(domain: str) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from typing import Any
 from resources.providers.spec import Response
 
 RAW_KEPT = 20_000  # characters of an answer that is no JSON
-UNSTORABLE = re.compile(r"\\u0000|\\u[dD][89a-fA-F]|\x00|[eE][+-]?\d{4,}|NaN|Infinity")
+# Each alternative begins with a character of its own, so that the search skips all others.
+UNSTORABLE = re.compile(r"\\u0000|\\u[dD][89a-fA-F]|\x00|e[+-]?\d{4,}|E[+-]?\d{4,}|NaN|Infinity")
 
 
 def plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from resources.postgres.embedded.home import Home, home_of
 from resources.postgres.embedded.programs import programs_for
 from tests.end_to_end.shell import WAIT_S, in_a_group, until
 
+TABLES = "tables"  # not where a caretaker looks for embedded servers: this one is no such
 PASSWORD = "canary-of-what-is-shared"
 INITDB = ("--username=phase3", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
 
@@ -24,7 +25,7 @@ def postgres(address: str, folder: Path, settings: list[str]) -> Iterator[str]:
     home, port = home_of(folder), free_port(address)
     programs = programs_for(home)
     _initialised(home, programs, address)
-    data = home.place / "data"
+    data = home.place / TABLES
     place: list[str | Path] = ["-D", data, "-h", address, "-p", str(port), "-k", ""]
     account = {"user": home.account.uid, "group": home.account.gid, "extra_groups": []}
     log = folder / "postgres.log"
@@ -35,13 +36,15 @@ def postgres(address: str, folder: Path, settings: list[str]) -> Iterator[str]:
         ) as server,
     ):
         until(lambda: _answers(f"{address}:{port}", server, log))
-        yield f"{address}:{port}"
-        server.send_signal(signal.SIGINT)
-        server.wait(WAIT_S)
+        try:
+            yield f"{address}:{port}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(WAIT_S)
 
 
 def _initialised(home: Home, programs: Path, address: str) -> None:
-    data, password = home.place / "data", home.state_dir / "password"
+    data, password = home.place / TABLES, home.state_dir / "password"
     password.write_text(PASSWORD, encoding="utf-8")
     password.chmod(0o644)
     home.account.give(data)

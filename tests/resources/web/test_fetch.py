@@ -274,9 +274,11 @@ async def test_the_production_policy_holds_without_a_seam_and_knows_our_own_addr
 )
 @pytest.mark.parametrize("literal", ["127.0.0.1", "[::1]", "2130706433", "127.1"])
 async def test_the_client_itself_cannot_dial_a_literal(site: Site, literal: str) -> None:
+    """Neither without a pin nor under one that leads elsewhere."""
     async with fetcher(site, names()) as web:
-        with pytest.raises((NotPinnedError, ValueError)):
-            await web._session.get(f"http://{literal}:{site.port}/")
+        for pin in (None, Pin("northwind.com", site.port, (("203.0.113.10", site.port),))):
+            with pinned(pin) if pin else nullcontext(), pytest.raises((NotPinnedError, ValueError)):
+                await web._session.get(f"http://{literal}:{site.port}/")
     assert site.connections == 0
 
 

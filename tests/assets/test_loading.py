@@ -76,13 +76,11 @@ def test_the_names_that_others_rely_on() -> None:
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
-@pytest.mark.slow
 def test_definitions_load_in_an_empty_environment() -> None:
     ended = in_nothing(sys.executable, "-c", LOAD)
     assert ended.returncode == 0, ended.stderr
 
 
-@pytest.mark.slow
 def test_the_workspace_validates_in_an_empty_environment(tmp_path: Path) -> None:
     """With an instance of its own: ours wants to be told its database."""
     workspace = str(project_root() / "workspace.yaml")

@@ -185,6 +185,7 @@ def test_exports_that_could_not_be_taken_back_are_told() -> None:
     assert "cannot be withdrawn" in second["earlier_exports_still_there"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asset", ["verified_emails", "enriched_leads"])
 def test_progress_is_observed_at_least_every_500_leads(asset: str) -> None:
     office = an_office(people(1_200))

@@ -229,6 +229,7 @@ async def test_a_campaign_that_nobody_verified_is_not_enriched() -> None:
 # Interruptions
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 10**6),
     st.lists(st.tuples(st.integers(1, 70), st.sampled_from(["cancelled", "failed"])), min_size=1, max_size=2),

@@ -97,6 +97,7 @@ def test_cut_anywhere_and_resumed_it_ends_in_the_same_rows_for_the_same_money(
     assert nothing_twice(office)
 
 
+@pytest.mark.slow
 @given(WORLDS, SEEDS, st.lists(st.integers(1, 90), min_size=1, max_size=3))
 @settings(max_examples=30, deadline=None)
 def test_a_campaign_ordered_by_cost_is_resumed_as_it_began_whatever_was_learned_since(
@@ -177,6 +178,7 @@ async def test_a_resumed_run_says_that_it_is_one_and_counts_what_was_spent_befor
     assert office.progress.told[-1].spent == summary.cost == sum(bill.booked for bill in office.bills)
 
 
+@pytest.mark.slow
 @given(WORLDS, SEEDS, st.floats(0.02, 0.6))
 @settings(max_examples=40, deadline=None)
 def test_while_the_verifier_comes_and_goes_only_leads_that_waited_cost_anything_later(

@@ -189,7 +189,6 @@ def test_a_state_directory_that_cannot_be_made_is_said(shell: Shell, tmp_path: P
     assert "set PHASE3_STATE_DIR" in failed.line
 
 
-@pytest.mark.slow
 def test_a_campaign_below_a_threshold_stops(
     shell: Shell, new_books: NewBooks, upgraded: str, tmp_path: Path
 ) -> None:
@@ -355,7 +354,6 @@ def demonstrated(shell: Shell, folder: Path) -> Shell:
     return shell.set(PHASE3_STATE_DIR=str(state))
 
 
-@pytest.mark.slow
 def test_a_second_demo_costs_nothing(demonstrated: Shell) -> None:
     first = demonstrated("demo", "--scale", "0.002")
     assert first.code == 0, first.err

@@ -410,6 +410,7 @@ def lead_lines(count: int) -> Iterator[str]:
         yield f"Ann,Lee,ann{number}@firm{number}.com,,{'x' * 1_900},Acme,firm{number}.com,88,A"
 
 
+@pytest.mark.slow
 def test_a_long_file_is_streamed(file: FileOf) -> None:
     path = file("\n".join(lead_lines(8_000)))
     size = path.stat().st_size

@@ -128,6 +128,7 @@ def column(path: Path, name: str, title: str) -> list[Any]:
 # --- the lead sheets
 
 
+@pytest.mark.slow
 async def test_each_list_holds_its_leads_once_and_in_order(tmp_path: Path) -> None:
     tiers = [Tier.A] * 1_600 + [Tier.B] * 500 + [Tier.C] * 150
     leads = FakeReadyLeads([lead(number, tier) for number, tier in enumerate(tiers)])
@@ -411,6 +412,7 @@ async def test_a_repository_without_ready_leads_is_refused_before_any_file(tmp_p
     assert names_in(tmp_path) == []
 
 
+@pytest.mark.slow
 async def test_a_long_list_takes_no_more_memory_than_a_page(tmp_path: Path) -> None:
     leads = [lead(number) for number in range(5_000)]
 

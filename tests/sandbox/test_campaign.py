@@ -67,6 +67,7 @@ async def outcome(client: Client, person: Person) -> tuple[str, bool]:
     return first, False
 
 
+@pytest.mark.slow
 async def test_a_fixed_waterfall_yields_the_reported_counts(unlimited: Client) -> None:
     outcomes = [await outcome(unlimited, person) for person in unlimited.world.people]
     firsts = Counter(first for first, _ in outcomes)

@@ -20,6 +20,7 @@ def tiers_of_accepted(people: list[Person]) -> Counter[str]:
     return Counter(person.tier for person in people if person.fate.accepted)
 
 
+@pytest.mark.slow
 def test_the_full_campaign_has_the_reported_counts(full: World) -> None:
     assert first_finders(full.people) == {
         "tomba": 18_000,

@@ -156,16 +156,18 @@ def concurrency(stays: list[tuple[float, float]]) -> int:
 
 
 def test_places_in_flight_are_divided_and_never_exceeded(database_url: str, query: Query) -> None:
-    held: list[int] = []
     fair = False
-    with crowd("ask", database_url, 6, in_flight=20) as eight:
-        while eight.working:
-            rows = query("SELECT held FROM rate_limit_places")
-            held.append(sum(row["held"] for row in rows))
-            fair = fair or (len(rows) == PROCESSES and min(row["held"] for row in rows) == 20 // PROCESSES)
-            time.sleep(0.05)
-        stays = [(came, left) for child in eight.saw() for came, left in child]
-    assert max(held) == 20
+    tries = 0
+    while not fair and tries < TRIES:
+        tries += 1
+        held: list[list[int]] = []
+        with crowd("ask", database_url, 6, in_flight=20) as eight:
+            while eight.working:
+                held.append([row["held"] for row in query("SELECT held FROM rate_limit_places")])
+                time.sleep(0.05)
+            stays = [(came, left) for child in eight.saw() for came, left in child]
+        fair = any(len(each) == PROCESSES and min(each) == 20 // PROCESSES for each in held)
+        assert max(map(sum, held)) == 20
+        assert concurrency(stays) <= 20
+        assert query("SELECT * FROM rate_limit_places") == []
     assert fair
-    assert concurrency(stays) <= 20
-    assert query("SELECT * FROM rate_limit_places") == []

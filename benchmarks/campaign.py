@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import aside
 from phase3_assets import vendor_sandbox, workplace
 
 MOST_MB = 500
@@ -53,7 +54,7 @@ def campaign(scale: float) -> list[tuple[str, int, Measured]]:
         place = {"PHASE3_STATE_DIR": directory, "PHASE3_EXPORTS_DIR": f"{directory}/exports"}
         with (
             workplace.environment(**place),
-            workplace.database(print),
+            workplace.database(aside),
             vendor_sandbox.pointed_at(vendor_sandbox.started(*options)) as box,
         ):
             leads = Path(directory) / "leads.csv"

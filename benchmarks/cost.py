@@ -28,6 +28,7 @@ from statistics import mean
 from typing import Any
 from zlib import crc32
 
+from benchmarks import aside
 from benchmarks.reference import UNCONFIRMED
 from phase3_assets import vendor_sandbox, workplace
 
@@ -109,7 +110,7 @@ def place(way: Way, seed: int, scale: float, prices: str) -> Iterator[tuple[vend
         state = {"PHASE3_STATE_DIR": directory, "PHASE3_EXPORTS_DIR": f"{directory}/exports"}
         with (
             workplace.environment(**state),
-            workplace.database(lambda line: print(line, file=sys.stderr)),
+            workplace.database(aside),
             vendor_sandbox.pointed_at(vendor_sandbox.started(*options, "--prices", prices)) as box,
             workplace.environment(PHASE3_SETTINGS=str(own)),
         ):

@@ -21,6 +21,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from benchmarks import aside
 from benchmarks.engines import IN_FLIGHT_OF_DBOS, Call, as_ops, with_dbos
 from phase3_assets import loop, vendor_sandbox, workplace
 from phase3_core.calls import Hit, Miss
@@ -166,7 +167,7 @@ def measured(sizes: Sizes, rounds: int) -> list[Rates]:
         server = opened.enter_context(running(Path(directory) / "postgres"))
         upgrade(server.uri)
         opened.enter_context(workplace.environment(**places(Path(directory), server)))
-        opened.enter_context(workplace.database(print))
+        opened.enter_context(workplace.database(aside))
         sandbox = opened.enter_context(vendor_sandbox.started(*VENDORS))
         return loop.run(measure(server.uri, sandbox, sizes, rounds))
 

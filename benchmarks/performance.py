@@ -45,8 +45,10 @@ def measured(name: str) -> tuple[str, bool]:
     about = (import_module(f"benchmarks.{name}").__doc__ or "").strip()
     verdict = "as wanted" if done.returncode == 0 else "**not as wanted**"
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, a load of {load:.1f} before"
+    told = done.stdout.strip()
+    shown = told if told.startswith("|") else f"```text\n{told}\n```"
     section = (
-        f"## `{name}`: {TITLES[name]}\n\n{about}\n\n```text\n{done.stdout.rstrip()}\n```\n\n"
+        f"## `{name}`: {TITLES[name]}\n\n{about}\n\n{shown}\n\n"
         f"Measured on {began:%Y-%m-%d} in {minutes:.0f} min on {machine}: {verdict}.\n\n"
     )
     return section, done.returncode == 0

@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+from benchmarks import aside
 from phase3_assets import vendor_sandbox, workplace
 from phase3_assets.looking import look
 from phase3_core.statuses import Agent
@@ -69,7 +70,7 @@ def found(scale: float, *, guessing: bool) -> tuple[Mapping[str, int], Decimal, 
         place = {"PHASE3_STATE_DIR": directory, "PHASE3_EXPORTS_DIR": f"{directory}/exports"}
         with (
             workplace.environment(**place),
-            workplace.database(print) as url,
+            workplace.database(aside) as url,
             vendor_sandbox.pointed_at(vendor_sandbox.started(*options)) as box,
             workplace.environment(PHASE3_SETTINGS=str(own)),
         ):

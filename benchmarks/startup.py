@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import aside
 from phase3_assets import vendor_sandbox, workplace
 from phase3_assets.instance import UNCAPTURED
 from resources.providers.catalogue import CATALOGUE
@@ -89,7 +90,7 @@ def measured(times: int) -> tuple[list[float], list[float]]:
         compiled = {"PYTHONDONTWRITEBYTECODE": ""}
         with (
             workplace.environment(**place, **compiled),
-            workplace.database(print),
+            workplace.database(aside),
             vendor_sandbox.pointed_at(vendor_sandbox.started(*VENDORS)),
             workplace.environment(**dict.fromkeys(keys_of_polled(), "")),
         ):

@@ -25,6 +25,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from benchmarks import aside
 from benchmarks.campaign import phase3
 from phase3_assets import vendor_sandbox, workplace
 from phase3_assets.looking import look
@@ -110,7 +111,7 @@ def performed(scale: float) -> tuple[dict[str, Any], list[str]]:
         place = {"PHASE3_STATE_DIR": directory, "PHASE3_EXPORTS_DIR": f"{directory}/exports"}
         with (
             workplace.environment(**place),
-            workplace.database(print) as url,
+            workplace.database(aside) as url,
             vendor_sandbox.pointed_at(vendor_sandbox.started(*options)) as box,
         ):
             people = chosen(rows(box, "leads.csv"), rows(box, "truth.csv"), scale)

@@ -21,8 +21,7 @@ HEAD = """# Performance
 
 What `benchmarks/` printed, written by `python -m benchmarks.performance [NAME …]`. Each compares two things
 in one run; the ratio is the figure, for the seconds are those of the machine named in the section. Vendors
-are the sandbox on a loopback socket, PostgreSQL the embedded one.
-"""
+are the sandbox on a loopback socket, PostgreSQL the embedded one."""
 TITLES = {
     "ledger": "What durability costs a call",
     "quota": "How well a run uses its vendors' quotas",
@@ -46,22 +45,22 @@ def measured(name: str) -> tuple[str, bool]:
     verdict = "as wanted" if done.returncode == 0 else "**not as wanted**"
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, a load of {load:.1f} before"
     told = done.stdout.strip()
-    shown = told if told.startswith("|") else f"```text\n{told}\n```"
+    shown = told if told.startswith(("|", "#")) else f"```text\n{told}\n```"
     section = (
         f"## `{name}`: {TITLES[name]}\n\n{about}\n\n{shown}\n\n"
-        f"Measured on {began:%Y-%m-%d} in {minutes:.0f} min on {machine}: {verdict}.\n\n"
+        f"Measured on {began:%Y-%m-%d} in {minutes:.0f} min on {machine}: {verdict}."
     )
     return section, done.returncode == 0
 
 
 def sections(page: str) -> dict[str, str]:
     """By the benchmark's name."""
-    return {found[1]: found[0] for found in SECTION.finditer(page)}
+    return {found[1]: found[0].rstrip() for found in SECTION.finditer(page)}
 
 
 def written(known: dict[str, str]) -> str:
     """The page, in the order of the titles."""
-    return "\n".join([HEAD, *(known[name] for name in TITLES if name in known)]).rstrip() + "\n"
+    return "\n\n".join([HEAD, *(known[name] for name in TITLES if name in known)]) + "\n"
 
 
 def main(page: Path = PAGE) -> int:

@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from benchmarks.performance import PAGE, TITLES, sections, written
 from phase3_assets.cli import app
 from resources.postgres.erasing import KEPT_OF_A_LEAD
 from resources.postgres.tables import metadata
@@ -30,6 +31,14 @@ def test_every_variable_of_every_provider_is_on_the_page() -> None:
     for row in CATALOGUE:
         for variable in row.spec.secrets:
             assert f"`{variable}`" in page()
+
+
+def test_every_benchmark_has_its_place_on_the_page_of_figures() -> None:
+    runnable = {
+        file.stem for file in (ROOT / "benchmarks").glob("*.py") if "def main(" in file.read_text("utf-8")
+    }
+    assert set(TITLES) == runnable - {"performance"}
+    assert written(sections(PAGE.read_text(encoding="utf-8"))) == PAGE.read_text(encoding="utf-8")
 
 
 def test_the_readme_is_short() -> None:

@@ -120,19 +120,22 @@ class Vendor:
 
     bills: dict[bytes, Money] = field(default_factory=dict)
     sends: dict[bytes, int] = field(default_factory=dict)
-    billed_at: dict[int, int] = field(default_factory=dict)
+    billed: set[tuple[int, int]] = field(default_factory=set)
     jobs: int = 0
 
-    def asked(self, flight: Flight, age: int) -> Money:
-        """What this question costs, now that it has arrived."""
+    def asked(self, flight: Flight) -> Money:
+        """What this question costs, now that it has arrived.
+
+        It left within its deadline or never will: to the vendor it is as old as its intent.
+        """
         replay, is_hit = QUESTIONS[flight.question]
         if flight.job_id is None:
             self.sends[flight.key] = self.sends.get(flight.key, 0) + 1
-        free = replay is ReplayClass.FREE and self.billed_at.get(flight.question) == age
+        free = replay is ReplayClass.FREE and (flight.question, flight.age) in self.billed
         charged = is_hit or replay is ReplayClass.PER_CALL
         if charged and flight.job_id is None and not free:
             self.bills[flight.key] = self.bills.get(flight.key, ZERO) + PRICE
-            self.billed_at[flight.question] = age
+            self.billed.add((flight.question, flight.age))
         return PRICE if charged else ZERO
 
     def ends_unbilled(self, flight: Flight) -> None:
@@ -287,7 +290,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _send(self, flight: Flight, end: End, *, billed: bool) -> None:
         flight.end = end
         if end is End.HIT or (end is End.LOST and billed):
-            self.vendor.asked(flight, self.age)
+            self.vendor.asked(flight)
 
     def _picked(self, pick: int) -> tuple[Process, Flight]:
         flights = self._flights()
@@ -300,7 +303,7 @@ class LedgerMachine(RuleBasedStateMachine):
         process, flight = self._picked(pick)
         replay, _ = QUESTIONS[flight.question]
         if replay is ReplayClass.JOB and flight.end is None and flight.job_id is None:
-            self.vendor.asked(flight, self.age)
+            self.vendor.asked(flight)
             self.vendor.jobs += 1
             flight.job_id = f"job-{self.vendor.jobs}"
             self._run(process.book.note_job(flight.key, flight.job_id))

@@ -44,7 +44,7 @@ def measured(name: str) -> tuple[str, bool]:
     about = (import_module(f"benchmarks.{name}").__doc__ or "").strip()
     verdict = "as wanted" if done.returncode == 0 else "**not as wanted**"
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, a load of {load:.1f} before"
-    told = done.stdout.strip()
+    told = done.stdout.strip("\n")
     shown = told if told.startswith(("|", "#")) else f"```text\n{told}\n```"
     section = (
         f"## `{name}`: {TITLES[name]}\n\n{about}\n\n{shown}\n\n"

@@ -22,7 +22,7 @@ from phase3_core.ports import Skipped
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, Verdict
 from phase3_core.tiers import Tier
 from phase3_core.waterfall import MOST_LEADERS
-from tests.core.office import ANY_NUMBER, Office, an_office, shuffled
+from tests.core.office import ANY_NUMBER, Office, Pause, an_office, shuffled
 from tests.fakes.clock import NOON
 from tests.fakes.people import a_lead, a_run
 from tests.fakes.providers import Script, finder, verifier
@@ -374,6 +374,22 @@ async def test_progress_is_told_at_least_every_500_leads_and_ends_at_the_total()
     assert advance.spent == summary.cost
 
 
+async def most_at_once(office: Office, answer: Pause) -> int:
+    """Questions that vendors had before them, while the office verified all."""
+    flying = most = 0
+
+    async def pause() -> None:
+        nonlocal flying, most
+        flying += 1
+        most = max(most, flying)
+        await answer()
+        flying -= 1
+
+    office.source.pause = pause
+    await office.verify()
+    return most
+
+
 @pytest.mark.parametrize(("guessing", "at_once"), [(False, 5), (True, 5 - MOST_LEADERS)])
 async def test_where_nothing_is_guessed_no_lead_waits_for_what_its_colleagues_show(
     *, guessing: bool, at_once: int
@@ -381,35 +397,13 @@ async def test_where_nothing_is_guessed_no_lead_waits_for_what_its_colleagues_sh
     leads = [a_lead(n, f"P{n} Q{n}", score=99 - n) for n in range(1, 6)]
     office = ready_office(leads, Policy(ANY_NUMBER, guessing=guessing))
     office.source.verifiers = [everybody(Judgement(Verdict.INVALID))]
-    answer, flying, most = shuffled(1), 0, 0
-
-    async def pause() -> None:
-        nonlocal flying, most
-        flying += 1
-        most = max(most, flying)
-        await answer()
-        flying -= 1
-
-    office.source.pause = pause
-    await office.verify()
-    assert most == at_once
+    assert await most_at_once(office, shuffled(1)) == at_once
 
 
 @pytest.mark.parametrize("window", [1, 7, 64])
 async def test_no_more_leads_are_in_flight_than_the_policy_allows(window: int) -> None:
     office = ready_office(delivered(150), Policy(ANY_NUMBER, leads_in_flight=window))
-    answer, flying, most = shuffled(window), 0, 0
-
-    async def pause() -> None:
-        nonlocal flying, most
-        flying += 1
-        most = max(most, flying)
-        await answer()
-        flying -= 1
-
-    office.source.pause = pause
-    await office.verify()
-    assert most == window
+    assert await most_at_once(office, shuffled(window)) == window
 
 
 async def test_the_duration_is_this_runs() -> None:

@@ -12,7 +12,6 @@ import argparse
 import csv
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
 import tempfile
@@ -105,7 +104,7 @@ def place(way: Way, seed: int, scale: float, prices: str) -> Iterator[tuple[vend
     """A database and vendors of its own, with the way's settings."""
     options = ("--seed", str(seed), "--scale", str(scale), "--latency-ms", "0", "--rate-factor", "100000")
     with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o711)  # noqa: PTH101 - the server's own user must pass
+        Path(directory).chmod(0o711)  # the server's own user must pass
         own = Path(directory) / "phase3.toml"
         state = {"PHASE3_STATE_DIR": directory, "PHASE3_EXPORTS_DIR": f"{directory}/exports"}
         with (

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib import import_module
-from pathlib import Path
 
 from phase3_assets.workplace import project_root
 
@@ -63,14 +62,14 @@ def written(known: dict[str, str]) -> str:
     return "\n\n".join([HEAD, *(known[name] for name in TITLES if name in known)]) + "\n"
 
 
-def main(page: Path = PAGE) -> int:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*TITLES, []], metavar="NAME", help=", ".join(TITLES))
     good = True
     for name in parser.parse_args().names or TITLES:
         section, as_wanted = measured(name)
-        known = sections(page.read_text(encoding="utf-8")) if page.exists() else {}
-        page.write_text(written({**known, name: section}), encoding="utf-8")
+        known = sections(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
+        PAGE.write_text(written({**known, name: section}), encoding="utf-8")
         good &= as_wanted
     return 0 if good else 1
 

@@ -32,6 +32,7 @@ from urllib.request import Request, urlopen
 
 import psycopg
 
+from benchmarks import aside
 from phase3_assets import vendor_sandbox, workplace
 
 LATENCY_MS = 50
@@ -247,7 +248,7 @@ def market(scale: float) -> Iterator[tuple[str, vendor_sandbox.Sandbox, Path]]:
         directory.chmod(0o711)  # the server's own user must pass
         place = {"PHASE3_STATE_DIR": str(directory), "PHASE3_EXPORTS_DIR": f"{directory}/exports"}
         stack.enter_context(workplace.environment(**place))
-        url = stack.enter_context(workplace.database(lambda told: print(told, file=sys.stderr)))
+        url = stack.enter_context(workplace.database(aside))
         box = stack.enter_context(vendor_sandbox.pointed_at(vendor_sandbox.started(*options)))
         hold_to_quotas(box.url)
         own = directory / "phase3.toml"

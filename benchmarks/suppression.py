@@ -107,7 +107,7 @@ def performed(scale: float) -> tuple[dict[str, Any], list[str]]:
     """What is worth a line, and who was found."""
     options = ("--scale", str(scale), "--latency-ms", "0", "--rate-factor", "100000", "--prices", "seed")
     with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o711)  # noqa: PTH101 - the server's own user must pass
+        Path(directory).chmod(0o711)  # the server's own user must pass
         place = {"PHASE3_STATE_DIR": directory, "PHASE3_EXPORTS_DIR": f"{directory}/exports"}
         with (
             workplace.environment(**place),

@@ -31,7 +31,7 @@ app.add_typer(db, name="db")
 words = Terminal(stderr=True)
 
 # A command is about a second of loading modules, whose objects stay: little is found by looking for garbage.
-NEW_OBJECTS_PER_COLLECTION = 50_000
+LOADED_BETWEEN_COLLECTIONS = 50_000
 
 CampaignArgument = Annotated[str, typer.Argument(help="id, the beginning of one, or name")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout and nothing else")]
@@ -477,7 +477,7 @@ def show(told: Any, table: Callable[[Any], Any], *, as_json: bool) -> None:
 
 def main() -> None:
     """A mistake of the user's is one line and an exit code, never a traceback."""
-    gc.set_threshold(NEW_OBJECTS_PER_COLLECTION)
+    gc.set_threshold(LOADED_BETWEEN_COLLECTIONS)
     try:
         app()
     except Phase3Error as failure:

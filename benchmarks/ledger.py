@@ -26,7 +26,7 @@ from benchmarks.engines import IN_FLIGHT_OF_DBOS, Call, as_ops, with_dbos
 from phase3_assets import loop, vendor_sandbox, workplace
 from phase3_core.calls import Hit, Miss
 from phase3_core.leads import Lead
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.clock import SystemClock

@@ -24,7 +24,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import create_engine, text
 from xlsxwriter import Workbook
 
-from phase3_core.ports import ExportKind
+from phase3_core.exports import ExportKind
 from phase3_core.report import read_report
 from resources.exports.campaign_exports import exporter_of
 from resources.exports.files import Folder

@@ -21,7 +21,8 @@ from phase3_assets.partitions import CAMPAIGN_TAG
 from phase3_core.agent import Surroundings
 from phase3_core.forecast import Forecast
 from phase3_core.policy import Policy
-from phase3_core.ports import Advance, Database, Run
+from phase3_core.ports.books import Database
+from phase3_core.runs import Advance, Run
 from phase3_core.statuses import Agent
 from resources.clock import SystemClock
 

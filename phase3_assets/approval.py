@@ -13,7 +13,7 @@ from phase3_assets.partitions import campaigns
 from phase3_assets.tier_report import tier_report
 from phase3_core.approval import Channel, Decided, Decision, having_read, person_choice
 from phase3_core.policy import Policy
-from phase3_core.ports import Database
+from phase3_core.ports.books import Database
 
 
 class ApprovalForm(dg.Config):

@@ -11,8 +11,9 @@ from phase3_assets.failures import campaign_key
 from phase3_assets.partitions import campaigns
 from phase3_assets.tier_report import tier_report
 from phase3_assets.verified_emails import verified_emails
+from phase3_core.counts import CampaignCounts
 from phase3_core.policy import EMAILS, ENRICHED, TIER_A_READY, Policy, Threshold
-from phase3_core.ports import CampaignCounts, Database
+from phase3_core.ports.books import Database
 
 # Checks per campaign are in preview; the version is pinned, and the warning would greet every command.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)

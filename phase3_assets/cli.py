@@ -292,7 +292,7 @@ def export(
 ) -> None:
     """Write lists and report again, from the database; prints where they are. Default: as a run does."""
     from phase3_assets.exporting import export_campaign, places
-    from phase3_core.ports import ExportKind
+    from phase3_core.exports import ExportKind
 
     wanted = {
         ExportKind.WORKBOOK: workbook,

@@ -11,7 +11,8 @@ import dagster as dg
 
 from phase3_assets.failures import told_to_dagster
 from phase3_core.compensation import UNKNOWN_END, compensate_dead
-from phase3_core.ports import Database, Exporter
+from phase3_core.ports.books import Database
+from phase3_core.ports.exporter import Exporter
 from phase3_core.saga import Step
 from phase3_core.statuses import CANCELLED
 

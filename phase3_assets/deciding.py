@@ -17,7 +17,7 @@ from phase3_core.approval import (
     ruled,
 )
 from phase3_core.errors import Phase3Error
-from phase3_core.ports import Database
+from phase3_core.ports.books import Database
 from resources.assembly import outbox_relay
 from resources.postgres.database import PostgresDatabase
 from resources.settings import read_settings, settings_path

@@ -14,8 +14,8 @@ from phase3_assets import vendor_sandbox
 from phase3_assets.importing import import_file
 from phase3_assets.looking import look
 from phase3_assets.running import Options, run_campaign
+from phase3_core.counts import ProviderSpend
 from phase3_core.money import usd
-from phase3_core.ports import ProviderSpend
 from phase3_core.summary import cost_of
 
 NAME = "Reference campaign, {leads:,} leads"

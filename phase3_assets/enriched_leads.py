@@ -9,7 +9,8 @@ from phase3_assets.partitions import campaigns
 from phase3_assets.verified_emails import verified_emails
 from phase3_core.enrich import enrich_campaign
 from phase3_core.policy import Policy
-from phase3_core.ports import Database, ProviderSource
+from phase3_core.ports.books import Database
+from phase3_core.ports.providers import ProviderSource
 from phase3_core.statuses import Agent
 
 

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from phase3_core.foresight import foresee
 from phase3_core.ordering import Ordered
-from phase3_core.ports import Books, Run
+from phase3_core.ports.books import Books
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.verify import plan_for
 from resources.assembly import postgres_breakers

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from phase3_assets.looking import look
 from phase3_core.errors import BadInput
-from phase3_core.ports import ExportKind, Published
+from phase3_core.exports import ExportKind, Published
 from phase3_core.report import read_report
 from resources.exports.campaign_exports import KEY_FILE, USUAL, exporter_of, spreadsheet_of
 from resources.exports.files import exports_folder

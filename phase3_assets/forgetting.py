@@ -9,7 +9,8 @@ from rich.table import Table
 
 from phase3_core.calls import ReplayClass
 from phase3_core.compensation import compensate_dead
-from phase3_core.ports import Database, Exporter
+from phase3_core.ports.books import Database
+from phase3_core.ports.exporter import Exporter
 from phase3_core.saga import Step, StepState
 from phase3_core.statuses import CampaignStatus
 from resources.exports.campaign_exports import EVERY_KIND, exporter_of, spreadsheet_of, written

@@ -11,7 +11,8 @@ from phase3_assets.jobs import MOST_CAMPAIGNS_A_TICK, phase3
 from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_core.approval import Decided, MoreWanted, Nudge
 from phase3_core.policy import Policy
-from phase3_core.ports import Database, Relay
+from phase3_core.ports.books import Database
+from phase3_core.ports.relay import Relay
 
 REQUEST_TAG = "phase3/approval_request"
 

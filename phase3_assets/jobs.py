@@ -12,7 +12,8 @@ from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_assets.tier_report import tier_report
 from phase3_assets.verified_emails import verified_emails
 from phase3_core.leads import Campaign
-from phase3_core.ports import Database, DueAgain
+from phase3_core.ports.books import Database
+from phase3_core.ports.campaigns import DueAgain
 
 ASSETS = (verified_emails, enriched_leads, tier_report)
 MOST_CAMPAIGNS_A_TICK = 25  # a run request takes some 0.2 s; the rest comes with the next tick

@@ -11,7 +11,7 @@ from phase3_assets.deciding import decide
 from phase3_core.approval import ApprovalPolicy, Channel, in_words, person_choice
 from phase3_core.errors import BadInput, Phase3Error
 from phase3_core.flow import first_cause
-from phase3_core.ports import Relay
+from phase3_core.ports.relay import Relay
 from resources.assembly import outbox_relay
 from resources.http_client import http_client
 from resources.postgres.database import PostgresDatabase

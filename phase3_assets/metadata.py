@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
+from phase3_core.counts import TierCounts
 from phase3_core.forecast import Forecast
 from phase3_core.policy import Policy
-from phase3_core.ports import TierCounts
 from phase3_core.statuses import Agent
 from phase3_core.summary import AgentSummary, find_rate, found, provider_table, valid_rate, verdict_counts
 from resources.exports.markdown import report_as_markdown

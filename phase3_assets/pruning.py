@@ -7,7 +7,8 @@ import dagster as dg
 
 from phase3_assets.failures import told_to_dagster
 from phase3_assets.forgetting import FREE, withdrawn_lists
-from phase3_core.ports import Database, Exporter
+from phase3_core.ports.books import Database
+from phase3_core.ports.exporter import Exporter
 from phase3_core.saga import StepState
 from resources.exports.campaign_exports import EVERY_KIND, exporter_of, spreadsheet_of, written
 from resources.exports.files import exports_folder

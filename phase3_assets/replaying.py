@@ -9,7 +9,8 @@ from phase3_core.calls import Gap, NoAnswer, Reply, Role
 from phase3_core.errors import NothingUsable
 from phase3_core.leads import Lead
 from phase3_core.ordering import Ordered
-from phase3_core.ports import Books, Run
+from phase3_core.ports.books import Books
+from phase3_core.runs import Run
 from phase3_core.statuses import ACCEPTED, Agent
 from phase3_core.trace import (
     NO_ANSWER_THEN,

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import dagster as dg
 
+from phase3_core.counts import CampaignCounts, ProviderSpend
 from phase3_core.leads import Campaign
 from phase3_core.money import Money
-from phase3_core.ports import Books, CampaignCounts, ProviderSpend
+from phase3_core.ports.books import Books
 from phase3_core.statuses import CANCELLED, Agent, ApprovalStatus, CampaignStatus, shown
 from phase3_core.summary import cost_table, result_counts
 from phase3_core.waiting import Waiting

@@ -18,7 +18,8 @@ from phase3_core.foresight import bench_of, roles
 from phase3_core.leads import Lead
 from phase3_core.ordering import Ordered
 from phase3_core.policy import Ordering, accepted
-from phase3_core.ports import Books, Run
+from phase3_core.ports.books import Books
+from phase3_core.runs import Run
 from phase3_core.simulation import Looked, Simulated, replayed, simulated
 from phase3_core.statuses import Agent
 from phase3_core.summary import cost_of

@@ -10,7 +10,10 @@ from phase3_assets.partitions import campaigns
 from phase3_assets.result import phase3_result, recorded_durations
 from phase3_core.finalize import FinalReport, report_campaign
 from phase3_core.policy import Policy
-from phase3_core.ports import Database, Exporter, ProviderSource, Relay
+from phase3_core.ports.books import Database
+from phase3_core.ports.exporter import Exporter
+from phase3_core.ports.providers import ProviderSource
+from phase3_core.ports.relay import Relay
 from phase3_core.statuses import Agent
 
 

@@ -16,7 +16,7 @@ from phase3_core.calls import Gap, NoAnswer
 from phase3_core.errors import BadInput
 from phase3_core.leads import Lead
 from phase3_core.money import Money, usd
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.assembly import postgres_breakers, postgres_ledger, postgres_limits

@@ -7,7 +7,8 @@ from phase3_assets.agents import run_agent
 from phase3_assets.columns import FROM_LEADS, OF_EMAILS, OWNERS, lineage, schema
 from phase3_assets.partitions import campaigns
 from phase3_core.policy import Policy
-from phase3_core.ports import Database, ProviderSource
+from phase3_core.ports.books import Database
+from phase3_core.ports.providers import ProviderSource
 from phase3_core.statuses import Agent
 from phase3_core.verify import verify_campaign
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from phase3_core.errors import OutsideFailure, Phase3Error, UnknownCampaign
-from phase3_core.ports import Books, Database, Export, Exporter, Published
+from phase3_core.exports import Export, Published
+from phase3_core.ports.books import Books, Database
+from phase3_core.ports.exporter import Exporter
 from phase3_core.saga import Later, Step, StepKind, StepState, Successor, Undone, status_afterwards, to_undo
 
 KEPT = "everything bought is kept, run again to resume"

@@ -19,16 +19,11 @@ from phase3_core.calls import EnricherReply, Gap, NoAnswer
 from phase3_core.enrichment import EnrichmentResult, Gathered, after_reply, in_order, next_source, result_of
 from phase3_core.leads import Lead
 from phase3_core.policy import EMAILS, ENRICHED
-from phase3_core.ports import (
-    AgentResult,
-    Books,
-    Database,
-    Enricher,
-    LeadPosition,
-    Providers,
-    ProviderSource,
-    Run,
-)
+from phase3_core.ports.books import Books, Database
+from phase3_core.ports.campaigns import AgentResult
+from phase3_core.ports.leads import LeadPosition
+from phase3_core.ports.providers import Enricher, Providers, ProviderSource
+from phase3_core.runs import Run
 from phase3_core.statuses import CampaignStatus
 from phase3_core.summary import AgentSummary
 

@@ -12,7 +12,8 @@ from phase3_core.money import total
 from phase3_core.order import CheapestValid
 from phase3_core.planner import Bench, flow, lines, model_of
 from phase3_core.policy import Ordering, Policy, Routing
-from phase3_core.ports import Books, Providers
+from phase3_core.ports.books import Books
+from phase3_core.ports.providers import Providers
 from phase3_core.priors import CATCH_ALL
 from phase3_core.rates import FinderRates, Seen
 from phase3_core.record import Group, Kept, Record

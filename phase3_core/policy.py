@@ -6,8 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from phase3_core.approval import ApprovalPolicy
+from phase3_core.counts import CampaignCounts
 from phase3_core.money import Money, usd
-from phase3_core.ports import CampaignCounts
 from phase3_core.statuses import EnrichmentStatus
 from phase3_core.tiers import PROFILES, Profile, Tier
 

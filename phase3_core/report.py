@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from phase3_core.counts import CampaignCounts, ProviderSpend
 from phase3_core.money import Money, ratio, usd
-from phase3_core.ports import Books, CampaignCounts, ProviderSpend, Skipped
+from phase3_core.ports.books import Books
+from phase3_core.ports.providers import Skipped
 from phase3_core.statuses import Agent, EmailStatus, EnrichmentStatus
 from phase3_core.summary import (
     cost_of,

@@ -15,7 +15,7 @@ from phase3_core.forecast import Interval, forecast
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money, total, usd
 from phase3_core.planner import Bench, model_of
-from phase3_core.ports import Providers
+from phase3_core.ports.providers import Providers
 from phase3_core.rates import FinderRates, Rate
 from phase3_core.record import Group, Record
 from phase3_core.statuses import Verdict

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from phase3_core.budget import Budget
+from phase3_core.counts import CampaignCounts, ProviderSpend
 from phase3_core.money import ZERO, Money, ratio, total, usd
-from phase3_core.ports import CampaignCounts, ProviderSpend, Skipped
+from phase3_core.ports.providers import Skipped
 from phase3_core.statuses import ACCEPTED, Agent, EmailStatus
 from phase3_core.waiting import Waiting, in_brief
 

@@ -14,7 +14,7 @@ from phase3_core.calls import EnricherReply, Facts, Gap, Miss, NoAnswer
 from phase3_core.enrichment import FIELDS_OF, Gathered, after_reply, in_order, next_source
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money
-from phase3_core.ports import Enricher, Providers
+from phase3_core.ports.providers import Enricher, Providers
 from phase3_core.routing import start_of
 from phase3_core.statuses import Agent
 from phase3_core.tiers import PROFILES, Profile

@@ -19,17 +19,11 @@ from phase3_core.foresight import foresee
 from phase3_core.leads import Lead
 from phase3_core.ordering import Ordered
 from phase3_core.policy import EMAILS, Policy
-from phase3_core.ports import (
-    AgentResult,
-    Books,
-    Database,
-    Finder,
-    LeadPosition,
-    Providers,
-    ProviderSource,
-    Run,
-    Verifier,
-)
+from phase3_core.ports.books import Books, Database
+from phase3_core.ports.campaigns import AgentResult
+from phase3_core.ports.leads import LeadPosition
+from phase3_core.ports.providers import Finder, Providers, ProviderSource, Verifier
+from phase3_core.runs import Run
 from phase3_core.statuses import CampaignStatus
 from phase3_core.summary import AgentSummary
 from phase3_core.waiting import Wait

@@ -9,8 +9,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from phase3_core.breaker import BreakerBook
 from phase3_core.budget import Caps
 from phase3_core.ledger import CallLedger
-from phase3_core.ports import Books, Run
+from phase3_core.ports.books import Books
 from phase3_core.reconciliation import ReadingBook
+from phase3_core.runs import Run
 from resources.postgres.breakers import PostgresBreakers
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger

@@ -12,7 +12,10 @@ from pydantic import Field
 from phase3_core.budget import Caps
 from phase3_core.errors import BadInput
 from phase3_core.policy import Policy
-from phase3_core.ports import Database, Exporter, ProviderSource, Relay
+from phase3_core.ports.books import Database
+from phase3_core.ports.exporter import Exporter
+from phase3_core.ports.providers import ProviderSource
+from phase3_core.ports.relay import Relay
 from resources.assembly import (
     outbox_relay,
     postgres_breakers,

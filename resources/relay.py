@@ -12,7 +12,7 @@ from uuid import UUID
 
 from phase3_core.approval import Subject
 from phase3_core.errors import Phase3Error
-from phase3_core.ports import Clock
+from phase3_core.ports.clock import Clock
 from phase3_core.statuses import OutboxKind
 from resources.clock import SystemClock
 from resources.http_client import http_client

@@ -11,7 +11,7 @@ import pytest
 import sandbox.app
 from phase3_core.calls import Gap, Hit, Miss, NoAnswer
 from phase3_core.leads import Lead
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.summary import cost_of
 from phase3_core.tiers import Tier

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from phase3_core.errors import OutsideFailure
+from phase3_core.exports import Export, ExportKind, Published
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export, ExportKind, LeadRepository, Published
+from phase3_core.ports.leads import LeadRepository
 from resources.exports.files import Folder
 from resources.exports.lead_list import ReadyLeads
 from resources.exports.ready_csv import CsvWriter

@@ -17,8 +17,8 @@ from anyascii import anyascii
 
 from phase3_core.approval import HASH_SHOWN
 from phase3_core.errors import OutsideFailure
+from phase3_core.exports import Export
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

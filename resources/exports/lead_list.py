@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
-from phase3_core.ports import LeadPosition, LeadRepository
+from phase3_core.ports.leads import LeadPosition, LeadRepository
 from phase3_core.report_page import Kind
 from phase3_core.tiers import Tier
 

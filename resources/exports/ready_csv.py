@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 
-from phase3_core.ports import ExportKind
+from phase3_core.exports import ExportKind
 from resources.exports.lead_list import LEAD_COLUMNS, Row, pages, plain
 from resources.exports.neutral import csv_cell
 from resources.exports.writer import Contents, FileWriter

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from phase3_core.ports import ExportKind
+from phase3_core.exports import ExportKind
 from resources.exports.html import report_as_html
 from resources.exports.writer import Contents, FileWriter
 

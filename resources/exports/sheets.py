@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from phase3_core.errors import OutsideFailure
+from phase3_core.exports import Export, ExportKind
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export, ExportKind, LeadRepository
+from phase3_core.ports.leads import LeadRepository
 from phase3_core.report_page import report_page
 from resources.exports.files import slug, tag
 from resources.exports.lead_list import ALL_READY, LISTED_TIERS, TITLES, ReadyLeads, pages

@@ -8,7 +8,7 @@ from typing import Any
 from xlsxwriter import Workbook
 from xlsxwriter.exceptions import XlsxWriterException
 
-from phase3_core.ports import ExportKind
+from phase3_core.exports import ExportKind
 from phase3_core.report_page import Kind, ReportPage, Section, report_page
 from phase3_core.tiers import Tier
 from resources.exports.files import Folder

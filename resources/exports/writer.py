@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from phase3_core.exports import Export, ExportKind
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export, ExportKind, LeadRepository
+from phase3_core.ports.leads import LeadRepository
 from resources.exports.files import Folder
 from resources.exports.lead_list import ReadyLeads
 

@@ -31,8 +31,8 @@ from phase3_core.approval import (
     changes,
 )
 from phase3_core.errors import CampaignBusy, DecisionRefused, UnknownCampaign, WrongCampaignState
-from phase3_core.ports import Run
 from phase3_core.report import report_hash
+from phase3_core.runs import Run
 from phase3_core.statuses import ApprovalStatus, CampaignStatus, EnrichmentStatus, OutboxKind, may_become
 from phase3_core.tiers import Tier
 from resources.postgres.leads import ACCEPTABLE, OURS, among, reopened

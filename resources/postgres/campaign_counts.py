@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.money import ZERO, Money, ratio
-from phase3_core.ports import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.statuses import ACCEPTED, Agent, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier
 from resources.postgres.leads import ENRICHED, OURS, SUPPRESSED, VERIFIED

@@ -21,9 +21,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, Insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from phase3_core.counts import CampaignCounts, ProviderSpend
 from phase3_core.errors import UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign
-from phase3_core.ports import AgentResult, CampaignCounts, DueAgain, ProviderSpend, Run
+from phase3_core.ports.campaigns import AgentResult, DueAgain
+from phase3_core.runs import Run
 from phase3_core.saga import Step, StepState
 from phase3_core.statuses import Agent, CampaignStatus, may_become
 from resources.postgres.audit import Actor

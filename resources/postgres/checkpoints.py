@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Double, Row, Select, cast, distinct, func,
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from phase3_core.ports import Advance, Run
+from phase3_core.runs import Advance, Run
 from phase3_core.waiting import Waiting, from_json
 from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable

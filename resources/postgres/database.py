@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from phase3_core.errors import BadInput, OutsideFailure
 from phase3_core.forgetting import Pseudonyms
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from resources.postgres.approvals import PostgresApprovals
 from resources.postgres.audit import Actor
 from resources.postgres.budgets import PostgresBudgets

@@ -16,9 +16,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.errors import BadInput
+from phase3_core.exports import Export
 from phase3_core.forgetting import Pseudonyms, identities_to_list, lead_subject
 from phase3_core.money import Money
-from phase3_core.ports import Export
 from phase3_core.saga import StepKind
 from phase3_core.suppression import normalised
 from resources.postgres.approvals import withdraw_pending

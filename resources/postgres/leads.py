@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.leads import Lead
-from phase3_core.ports import LeadFilters, LeadPosition
+from phase3_core.ports.leads import LeadFilters, LeadPosition
 from phase3_core.statuses import ACCEPTED, NOT_OURS, Agent, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier
 from phase3_core.waterfall import DELIVERED, EmailResult

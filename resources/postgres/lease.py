@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.errors import CampaignBusy, Superseded
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from resources.postgres.outage import Outage
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]

@@ -45,7 +45,7 @@ from phase3_core.ledger import (
     key,
 )
 from phase3_core.money import Money
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from resources.postgres.admission import Admissions, Refusal
 from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.group_commit import GroupCommit

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from phase3_core.ports import Export
+from phase3_core.exports import Export
 from phase3_core.saga import StepKind
 from phase3_core.statuses import CampaignStatus
 from resources.postgres.approvals import withdraw_pending

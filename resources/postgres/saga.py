@@ -13,7 +13,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from phase3_core.ports import Released, Run
+from phase3_core.ports.saga import Released
+from phase3_core.runs import Run
 from phase3_core.saga import OPEN, Step, StepKind, StepState, Successor
 from phase3_core.statuses import Agent
 from resources.postgres.audit import Actor

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from phase3_core.ledger import CallLedger, Intent
-from phase3_core.ports import Clock
+from phase3_core.ports.clock import Clock
 from resources.providers.gate import Gate
 from resources.providers.gathering import Alone, Gathering, Member
 from resources.providers.naps import Naps

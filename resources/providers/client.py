@@ -25,7 +25,7 @@ from phase3_core.ledger import (
     digest,
 )
 from phase3_core.money import ZERO, Money
-from phase3_core.ports import Clock
+from phase3_core.ports.clock import Clock
 from phase3_core.suppression import subjects_of
 from resources.http_client import Lost, NotSent
 from resources.providers.bulk import BulkDesk, Refused

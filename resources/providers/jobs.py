@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from phase3_core.ledger import CallLedger, Granted
-from phase3_core.ports import Clock
+from phase3_core.ports.clock import Clock
 from resources.http_client import Lost, NotSent
 from resources.providers.channel import Channel
 from resources.providers.gate import Gate

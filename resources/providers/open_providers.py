@@ -19,7 +19,7 @@ from phase3_core.calls import (
 from phase3_core.leads import Lead
 from phase3_core.ledger import CallLedger
 from phase3_core.money import Money, total
-from phase3_core.ports import Skipped
+from phase3_core.ports.providers import Skipped
 from phase3_core.rate_limits import Allowed
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic

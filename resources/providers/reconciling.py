@@ -7,7 +7,7 @@ from decimal import Decimal
 from hashlib import blake2b
 
 from phase3_core.money import Money
-from phase3_core.ports import Clock
+from phase3_core.ports.clock import Clock
 from phase3_core.reconciliation import BalanceReading, Booked, ReadingBook, Reconciled, drift_of
 from resources.providers.keys import telling_apart
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from phase3_core.calls import Judgement, Miss, ReplayClass, Reply
 from phase3_core.ledger import CallLedger, End, Granted, Outcome, question_of
 from phase3_core.money import ZERO, Money, total
-from phase3_core.ports import Clock
+from phase3_core.ports.clock import Clock
 from resources.providers.catalogue import Terms
 from resources.providers.plain import plain_json
 from resources.providers.spec import Operation, Response

@@ -14,9 +14,12 @@ from phase3_core.breaker import BreakerBook
 from phase3_core.calls import Role
 from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger
-from phase3_core.ports import Books, Clock, Run, Skipped
+from phase3_core.ports.books import Books
+from phase3_core.ports.clock import Clock
+from phase3_core.ports.providers import Skipped
 from phase3_core.rate_limits import RateLimits
 from phase3_core.reconciliation import Agreement, ReadingBook, Reconciled
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.http_client import HttpClient, Lost, NotSent, Sending, http_client
 from resources.providers.accounts import Account, watched

@@ -14,7 +14,7 @@ from phase3_assets.compensating import cancelled_runs, failed_runs, open_compens
 from phase3_assets.definitions import defs
 from phase3_assets.launcher import BEFORE_THE_FIRST_S, BETWEEN_ASSETS_S, LeaseRunLauncher
 from phase3_core.compensation import KEPT
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.saga import StepKind
 from phase3_core.statuses import Agent
 from resources.postgres.database import PostgresDatabase

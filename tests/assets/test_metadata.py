@@ -5,7 +5,7 @@ from markdown_it import MarkdownIt
 
 from phase3_assets import metadata
 from phase3_assets.metadata import of_agent
-from phase3_core.ports import Skipped
+from phase3_core.ports.providers import Skipped
 from phase3_core.statuses import Agent
 from phase3_core.summary import AgentSummary
 from phase3_core.waiting import Wait, Waiting

@@ -6,7 +6,7 @@ from sqlalchemy.exc import OperationalError
 
 from phase3_assets.agents import Observations
 from phase3_core.money import usd
-from phase3_core.ports import Advance
+from phase3_core.runs import Advance
 from phase3_core.statuses import Agent
 
 

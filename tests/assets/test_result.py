@@ -6,9 +6,9 @@ import dagster as dg
 import pytest
 
 from phase3_assets.result import phase3_result, recorded_durations
+from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.leads import Campaign
 from phase3_core.money import usd
-from phase3_core.ports import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus
 from phase3_core.tiers import Tier
 from tests.assets.office import KEY, an_office, metadata, people

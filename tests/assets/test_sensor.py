@@ -13,7 +13,7 @@ from dagster._core.test_utils import create_run_for_test
 from phase3_assets.jobs import MOST_TRIES, phase2_completion, waiting_leads
 from phase3_core.errors import OutsideFailure
 from phase3_core.leads import Campaign
-from phase3_core.ports import DueAgain
+from phase3_core.ports.campaigns import DueAgain
 from phase3_core.statuses import CampaignStatus
 
 IMPORTED = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)

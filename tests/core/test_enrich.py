@@ -15,7 +15,7 @@ from phase3_core.errors import OutsideFailure, StoppedAtThreshold, WrongCampaign
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, usd
 from phase3_core.policy import Policy, Thresholds
-from phase3_core.ports import Skipped
+from phase3_core.ports.providers import Skipped
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier, Topic
 from tests.core.office import ANY_NUMBER, EASY, Office, an_office, ledger_down, shuffled, then

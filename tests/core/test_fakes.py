@@ -11,23 +11,14 @@ from phase3_core.enrichment import EnrichmentResult
 from phase3_core.errors import CampaignBusy, OutsideFailure, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, usd
-from phase3_core.ports import (
-    Advance,
-    Approvals,
-    Books,
-    Checkpoints,
-    Clock,
-    Database,
-    Enricher,
-    Exporter,
-    Finder,
-    LeadPosition,
-    Observer,
-    Providers,
-    ProviderSource,
-    Run,
-    Verifier,
-)
+from phase3_core.ports.approvals import Approvals
+from phase3_core.ports.books import Books, Database
+from phase3_core.ports.clock import Clock
+from phase3_core.ports.exporter import Exporter
+from phase3_core.ports.leads import LeadPosition
+from phase3_core.ports.progress import Checkpoints, Observer
+from phase3_core.ports.providers import Enricher, Finder, Providers, ProviderSource, Verifier
+from phase3_core.runs import Advance, Run
 from phase3_core.statuses import (
     NOT_OURS,
     Agent,

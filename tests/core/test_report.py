@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 
+from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.money import usd
-from phase3_core.ports import CampaignCounts, ProviderSpend, Skipped, TierCounts
+from phase3_core.ports.providers import Skipped
 from phase3_core.report import lead_set_digest, report_hash, rest, skipped_by_all, tier_report
 from phase3_core.statuses import Agent, EmailStatus, EnrichmentStatus
 from phase3_core.summary import cost_of

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from phase3_core.compensation import KEPT, compensate_dead
 from phase3_core.errors import OutsideFailure
+from phase3_core.exports import Export, Published
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export, LeadRepository, Published, Run
+from phase3_core.ports.leads import LeadRepository
+from phase3_core.runs import Run
 from phase3_core.saga import LONGEST_PAUSE_S, Step, StepKind, StepState, pause_s, status_afterwards, to_undo
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, shown
 from tests.core.office import Office, an_office

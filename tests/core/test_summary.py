@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase3_core.agent import why_failed
+from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.errors import OutsideFailure
 from phase3_core.money import ZERO, total, usd
 from phase3_core.policy import EMAILS, ENRICHED, TIER_A_READY, Thresholds, accepted, enriched, tier_a_ready
-from phase3_core.ports import CampaignCounts, ProviderSpend, Skipped, TierCounts
+from phase3_core.ports.providers import Skipped
 from phase3_core.statuses import Agent, EmailStatus, EnrichmentStatus
 from phase3_core.summary import (
     AgentSummary,

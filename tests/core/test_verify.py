@@ -18,7 +18,7 @@ from phase3_core.errors import (
 from phase3_core.leads import Lead, MailboxName
 from phase3_core.money import usd
 from phase3_core.policy import Policy, Thresholds
-from phase3_core.ports import Skipped
+from phase3_core.ports.providers import Skipped
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, Verdict
 from phase3_core.tiers import Tier
 from phase3_core.waterfall import MOST_LEADERS

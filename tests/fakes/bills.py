@@ -6,8 +6,9 @@ from itertools import groupby
 from uuid import UUID
 
 from phase3_core.calls import Facts, Gap, Hit, Judgement, Miss, NoAnswer, Price
+from phase3_core.counts import ProviderSpend
 from phase3_core.money import ZERO, Money, total
-from phase3_core.ports import ProviderSpend, Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 
 AnyReply = Hit | Judgement | Facts | Miss | NoAnswer

@@ -25,23 +25,16 @@ from phase3_core.approval import (
     TooLate,
 )
 from phase3_core.budget import Budget
+from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.errors import CampaignBusy, OutsideFailure, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import ZERO, Money, ratio, total
-from phase3_core.ports import (
-    Advance,
-    AgentResult,
-    CampaignCounts,
-    DueAgain,
-    LeadFilters,
-    LeadPosition,
-    ProviderSpend,
-    Run,
-    TierCounts,
-)
+from phase3_core.ports.campaigns import AgentResult, DueAgain
+from phase3_core.ports.leads import LeadFilters, LeadPosition
 from phase3_core.record import LAST_PLACE, Group, Kept, Record, Roles
 from phase3_core.report import lead_set_digest, report_hash
+from phase3_core.runs import Advance, Run
 from phase3_core.saga import Step
 from phase3_core.statuses import (
     ACCEPTED,

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from phase3_core.errors import OutsideFailure
+from phase3_core.exports import Export, ExportKind, Published
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export, ExportKind, LeadRepository, Published
+from phase3_core.ports.leads import LeadRepository
 
 ABOVE_ALL = 100_000
 

@@ -24,7 +24,7 @@ from phase3_core.ledger import (
     key,
 )
 from phase3_core.money import ZERO, Money, total
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from tests.fakes.clock import FakeClock
 from tests.fakes.people import a_run
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from phase3_core.ports import Advance
+from phase3_core.runs import Advance
 
 
 @dataclass

@@ -4,8 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from phase3_core.leads import Lead, MailboxName
-from phase3_core.ports import Run
 from phase3_core.report import DECIDED_ON
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 

@@ -20,8 +20,10 @@ from phase3_core.calls import (
 )
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money, total, usd
-from phase3_core.ports import Books, Run, Skipped
+from phase3_core.ports.books import Books
+from phase3_core.ports.providers import Skipped
 from phase3_core.rate_limits import Allowed
+from phase3_core.runs import Run
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
 from phase3_core.waiting import Wait

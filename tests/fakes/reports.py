@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.money import ZERO, usd
-from phase3_core.ports import CampaignCounts, ProviderSpend, Skipped, TierCounts
+from phase3_core.ports.providers import Skipped
 from phase3_core.report import Findings, tier_report
 from phase3_core.statuses import Agent, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from phase3_core.ports import Released, Run
+from phase3_core.ports.saga import Released
+from phase3_core.runs import Run
 from phase3_core.saga import Step, StepKind, StepState, Successor
 
 LONG_AGO_S = 1_000_000.0

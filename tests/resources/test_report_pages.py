@@ -17,8 +17,9 @@ from jinja2 import Environment, Template
 from markdown_it import MarkdownIt
 from selectolax.lexbor import LexborHTMLParser
 
+from phase3_core.exports import ExportKind
 from phase3_core.money import usd
-from phase3_core.ports import ExportKind, Skipped
+from phase3_core.ports.providers import Skipped
 from phase3_core.report import report_hash
 from phase3_core.report_page import MOST_BARS, Bar, Chart, Kind, report_page, shown
 from resources.exports import charts, html, markdown

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from phase3_core.ports import Clock
+from phase3_core.ports.clock import Clock
 from resources import configurable
 from resources.http_client import NotSent, Received, Sending
 from resources.postgres import database

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from phase3_core.errors import OutsideFailure
-from phase3_core.ports import Export, ExportKind, Published
+from phase3_core.exports import Export, ExportKind, Published
 from phase3_core.tiers import Tier
 from resources.exports import sheets, sheets_wire
 from resources.exports.campaign_exports import exporter_of

@@ -19,8 +19,10 @@ from openpyxl import load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from phase3_core.errors import OutsideFailure
+from phase3_core.exports import Export, ExportKind
 from phase3_core.leads import Campaign
-from phase3_core.ports import Export, ExportKind, LeadPosition, Skipped
+from phase3_core.ports.leads import LeadPosition
+from phase3_core.ports.providers import Skipped
 from phase3_core.statuses import CampaignStatus
 from phase3_core.tiers import Tier
 from resources.exports.campaign_exports import CampaignExporter

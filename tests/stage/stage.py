@@ -19,11 +19,13 @@ from phase3_core.agent import Surroundings
 from phase3_core.budget import Caps
 from phase3_core.enrich import enrich_campaign
 from phase3_core.errors import Phase3Error
+from phase3_core.exports import ExportKind
 from phase3_core.finalize import report_campaign
 from phase3_core.ledger import CallLedger
 from phase3_core.policy import LeadCaps, Policy, Thresholds
-from phase3_core.ports import Books, ExportKind, Run
+from phase3_core.ports.books import Books
 from phase3_core.report import read_report
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent, CampaignStatus
 from phase3_core.verify import verify_campaign
 from resources.exports.campaign_exports import exporter_of

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.budget import Caps
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres.ledger import PostgresLedger
 

@@ -22,7 +22,8 @@ from phase3_core.approval import (
 )
 from phase3_core.errors import CampaignBusy, UnknownCampaign, WrongCampaignState
 from phase3_core.money import usd
-from phase3_core.ports import Approvals, Run
+from phase3_core.ports.approvals import Approvals
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, OutboxKind
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from tests.attacks import attack, replaced

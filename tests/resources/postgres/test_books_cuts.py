@@ -9,8 +9,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from phase3_core.counts import CampaignCounts
 from phase3_core.money import usd
-from phase3_core.ports import Advance, AgentResult, CampaignCounts, Run
+from phase3_core.ports.campaigns import AgentResult
+from phase3_core.runs import Advance, Run
 from phase3_core.saga import StepKind
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus
 from phase3_core.waterfall import EmailResult

@@ -14,7 +14,7 @@ from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
 from phase3_core.ledger import End, Granted, Intent, OverBudget, Stored
 from phase3_core.money import Money, usd
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.budgets import PostgresBudgets

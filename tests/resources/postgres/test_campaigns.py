@@ -7,10 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from phase3_core.counts import ProviderSpend, TierCounts
 from phase3_core.errors import BadInput, UnknownCampaign, WrongCampaignState
 from phase3_core.money import usd
-from phase3_core.ports import AgentResult, CampaignRepository, ProviderSpend, Run, TierCounts
+from phase3_core.ports.campaigns import AgentResult, CampaignRepository
 from phase3_core.report import lead_set_digest, read_report, report_hash
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, EnrichmentStatus, may_become
 from phase3_core.tiers import Tier
 from resources.postgres.campaign_list import CampaignOverview

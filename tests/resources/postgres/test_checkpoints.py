@@ -6,7 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from phase3_core.money import usd
-from phase3_core.ports import Advance, CampaignRepository, Checkpoints, Run
+from phase3_core.ports.campaigns import CampaignRepository
+from phase3_core.ports.progress import Checkpoints
+from phase3_core.runs import Advance, Run
 from phase3_core.statuses import Agent
 from resources.postgres.database import PostgresBooks
 from tests.conftest import MakeCampaign

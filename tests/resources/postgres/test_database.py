@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select, text
 
 from phase3_core.errors import BadInput, CampaignBusy, OutsideFailure
-from phase3_core.ports import Database, Run
+from phase3_core.ports.books import Database
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres.database import PostgresDatabase, driver_url, require_current, upgrade
 from resources.postgres.jsonb import json_text

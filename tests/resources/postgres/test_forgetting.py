@@ -12,7 +12,7 @@ from phase3_core.errors import BadInput
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.ledger import End, Granted, Intent, Outcome, Suppressed, digest
 from phase3_core.money import usd
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent, EmailStatus
 from phase3_core.waterfall import EmailResult
 from resources.postgres.database import PostgresBooks, PostgresDatabase

@@ -8,11 +8,13 @@ from uuid import UUID
 
 import pytest
 
+from phase3_core.counts import CampaignCounts
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.errors import CampaignBusy, Superseded
 from phase3_core.ledger import Stored
 from phase3_core.money import ZERO
-from phase3_core.ports import Advance, AgentResult, CampaignCounts, Run
+from phase3_core.ports.campaigns import AgentResult
+from phase3_core.runs import Advance, Run
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, EnrichmentStatus
 from phase3_core.waterfall import EmailResult
 from resources.postgres.database import PostgresBooks, PostgresDatabase

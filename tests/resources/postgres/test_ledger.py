@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from phase3_core.calls import ReplayClass
 from phase3_core.ledger import Elsewhere, End, Granted, Intent, Outcome, Stored, Withheld, digest
 from phase3_core.money import Money, usd
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres.ledger import PostgresLedger, ledger
 from tests.resources.postgres.runs import Runs

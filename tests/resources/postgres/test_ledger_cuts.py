@@ -18,7 +18,7 @@ from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
 from phase3_core.ledger import Elsewhere, End, Granted, Intent, Opened, OverBudget, Stored, Withheld
 from phase3_core.money import usd
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.database import driver_url

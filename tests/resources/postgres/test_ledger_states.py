@@ -31,7 +31,7 @@ from phase3_core.ledger import (
     digest,
 )
 from phase3_core.money import ZERO, Money, usd
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.budgets import PostgresBudgets

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from phase3_core.errors import OutsideFailure
 from phase3_core.ledger import Elsewhere, Granted, Stored
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent, CampaignStatus
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.ledger import ledger

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from phase3_core.calls import ReplayClass
 from phase3_core.ledger import Elsewhere, Granted, Intent, Withheld
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres.database import driver_url
 from resources.postgres.lease import Lease

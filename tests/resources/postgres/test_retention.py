@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres import retention
 from resources.postgres.database import PostgresBooks, PostgresDatabase

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from phase3_core.budget import Caps
 from phase3_core.compensation import KEPT, compensate_dead
 from phase3_core.money import usd
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.saga import StepKind, StepState, Successor
 from phase3_core.statuses import Agent, CampaignStatus
 from phase3_core.tiers import Tier

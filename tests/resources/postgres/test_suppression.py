@@ -13,7 +13,7 @@ from phase3_core.calls import ReplayClass
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.ledger import End, Granted, Intent, Outcome, Suppressed, digest
 from phase3_core.money import usd
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent, EmailStatus
 from phase3_core.waterfall import EmailResult
 from resources.postgres import ledger as ledger_module

@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 
 from phase3_core.calls import NoAnswer, Reply, Role
 from phase3_core.leads import Lead
-from phase3_core.ports import Clock, Run
+from phase3_core.ports.clock import Clock
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.clock import SystemClock

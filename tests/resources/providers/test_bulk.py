@@ -14,9 +14,11 @@ import pytest
 
 from phase3_core.breaker import Bucket, Closed
 from phase3_core.calls import Gap, Judgement, Miss, NoAnswer
+from phase3_core.counts import CampaignCounts
 from phase3_core.ledger import CallLedger, End
 from phase3_core.money import ZERO, Money, usd
-from phase3_core.ports import Books, CampaignCounts, Run
+from phase3_core.ports.books import Books
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent, Verdict
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.gate import Limits

@@ -16,7 +16,8 @@ from phase3_core.calls import EnricherReply, Facts, Gap, Miss, NoAnswer
 from phase3_core.enrichment import FIELDS_OF, Gathered, after_reply, in_order, next_source, result_of
 from phase3_core.leads import Lead
 from phase3_core.ledger import CallLedger
-from phase3_core.ports import Books, Run
+from phase3_core.ports.books import Books
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.tiers import PROFILES, Tier
 from resources.clock import SystemClock

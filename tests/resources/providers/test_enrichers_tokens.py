@@ -13,7 +13,9 @@ from phase3_core.calls import Facts, Gap, NoAnswer
 from phase3_core.errors import BadInput
 from phase3_core.ledger import CallLedger, End
 from phase3_core.money import ZERO, usd
-from phase3_core.ports import Books, Run, Skipped
+from phase3_core.ports.books import Books
+from phase3_core.ports.providers import Skipped
+from phase3_core.runs import Run
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers import source as opening
 from resources.providers.catalogue import row

@@ -11,8 +11,8 @@ import pytest
 
 from phase3_core.calls import Gap, Judgement, NoAnswer
 from phase3_core.ledger import End, OverBudget
-from phase3_core.ports import Run
 from phase3_core.rate_limits import NONE_UNUSED, Allowance, Demand, Share, Slots, Spent, Unused
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.providers.gate import Gate, Limits
 from resources.providers.naps import Naps

@@ -14,7 +14,8 @@ import pytest
 from phase3_core.calls import Gap, Hit, Miss
 from phase3_core.ledger import CallLedger
 from phase3_core.money import ZERO, usd
-from phase3_core.ports import Books, Run
+from phase3_core.ports.books import Books
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.catalogue import row

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from phase3_core.money import ZERO
-from phase3_core.ports import Run
 from phase3_core.reconciliation import Agreement, Reconciled
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.assembly import postgres_ledger, postgres_readings
 from resources.http_client import http_client

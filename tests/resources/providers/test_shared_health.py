@@ -24,7 +24,7 @@ from phase3_core.breaker import (
 )
 from phase3_core.calls import Gap, Hit, Judgement, NoAnswer
 from phase3_core.errors import OutsideFailure
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.assembly import postgres_breakers, postgres_ledger
 from resources.postgres.breakers import PostgresBreakers

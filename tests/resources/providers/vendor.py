@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from phase3_core.calls import Role
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.catalogue import Row, row
 from resources.providers.client import ProviderClient

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from phase3_core.money import usd
-from phase3_core.ports import Advance, Run
+from phase3_core.runs import Advance, Run
 from phase3_core.statuses import Agent, CampaignStatus
 from resources import webhook
 from resources.postgres.database import PostgresBooks, PostgresDatabase

@@ -32,9 +32,10 @@ from resources.web.dialling import (
     pinned,
     pinned_connector,
 )
+from resources.web.facts import PageFacts
 from resources.web.limits import Seams
 from resources.web.outcome import BLOCKED, NOBODY_THERE, FetchOutcome, Outcome
-from resources.web.page import PageFacts, read_page
+from resources.web.page import read_page
 from resources.web.robots import Robots
 from resources.web.robots_cache import RobotsCache
 from resources.web.turns import Turns

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
-from resources.web.page import PageFacts
+from resources.web.facts import PageFacts
 
 
 class Outcome(StrEnum):

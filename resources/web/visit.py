@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from yarl import URL
 
 from resources.web.addresses import Host
+from resources.web.facts import PageFacts
 from resources.web.outcome import FetchOutcome, Outcome
-from resources.web.page import PageFacts
 
 _log = logging.getLogger(__name__)
 

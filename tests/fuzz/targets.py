@@ -26,9 +26,10 @@ from resources.providers.spec import Question
 from resources.slack.clicks import read_click
 from resources.slack.endpoint import PATH, serving
 from resources.web.addresses import Host, vetted_host
+from resources.web.facts import PageFacts
 from resources.web.limits import Limits
 from resources.web.outcome import FetchOutcome
-from resources.web.page import PageFacts, read_page
+from resources.web.page import read_page
 from resources.web.robots import read_robots
 from tests.resources.providers.test_fuzz import HEADERS, PEOPLE, STATUSES, sample_of, texts
 from tests.resources.providers.vendor import LOST, NOT_SENT, Vendor

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from resources.web import page
-from resources.web.page import Fact, Headcount, PageFacts, Source, read_page
+from resources.web.facts import Fact, Headcount, PageFacts, Source
+from resources.web.page import read_page
 from tests.attacks import attack, replaced
 
 URL = "https://northwind.com/"

@@ -39,8 +39,8 @@ from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
 from resources.providers.gate import Limits
 from resources.providers.keys import Keys
+from resources.providers.request import Question
 from resources.providers.settlement import Tally
-from resources.providers.spec import Question
 
 IN_FLIGHT = 256
 VENDORS = ("--latency-ms", "0", "--rate-factor", "100000")

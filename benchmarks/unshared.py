@@ -8,7 +8,8 @@ from phase3_assets.cli import main
 from phase3_core import enrich
 from phase3_core.ledger import DIGEST_BYTES, Intent
 from resources.providers.client import ProviderClient
-from resources.providers.spec import Operation, Question, Request
+from resources.providers.request import Question, Request
+from resources.providers.spec import Operation
 
 PART = "_intent"  # of the client, which this program runs without: there leads come to share a question
 

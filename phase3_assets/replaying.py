@@ -30,8 +30,8 @@ from resources.postgres.history import LedgerHistory, providers_asked
 from resources.providers.catalogue import CATALOGUE
 from resources.providers.enrichers import website
 from resources.providers.open_providers import OneProvider, OpenProviders
+from resources.providers.request import Question
 from resources.providers.source import VendorSource
-from resources.providers.spec import Question
 from resources.providers.website import SANDBOX_WEB
 from resources.settings import Settings
 

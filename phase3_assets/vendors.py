@@ -29,8 +29,8 @@ from resources.postgres.rate_limits import Use, in_use
 from resources.postgres.scorecard import Score, scores
 from resources.providers.gates import CALLS, kind_of
 from resources.providers.open_providers import OneProvider, OpenProviders
+from resources.providers.request import Question
 from resources.providers.source import Standing, VendorSource
-from resources.providers.spec import Question
 from resources.settings import read_settings, settings_path
 
 SCORED_DAYS = 30

@@ -21,8 +21,8 @@ from resources.postgres.database import PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.client import ProviderClient
 from resources.providers.keys import Keys
+from resources.providers.request import Question
 from resources.providers.settlement import Tally
-from resources.providers.spec import Question
 from sandbox import billing
 from sandbox.options import Options
 from sandbox.registry import VENDORS

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from resources.providers.spec import Request, Response, dig, get
+from resources.providers.reading import dig
+from resources.providers.request import Request, get
+from resources.providers.response import Response
 
 Reader = Callable[[Any], Decimal | None]
 

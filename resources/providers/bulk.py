@@ -10,10 +10,13 @@ from hashlib import blake2b
 
 from phase3_core.ledger import CallLedger, Intent
 from phase3_core.ports.clock import Clock
+from resources.providers.answers import Answer, Pending, Problem, Remedy
 from resources.providers.gate import Gate
 from resources.providers.gathering import Alone, Gathering, Member
 from resources.providers.naps import Naps
-from resources.providers.spec import Answer, Bulk, Pending, Problem, Remedy, Request, Response
+from resources.providers.request import Request
+from resources.providers.response import Response
+from resources.providers.spec import Bulk
 
 TEXT_KEPT = 1_000  # characters of a task's answer, which would stand on each of its rows
 NO_ANSWER = {Remedy.DOWN, Remedy.NONSENSE, Remedy.RATE_LIMITED}

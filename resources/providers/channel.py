@@ -5,7 +5,10 @@ from typing import Protocol
 
 from resources.http_client import Received, Sending
 from resources.providers.keys import Keys, spellings, without
-from resources.providers.spec import TOKEN, ProviderSpec, Request, Response, Signature
+from resources.providers.request import Request
+from resources.providers.response import Response
+from resources.providers.signing import TOKEN, Signature
+from resources.providers.spec import ProviderSpec
 from resources.providers.tokens import TokenDesk
 
 UNAUTHORISED = 401

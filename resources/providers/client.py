@@ -28,6 +28,7 @@ from phase3_core.money import ZERO, Money
 from phase3_core.ports.clock import Clock
 from phase3_core.suppression import subjects_of
 from resources.http_client import Lost, NotSent
+from resources.providers.answers import Answer, Pending, Problem, Remedy
 from resources.providers.bulk import BulkDesk, Refused
 from resources.providers.catalogue import Terms
 from resources.providers.channel import Channel, Transport
@@ -43,23 +44,12 @@ from resources.providers.naps import Naps
 from resources.providers.pace import QuotaSpent
 from resources.providers.packs import PackDesk
 from resources.providers.plain import plain
+from resources.providers.request import Question, Request
+from resources.providers.response import Response, told_to_pause
 from resources.providers.retries import LONGEST_WAIT_S, AskAgain, persistently
 from resources.providers.room import FIRST
 from resources.providers.settlement import Settlement, Tally
-from resources.providers.spec import (
-    Answer,
-    Bulk,
-    Operation,
-    Pack,
-    Pending,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    told_to_pause,
-)
+from resources.providers.spec import Bulk, Operation, Pack, ProviderSpec
 from resources.providers.tokens import NoToken, TokenDesk
 
 SETTLING_S = 30.0  # how long after its timeout a call counts as lost for others

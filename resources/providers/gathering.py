@@ -8,7 +8,8 @@ from typing import Any
 from phase3_core.ledger import CallLedger, Granted, Intent, Opened
 from resources.providers.gate import Gate
 from resources.providers.naps import Naps
-from resources.providers.spec import Request, Response
+from resources.providers.request import Request
+from resources.providers.response import Response
 
 
 class Alone(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from resources.providers.spec import Request
+from resources.providers.request import Request
 
 SOMEBODY = "[somebody]"
 

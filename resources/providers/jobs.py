@@ -6,22 +6,15 @@ from dataclasses import dataclass, field
 from phase3_core.ledger import CallLedger, Granted
 from phase3_core.ports.clock import Clock
 from resources.http_client import Lost, NotSent
+from resources.providers.answers import Answer, Pending, Problem, Remedy
 from resources.providers.channel import Channel
 from resources.providers.gate import Gate
 from resources.providers.pace import QuotaSpent
 from resources.providers.plain import plain
+from resources.providers.request import Request
+from resources.providers.response import Response
 from resources.providers.retries import LONGEST_WAIT_S
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Pending,
-    Poll,
-    Problem,
-    ProviderSpec,
-    Remedy,
-    Request,
-    Response,
-)
+from resources.providers.spec import Operation, Poll, ProviderSpec
 
 
 @dataclass

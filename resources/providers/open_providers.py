@@ -25,8 +25,8 @@ from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
 from phase3_core.waiting import Wait
 from resources.providers.client import NO_SERVICE, ProviderClient
+from resources.providers.request import Question
 from resources.providers.settlement import Tally
-from resources.providers.spec import Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from phase3_core.ledger import CallLedger, Intent
+from resources.providers.answers import Answer, Problem, Remedy
 from resources.providers.gate import Gate
 from resources.providers.gathering import Alone, Gathering, Member
 from resources.providers.naps import Naps
-from resources.providers.spec import Answer, Pack, Problem, Remedy, Request, Response
+from resources.providers.request import Request
+from resources.providers.response import Response
+from resources.providers.spec import Pack
 
 NO_PACKS = {Remedy.BAD_INPUT, Remedy.NOT_IN_PLAN}
 LEAST = 2

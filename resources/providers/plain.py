@@ -5,7 +5,7 @@ import math
 import re
 from typing import Any
 
-from resources.providers.spec import Response
+from resources.providers.response import Response
 
 RAW_KEPT = 20_000  # characters of an answer that is no JSON
 # Each alternative begins with a character of its own, so that the search skips all others.

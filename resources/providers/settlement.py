@@ -10,7 +10,8 @@ from phase3_core.money import ZERO, Money, total
 from phase3_core.ports.clock import Clock
 from resources.providers.catalogue import Terms
 from resources.providers.plain import plain_json
-from resources.providers.spec import Operation, Response
+from resources.providers.response import Response
+from resources.providers.spec import Operation
 
 
 @dataclass

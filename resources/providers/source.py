@@ -37,8 +37,9 @@ from resources.providers.line_up import agreed, chosen, in_order, own_settings
 from resources.providers.naps import Naps
 from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.reconciling import VendorAccount, account_of, newest_of, news, reconcile
+from resources.providers.response import Response
 from resources.providers.settlement import Tally
-from resources.providers.spec import ProviderSpec, Response
+from resources.providers.spec import ProviderSpec
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import SANDBOX_WEB, website_transport
 from resources.settings import ProviderSettings, Settings, pseudonyms

@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from resources.http_client import Lost, NotSent, Received, Sending
+from resources.providers.answers import Problem, Remedy
 from resources.providers.keys import Keys, without
-from resources.providers.spec import Problem, Remedy, Response, Token, TokenGrant
+from resources.providers.response import Response
+from resources.providers.signing import Token, TokenGrant
 
 EARLY_S = 60.0  # renewed so long before its end, or after half of a life that is too short for that
 TIMEOUT_S = 30.0

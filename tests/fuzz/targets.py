@@ -22,7 +22,7 @@ from resources.http_client import Lost, Received, Sending, http_client
 from resources.lead_csv.cells import COLUMNS, MAX_CELL, MAX_SCORE
 from resources.lead_csv.leads import read_leads
 from resources.providers.catalogue import CATALOGUE
-from resources.providers.spec import Question
+from resources.providers.request import Question
 from resources.slack.clicks import read_click
 from resources.slack.endpoint import PATH, serving
 from resources.web.addresses import Host, vetted_host

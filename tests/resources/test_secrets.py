@@ -23,8 +23,10 @@ from resources.providers.finders import findymail
 from resources.providers.gates import account_name
 from resources.providers.keys import IN_ITS_PLACE, Keys
 from resources.providers.reconciling import account_of
+from resources.providers.request import get
+from resources.providers.signing import Signature, Token, TokenGrant
 from resources.providers.source import VendorSource
-from resources.providers.spec import ProviderSpec, Signature, Token, TokenGrant, get
+from resources.providers.spec import ProviderSpec
 from resources.providers.tokens import NoToken, TokenDesk
 from resources.relay import SlackTerms
 from resources.settings import Settings

@@ -4,24 +4,13 @@ from typing import Any
 
 from phase3_core.calls import Facts, Miss, Role
 from phase3_core.tiers import Topic
+from resources.providers.answers import Answer, Problem, Remedy, by_status
 from resources.providers.enrichers.apollo_packs import ORGANIZATIONS
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    by_status,
-    dig,
-    get,
-    key_in_header,
-    strings_at,
-    text_at,
-    whole_number_at,
-)
+from resources.providers.reading import dig, strings_at, text_at, whole_number_at
+from resources.providers.request import Question, Request, get
+from resources.providers.response import Response
+from resources.providers.signing import key_in_header
+from resources.providers.spec import Operation, ProviderSpec
 
 
 def by_domain(question: Question) -> Request | None:

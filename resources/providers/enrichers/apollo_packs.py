@@ -5,7 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from resources.providers.spec import Pack, Request, Response, bare_domain, dig, post, text_at
+from resources.providers.reading import bare_domain, dig, text_at
+from resources.providers.request import Request, post
+from resources.providers.response import Response
+from resources.providers.spec import Pack
 
 HIDDEN = {"reveal_personal_emails": "false", "reveal_phone_number": "false"}
 Found = Mapping[str, Any]

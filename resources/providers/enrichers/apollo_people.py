@@ -7,24 +7,14 @@ from typing import Any
 
 from phase3_core.calls import Facts, Miss, Role
 from phase3_core.tiers import Topic
+from resources.providers.answers import Answer, Problem, Remedy
 from resources.providers.enrichers import apollo
 from resources.providers.enrichers.apollo_packs import PEOPLE
 from resources.providers.enrichers.contact import contact
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    dig,
-    items_at,
-    post,
-    strings_at,
-    text_at,
-)
+from resources.providers.reading import dig, items_at, strings_at, text_at
+from resources.providers.request import Question, Request, post
+from resources.providers.response import Response
+from resources.providers.spec import Operation, ProviderSpec
 
 
 def by_person(question: Question) -> Request | None:

@@ -2,25 +2,14 @@
 
 from typing import Any
 
+from resources.providers.answers import Problem, Remedy, by_status_and_json
 from resources.providers.enrichers.articles import article
 from resources.providers.enrichers.searches import Search
 from resources.providers.enrichers.web_search import KEY, Found, SearchSource
-from resources.providers.spec import (
-    Problem,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status_and_json,
-    dig,
-    get,
-    items_at,
-    strings_at,
-    text_at,
-    told_to_reset,
-)
+from resources.providers.reading import dig, items_at, strings_at, text_at
+from resources.providers.request import Question, Request, get
+from resources.providers.response import Response, told_to_reset
+from resources.providers.signing import Secrets, Signature
 
 FRESHNESS = {"month": "pm", "year": "py"}
 

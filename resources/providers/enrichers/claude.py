@@ -7,24 +7,14 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 
+from resources.providers.answers import Problem, Remedy, by_status_and_json
 from resources.providers.enrichers.claude_answer import found
 from resources.providers.enrichers.searches import Search, called
 from resources.providers.enrichers.web_search import KEY, SearchSource
-from resources.providers.spec import (
-    Problem,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status_and_json,
-    credits_of,
-    dig,
-    post,
-    text_at,
-    told_to_wait,
-)
+from resources.providers.reading import credits_of, dig, text_at
+from resources.providers.request import Question, Request, post
+from resources.providers.response import Response, told_to_wait
+from resources.providers.signing import Secrets, Signature
 
 MODEL = "WEB_SEARCH_MODEL"
 PATH = "/v1/messages"

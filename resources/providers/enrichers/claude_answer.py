@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+from resources.providers.answers import Pending, Problem, Remedy
 from resources.providers.enrichers.articles import Article, article
 from resources.providers.enrichers.web_search import Found
-from resources.providers.spec import Pending, Problem, Remedy, Response, dig, items_at, text_at
+from resources.providers.reading import dig, items_at, text_at
+from resources.providers.response import Response
 
 BAD_INPUT = {"invalid_tool_input", "query_too_long", "request_too_large"}
 

@@ -7,25 +7,13 @@ from base64 import b64encode
 
 from phase3_core.calls import Facts, Miss, Role
 from phase3_core.tiers import Topic
+from resources.providers.answers import Answer, Pending, Problem, Remedy, by_status_and_json
 from resources.providers.enrichers.clearbit_answer import company_in, fields
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Pending,
-    Poll,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status_and_json,
-    get,
-    text_at,
-    told_to_reset,
-)
+from resources.providers.reading import text_at
+from resources.providers.request import Question, Request, get
+from resources.providers.response import Response, told_to_reset
+from resources.providers.signing import Secrets, Signature
+from resources.providers.spec import Operation, Poll, ProviderSpec
 
 
 def find(domain: str) -> Request:

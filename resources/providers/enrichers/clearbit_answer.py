@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from resources.providers.spec import dig, strings_at, text_at, whole_number_at
+from resources.providers.reading import dig, strings_at, text_at, whole_number_at
 
 PROFILES = {
     "linkedin": "https://www.linkedin.com/",

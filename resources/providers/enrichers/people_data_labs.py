@@ -4,24 +4,13 @@ from decimal import Decimal
 
 from phase3_core.calls import Facts, Miss, Role
 from phase3_core.tiers import Topic
+from resources.providers.answers import Answer, Problem, Remedy, by_status_and_json
 from resources.providers.enrichers.people_data_labs_answer import fields, is_wanted
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status_and_json,
-    credits_of,
-    get,
-    text_at,
-    told_to_reset,
-)
+from resources.providers.reading import credits_of, text_at
+from resources.providers.request import Question, Request, get
+from resources.providers.response import Response, told_to_reset
+from resources.providers.signing import Secrets, Signature
+from resources.providers.spec import Operation, ProviderSpec
 
 
 def by_domain(question: Question) -> Request | None:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from resources.providers.spec import Request, bare_domain, strings_at, text_at, whole_number_at
+from resources.providers.reading import bare_domain, strings_at, text_at, whole_number_at
+from resources.providers.request import Request
 
 LIKELY = 6
 

@@ -3,24 +3,14 @@
 from decimal import Decimal
 from typing import Any
 
+from resources.providers.answers import Problem, Remedy, by_status_and_json
 from resources.providers.enrichers.articles import article
 from resources.providers.enrichers.searches import Search
 from resources.providers.enrichers.web_search import KEY, Found, SearchSource
-from resources.providers.spec import (
-    Problem,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status_and_json,
-    credits_of,
-    dig,
-    items_at,
-    post,
-    text_at,
-)
+from resources.providers.reading import credits_of, dig, items_at, text_at
+from resources.providers.request import Question, Request, post
+from resources.providers.response import Response
+from resources.providers.signing import Secrets, Signature
 
 WITHIN = {"month": "qdr:m", "year": "qdr:y"}
 

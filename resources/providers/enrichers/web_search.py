@@ -5,22 +5,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from phase3_core.calls import Facts, Miss, Role
+from resources.providers.answers import Answer, Pending, Problem
 from resources.providers.enrichers.articles import Article, usable
 from resources.providers.enrichers.searches import SEARCHES, Search
-from resources.providers.spec import (
-    Answer,
-    Choice,
-    Operation,
-    Pending,
-    Poll,
-    Problem,
-    ProviderSpec,
-    Question,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-)
+from resources.providers.request import Question, Request
+from resources.providers.response import Response
+from resources.providers.signing import Secrets, Signature
+from resources.providers.spec import Choice, Operation, Poll, ProviderSpec
 
 KEY = "WEB_SEARCH_API_KEY"
 Found = Iterable[Article] | Problem | Pending

@@ -4,20 +4,11 @@ from typing import Any
 
 from phase3_core.calls import Facts, Miss, Role
 from phase3_core.tiers import Topic
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    dig,
-    get,
-    text_at,
-    whole_number_at,
-)
+from resources.providers.answers import Answer, Problem, Remedy
+from resources.providers.reading import dig, text_at, whole_number_at
+from resources.providers.request import Question, Request, get
+from resources.providers.response import Response
+from resources.providers.spec import Operation, ProviderSpec
 
 
 def by_domain(question: Question) -> Request | None:

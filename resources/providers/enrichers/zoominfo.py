@@ -4,23 +4,13 @@ from typing import Any
 
 from phase3_core.calls import Role
 from phase3_core.tiers import Topic
+from resources.providers.answers import Problem, Remedy, by_status
 from resources.providers.enrichers.zoominfo_token import CLIENT, GTM
-from resources.providers.spec import (
-    TOKEN,
-    Choice,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status,
-    post,
-    text_at,
-    told_to_wait,
-)
+from resources.providers.reading import text_at
+from resources.providers.request import Request, post
+from resources.providers.response import Response, told_to_wait
+from resources.providers.signing import TOKEN, Secrets, Signature
+from resources.providers.spec import Choice, Operation, ProviderSpec
 
 MEDIA = "application/vnd.api+json"
 REMEDIES = {

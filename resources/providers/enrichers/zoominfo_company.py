@@ -5,15 +5,9 @@ from typing import Any
 from phase3_core.tiers import Topic
 from resources.providers.enrichers import zoominfo
 from resources.providers.enrichers.zoominfo_matching import first_text, new_record, reading
-from resources.providers.spec import (
-    Operation,
-    Question,
-    Request,
-    items_at,
-    strings_at,
-    text_at,
-    whole_number_at,
-)
+from resources.providers.reading import items_at, strings_at, text_at, whole_number_at
+from resources.providers.request import Question, Request
+from resources.providers.spec import Operation
 
 WANTED = (
     "name",

@@ -10,7 +10,9 @@ from phase3_core.tiers import Topic
 from resources.providers.enrichers import zoominfo
 from resources.providers.enrichers.contact import contact
 from resources.providers.enrichers.zoominfo_matching import first_text, new_record, reading, texts
-from resources.providers.spec import Operation, Question, Request, dig, items_at, text_at
+from resources.providers.reading import dig, items_at, text_at
+from resources.providers.request import Question, Request
+from resources.providers.spec import Operation
 
 WANTED = (
     "jobTitle",

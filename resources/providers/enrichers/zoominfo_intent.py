@@ -5,20 +5,12 @@ from typing import Any
 
 from phase3_core.calls import Facts, Miss
 from phase3_core.tiers import Topic
+from resources.providers.answers import Answer, Problem, Remedy
 from resources.providers.enrichers import zoominfo
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    dig,
-    items_at,
-    text_at,
-    whole_number_at,
-)
+from resources.providers.reading import dig, items_at, text_at, whole_number_at
+from resources.providers.request import Question, Request
+from resources.providers.response import Response
+from resources.providers.spec import Operation
 
 TOPICS = "ZOOMINFO_INTENT_TOPICS"
 MOST_TOPICS = 50

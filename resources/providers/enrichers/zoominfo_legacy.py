@@ -2,28 +2,15 @@
 
 from dataclasses import replace
 
+from resources.providers.answers import Answer, Problem, Remedy, by_status
 from resources.providers.enrichers import zoominfo_company, zoominfo_contact, zoominfo_intent
 from resources.providers.enrichers.zoominfo_matching import old_record, reading
 from resources.providers.enrichers.zoominfo_token import LEGACY, USER
-from resources.providers.spec import (
-    TOKEN,
-    Answer,
-    Choice,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status,
-    dig,
-    items_at,
-    post,
-    text_at,
-)
+from resources.providers.reading import dig, items_at, text_at
+from resources.providers.request import Question, Request, post
+from resources.providers.response import Response
+from resources.providers.signing import TOKEN, Secrets, Signature
+from resources.providers.spec import Choice, Operation, ProviderSpec
 
 WANTED = ["descriptionList" if name == "description" else name for name in zoominfo_company.WANTED]
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from phase3_core.calls import Facts, Miss
-from resources.providers.spec import Answer, Problem, Remedy, Response, dig, items_at, text_at
+from resources.providers.answers import Answer, Problem, Remedy
+from resources.providers.reading import dig, items_at, text_at
+from resources.providers.response import Response
 
 Fields = Callable[[Any], Mapping[str, Any]]
 Record = Callable[[dict[str, Any]], dict[str, Any] | None]

@@ -2,22 +2,11 @@
 
 from base64 import b64encode
 
-from resources.providers.spec import (
-    Problem,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    Token,
-    TokenGrant,
-    by_status,
-    post,
-    post_form,
-    text_at,
-    unsigned,
-    whole_number_at,
-)
+from resources.providers.answers import Problem, Remedy, by_status
+from resources.providers.reading import text_at, whole_number_at
+from resources.providers.request import Request, post, post_form
+from resources.providers.response import Response
+from resources.providers.signing import Secrets, Signature, Token, TokenGrant, unsigned
 
 CLIENT = ("ZOOMINFO_CLIENT_ID", "ZOOMINFO_CLIENT_SECRET")
 USER = ("ZOOMINFO_USERNAME", "ZOOMINFO_PASSWORD")

@@ -3,24 +3,12 @@
 from decimal import Decimal
 
 from phase3_core.calls import Miss, Role
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    by_status_and_json,
-    credits_of,
-    dig,
-    filled,
-    hit_or_miss,
-    key_in_header,
-    post,
-    text_at,
-)
+from resources.providers.answers import Answer, Problem, Remedy, by_status_and_json, hit_or_miss
+from resources.providers.reading import credits_of, dig, text_at
+from resources.providers.request import Question, Request, filled, post
+from resources.providers.response import Response
+from resources.providers.signing import key_in_header
+from resources.providers.spec import Operation, ProviderSpec
 
 VALID, GUESSED = 99, 30  # confidence: probed by the vendor; a guess that it could not confirm
 TIMEOUT_S = 190.0  # the vendor probes live for up to 180 s and asks for patience

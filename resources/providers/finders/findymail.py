@@ -1,23 +1,12 @@
 """Findymail: finder by name and domain, or by LinkedIn URL (app.findymail.com/docs)."""
 
 from phase3_core.calls import Role
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status_and_json,
-    dig,
-    hit_or_miss,
-    post,
-    text_at,
-)
+from resources.providers.answers import Answer, Problem, Remedy, by_status_and_json, hit_or_miss
+from resources.providers.reading import dig, text_at
+from resources.providers.request import Question, Request, post
+from resources.providers.response import Response
+from resources.providers.signing import Secrets, Signature
+from resources.providers.spec import Operation, ProviderSpec
 
 
 def by_name(question: Question) -> Request | None:

@@ -1,26 +1,12 @@
 """Icypeas: finder by name and company; every search is a job, read until it is done (api-doc.icypeas.com)."""
 
 from phase3_core.calls import Miss, Role
+from resources.providers.answers import Answer, Pending, Problem, Remedy, by_status_and_json, hit_or_miss
 from resources.providers.finders.icypeas_bulk import BULK, GOING
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Pending,
-    Poll,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    by_status_and_json,
-    dig,
-    filled,
-    hit_or_miss,
-    own_id,
-    post,
-    text_at,
-)
+from resources.providers.reading import dig, text_at
+from resources.providers.request import Question, Request, filled, own_id, post
+from resources.providers.response import Response
+from resources.providers.spec import Operation, Poll, ProviderSpec
 
 CONFIDENCE = {"ultra_sure": 99, "very_sure": 99, "probable": 95, "sure": 95}
 FAILED = {"BAD_INPUT": Remedy.BAD_INPUT, "INSUFFICIENT_FUNDS": Remedy.OUT_OF_CREDITS, "ABORTED": Remedy.DOWN}

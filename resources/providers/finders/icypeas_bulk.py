@@ -6,21 +6,13 @@ Every reading counts against the same thirty a minute, of one search or of a fil
 import json
 from collections.abc import Sequence
 
+from resources.providers.answers import Pending, Problem, Remedy
 from resources.providers.gate import Limits
-from resources.providers.spec import (
-    Bulk,
-    Pending,
-    Problem,
-    Remedy,
-    Request,
-    Response,
-    dig,
-    items_at,
-    key_in_header,
-    post,
-    text_at,
-    whole_number_at,
-)
+from resources.providers.reading import dig, items_at, text_at, whole_number_at
+from resources.providers.request import Request, post
+from resources.providers.response import Response
+from resources.providers.signing import key_in_header
+from resources.providers.spec import Bulk
 
 GOING = frozenset(("NONE", "SCHEDULED", "IN_PROGRESS"))
 CELLS = ("firstname", "lastname", "domainOrCompany")

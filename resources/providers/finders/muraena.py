@@ -6,24 +6,12 @@ from typing import Any
 from phase3_core.calls import Role
 from phase3_core.leads import MailboxName
 from resources.names import mailbox_names
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    by_status_and_json,
-    dig,
-    filled,
-    get,
-    hit_or_miss,
-    key_in_header,
-    post,
-    text_at,
-)
+from resources.providers.answers import Answer, Problem, Remedy, by_status_and_json, hit_or_miss
+from resources.providers.reading import dig, text_at
+from resources.providers.request import Question, Request, filled, get, post
+from resources.providers.response import Response
+from resources.providers.signing import key_in_header
+from resources.providers.spec import Operation, ProviderSpec
 
 
 def by_name(question: Question) -> Request | None:

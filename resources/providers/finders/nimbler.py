@@ -1,21 +1,12 @@
 """Nimbler: finder by LinkedIn URL, or by name and company name. Unconfirmed: no vendor page could be read."""
 
 from phase3_core.calls import Role
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    by_status_and_json,
-    dig,
-    hit_or_miss,
-    key_in_header,
-    post,
-)
+from resources.providers.answers import Answer, Problem, Remedy, by_status_and_json, hit_or_miss
+from resources.providers.reading import dig
+from resources.providers.request import Question, Request, post
+from resources.providers.response import Response
+from resources.providers.signing import key_in_header
+from resources.providers.spec import Operation, ProviderSpec
 
 
 def by_linkedin(question: Question) -> Request | None:

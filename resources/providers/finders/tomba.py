@@ -1,25 +1,12 @@
 """Tomba: finder by name and domain, or by LinkedIn URL (docs.tomba.io)."""
 
 from phase3_core.calls import Role
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status,
-    dig,
-    get,
-    hit_or_miss,
-    percent_at,
-    told_to_reset,
-    told_to_wait,
-)
+from resources.providers.answers import Answer, Problem, Remedy, by_status, hit_or_miss
+from resources.providers.reading import dig, percent_at
+from resources.providers.request import Question, Request, get
+from resources.providers.response import Response, told_to_reset, told_to_wait
+from resources.providers.signing import Secrets, Signature
+from resources.providers.spec import Operation, ProviderSpec
 
 ROUTING = {404, 405, 406, 410, 418}  # of the request, never of the person
 

@@ -3,29 +3,12 @@
 from base64 import b64encode
 
 from phase3_core.calls import Miss, Role
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Pending,
-    Poll,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status,
-    dig,
-    get,
-    hit_or_miss,
-    percent_at,
-    post_form,
-    told_to_reset,
-    told_to_wait,
-    whole_number_at,
-)
+from resources.providers.answers import Answer, Pending, Problem, Remedy, by_status, hit_or_miss
+from resources.providers.reading import dig, percent_at, whole_number_at
+from resources.providers.request import Question, Request, get, post_form
+from resources.providers.response import Response, told_to_reset, told_to_wait
+from resources.providers.signing import Secrets, Signature
+from resources.providers.spec import Operation, Poll, ProviderSpec
 
 
 def by_name(question: Question) -> Request | None:

@@ -2,21 +2,12 @@
 
 from phase3_core.calls import Judgement, Role
 from phase3_core.statuses import Reason, Verdict
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    dig,
-    post,
-    text_at,
-)
+from resources.providers.answers import Answer, Problem, Remedy
+from resources.providers.reading import dig, text_at
+from resources.providers.request import Question, Request, post
+from resources.providers.response import Response
+from resources.providers.signing import Secrets, Signature
+from resources.providers.spec import Operation, ProviderSpec
 
 VERDICTS = {
     "DELIVERABLE": Verdict.VALID,

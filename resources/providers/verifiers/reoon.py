@@ -5,22 +5,12 @@ Single calls at most five at a time; for more there are bulk tasks, always in po
 
 from phase3_core.calls import Judgement, Role
 from phase3_core.statuses import Reason, Verdict
-from resources.providers.spec import (
-    Answer,
-    Operation,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Secrets,
-    Signature,
-    by_status,
-    get,
-    percent_at,
-    text_at,
-)
+from resources.providers.answers import Answer, Problem, Remedy, by_status
+from resources.providers.reading import percent_at, text_at
+from resources.providers.request import Question, Request, get
+from resources.providers.response import Response
+from resources.providers.signing import Secrets, Signature
+from resources.providers.spec import Operation, ProviderSpec
 from resources.providers.verifiers.reoon_tasks import BULK
 
 JUDGEMENTS = {

@@ -3,20 +3,12 @@
 import json
 from collections.abc import Sequence
 
-from resources.providers.spec import (
-    Bulk,
-    Pending,
-    Problem,
-    Remedy,
-    Request,
-    Response,
-    Signature,
-    dig,
-    get,
-    post,
-    text_at,
-    whole_number_at,
-)
+from resources.providers.answers import Pending, Problem, Remedy
+from resources.providers.reading import dig, text_at, whole_number_at
+from resources.providers.request import Request, get, post
+from resources.providers.response import Response
+from resources.providers.signing import Signature
+from resources.providers.spec import Bulk
 
 STATUSES = frozenset(
     (

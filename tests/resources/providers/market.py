@@ -23,8 +23,8 @@ from resources.postgres.ledger import ledger
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
 from resources.providers.keys import Keys
+from resources.providers.request import Question
 from resources.providers.settlement import Tally
-from resources.providers.spec import Question
 from sandbox.app import Sandbox, serve
 from sandbox.options import Options
 from sandbox.vendor import Vendor

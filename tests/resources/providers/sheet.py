@@ -9,7 +9,10 @@ from uuid import UUID
 from phase3_core.calls import Facts, Hit, Judgement, Miss
 from phase3_core.leads import Lead
 from phase3_core.tiers import Tier
-from resources.providers.spec import Operation, Pending, Problem, ProviderSpec, Remedy, Request, Response
+from resources.providers.answers import Pending, Problem, Remedy
+from resources.providers.request import Request
+from resources.providers.response import Response
+from resources.providers.spec import Operation, ProviderSpec
 
 DANA = Lead(
     id=UUID(int=1),

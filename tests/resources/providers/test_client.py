@@ -19,7 +19,7 @@ from resources.http_client import Received
 from resources.providers import client
 from resources.providers.client import ELSEWHERE_EVERY_S, SUPPRESSED
 from resources.providers.gate import Limits
-from resources.providers.spec import Question
+from resources.providers.request import Question
 from tests.attacks import attack, replaced
 from tests.fakes.people import a_lead, a_run
 from tests.resources.providers.sheet import (

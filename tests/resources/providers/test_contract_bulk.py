@@ -13,7 +13,8 @@ from phase3_core.calls import Gap, Judgement, NoAnswer
 from resources.http_client import HttpClient, Received, Sending, http_client
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
-from resources.providers.spec import ProviderSpec, Question
+from resources.providers.request import Question
+from resources.providers.spec import ProviderSpec
 from sandbox.options import Options
 from sandbox.world import Person
 from tests.polling import until

@@ -11,7 +11,7 @@ import pytest
 from phase3_core.calls import Gap, Hit, Judgement, Miss, NoAnswer
 from phase3_core.statuses import Reason, Verdict
 from resources.providers.catalogue import CATALOGUE
-from resources.providers.spec import Question
+from resources.providers.request import Question
 from sandbox.options import Options
 from sandbox.scenarios import Fate
 from sandbox.world import Person

@@ -9,7 +9,7 @@ import pytest
 
 from phase3_core.calls import Gap, Hit, Miss, NoAnswer
 from resources.providers.client import ProviderClient
-from resources.providers.spec import Question
+from resources.providers.request import Question
 from sandbox.options import Options
 from sandbox.world import Person
 from tests.polling import until

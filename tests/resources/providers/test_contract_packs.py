@@ -13,7 +13,7 @@ from phase3_core.calls import Facts, Gap, Miss, NoAnswer
 from phase3_core.ledger import End
 from resources.providers.catalogue import CATALOGUE, Row
 from resources.providers.client import ProviderClient
-from resources.providers.spec import Question
+from resources.providers.request import Question
 from sandbox.options import Options
 from tests.resources.providers.market import Market, Query, a_market, lead_of
 from tests.resources.providers.test_contract_bulk import requests

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from phase3_core.calls import Billing, Facts, Miss
 from phase3_core.enrichment import COLUMNS, FIELDS_OF
 from phase3_core.leads import Lead
+from resources.providers.answers import Pending, Problem, Remedy
 from resources.providers.catalogue import CATALOGUE, Row, row
 from resources.providers.enrichers import (
     apollo,
@@ -27,17 +28,10 @@ from resources.providers.enrichers import (
     zoominfo_legacy,
     zoominfo_token,
 )
-from resources.providers.spec import (
-    TOKEN,
-    Pending,
-    Problem,
-    ProviderSpec,
-    Question,
-    Remedy,
-    Request,
-    Response,
-    Token,
-)
+from resources.providers.request import Question, Request
+from resources.providers.response import Response
+from resources.providers.signing import TOKEN, Token
+from resources.providers.spec import ProviderSpec
 from tests.resources.providers.sheet import DANA, EMAIL, HTML, KEY, Said, lead, read, response, without
 
 MISS = Miss()

@@ -8,10 +8,12 @@ import pytest
 
 from phase3_core.calls import Billing, Facts, Miss
 from phase3_core.tiers import Topic
+from resources.providers.answers import Pending, Problem, Remedy
 from resources.providers.catalogue import CATALOGUE
 from resources.providers.enrichers import brave, claude, serper, tavily
 from resources.providers.enrichers.articles import article, plain, usable
-from resources.providers.spec import Pending, Problem, ProviderSpec, Question, Remedy, Request
+from resources.providers.request import Question, Request
+from resources.providers.spec import ProviderSpec
 from tests.resources.providers.sheet import DANA, HTML, KEY, Said, lead, read, response
 
 MISS = Miss()

@@ -24,9 +24,10 @@ from resources.providers.enrichers import zoominfo_company, zoominfo_contact, zo
 from resources.providers.health import Health
 from resources.providers.keys import Keys
 from resources.providers.open_providers import OneProvider, OpenProviders
+from resources.providers.request import Question
 from resources.providers.settlement import Tally
 from resources.providers.source import VendorSource
-from resources.providers.spec import ProviderSpec, Question
+from resources.providers.spec import ProviderSpec
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import WebsiteTransport
 from resources.settings import ProviderSettings, Settings

@@ -10,10 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phase3_core.calls import Facts, Hit, Judgement, Miss, Role
+from resources.providers.answers import Pending, Problem
 from resources.providers.catalogue import CATALOGUE, Row
 from resources.providers.enrichers import apollo, apollo_people
 from resources.providers.finders import icypeas
-from resources.providers.spec import Pending, Problem, ProviderSpec, Question, Request, Response, Token
+from resources.providers.request import Question, Request
+from resources.providers.response import Response
+from resources.providers.signing import Token
+from resources.providers.spec import ProviderSpec
 from resources.providers.verifiers import reoon
 from tests.resources.providers.sheet import DANA, EMAIL, ICYPEAS, SUCCESSES, lead
 from tests.resources.providers.test_enrichers import SAMPLES, SEARCHED

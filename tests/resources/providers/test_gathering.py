@@ -12,7 +12,7 @@ from phase3_core.ledger import Granted
 from resources.providers.gate import Gate, Limits
 from resources.providers.gathering import Gathering, Member
 from resources.providers.naps import Naps
-from resources.providers.spec import Request
+from resources.providers.request import Request
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import FakeLedger
 from tests.resources.postgres.test_ledger import asks

@@ -15,7 +15,7 @@ from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.gate import Limits
 from resources.providers.health import TRY_EVERY_S
 from resources.providers.open_providers import OneProvider
-from resources.providers.spec import Question
+from resources.providers.request import Question
 from tests.fakes.clock import NOON
 from tests.resources.providers.sheet import DANA, EMAIL, FINDYMAIL, HTML, REOON
 from tests.resources.providers.vendor import LOST, NOT_SENT, FakeTime, Step, Vendor, answer

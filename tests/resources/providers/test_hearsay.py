@@ -3,7 +3,7 @@
 import pytest
 
 from resources.providers.hearsay import impersonal
-from resources.providers.spec import get, post
+from resources.providers.request import get, post
 
 ASKED = post("/find", name="Ada Lovelace", domain="acme.com", mode="power", rows=[["Čapek", "B", 1, True]])
 

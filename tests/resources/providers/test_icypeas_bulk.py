@@ -18,11 +18,12 @@ from phase3_core.ports.books import Books
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.http_client import Lost, NotSent, Received, Sending
+from resources.providers.answers import Pending, Problem, Remedy
 from resources.providers.catalogue import row
 from resources.providers.finders.icypeas import SPEC
 from resources.providers.finders.icypeas_bulk import BULK
+from resources.providers.request import Question, Request, own_id
 from resources.providers.source import VendorSource
-from resources.providers.spec import Pending, Problem, Question, Remedy, Request, own_id
 from resources.settings import ProviderSettings, Settings
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.people import a_run

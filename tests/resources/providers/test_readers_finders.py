@@ -9,6 +9,7 @@ import pytest
 
 from phase3_core.calls import Billing, Hit, Miss
 from phase3_core.leads import Lead
+from resources.providers.answers import Pending, Problem, Remedy
 from resources.providers.catalogue import CATALOGUE, Row, row
 from resources.providers.finders import (
     anymailfinder,
@@ -19,7 +20,8 @@ from resources.providers.finders import (
     tomba,
     voila_norbert,
 )
-from resources.providers.spec import Pending, Problem, ProviderSpec, Question, Remedy, Request, own_id
+from resources.providers.request import Question, Request, own_id
+from resources.providers.spec import ProviderSpec
 from tests.resources.providers.sheet import (
     ANYMAILFINDER,
     DANA,

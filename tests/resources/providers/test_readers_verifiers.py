@@ -7,8 +7,9 @@ import pytest
 
 from phase3_core.calls import Billing, Judgement
 from phase3_core.statuses import Reason, Verdict
+from resources.providers.answers import Remedy
 from resources.providers.catalogue import CATALOGUE, Row
-from resources.providers.spec import Question, Remedy, Request
+from resources.providers.request import Question, Request
 from resources.providers.verifiers import mailverify, reoon
 from tests.resources.providers.sheet import (
     DANA,

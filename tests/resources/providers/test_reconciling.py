@@ -17,8 +17,8 @@ from resources.http_client import http_client
 from resources.postgres.readings import PostgresReadings
 from resources.providers.balances import BALANCES
 from resources.providers.open_providers import OpenProviders
+from resources.providers.request import Question
 from resources.providers.source import VendorSource
-from resources.providers.spec import Question
 from resources.settings import ProviderSettings, Settings
 from sandbox.options import Options
 from tests.conftest import MakeCampaign

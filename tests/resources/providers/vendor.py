@@ -15,8 +15,8 @@ from resources.providers.catalogue import Row, row
 from resources.providers.client import ProviderClient
 from resources.providers.gate import Limits
 from resources.providers.keys import Keys
+from resources.providers.request import Question
 from resources.providers.settlement import Tally
-from resources.providers.spec import Question
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import Call, FakeLedger
 from tests.resources.providers.sheet import DANA, EMAIL, KEY

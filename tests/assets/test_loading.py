@@ -43,6 +43,14 @@ for words in json.loads(sys.argv[1]):
         print(words[0], failure)
 print("dagster" in sys.modules)
 """
+ENDING = """
+import atexit, gc, sys
+from phase3_assets.cli import main
+
+atexit.register(lambda: print(gc.get_freeze_count() > 10 * len(gc.get_objects())))
+sys.argv = ["phase3", "--help"]
+main()
+"""
 COMMANDS = [
     "import",
     "run",
@@ -93,6 +101,11 @@ def test_no_help_needs_dagster() -> None:
     ended = in_nothing(sys.executable, "-c", HELP)
     assert ended.stdout.splitlines()[-1] == "set()", ended.stdout + ended.stderr
     assert ended.stdout.count("Usage:") > len(COMMANDS)
+
+
+def test_a_command_that_ends_looks_for_no_garbage_among_what_it_loaded() -> None:
+    ended = in_nothing(sys.executable, "-c", ENDING)
+    assert ended.stdout.splitlines()[-1] == "True", ended.stdout + ended.stderr
 
 
 def test_whoever_only_looks_or_decides_does_without_dagster(database_url: str, tmp_path: Path) -> None:

@@ -40,12 +40,9 @@ def organization_parts(response: Response, asked: Sequence[Request]) -> list[Res
 def people_parts(response: Response, asked: Sequence[Request]) -> list[Response]:
     """In the order asked where as many are told, unless somebody stands in another's place."""
     found = _objects(response, "matches")
-    strangers = (
-        person
-        for place, person in enumerate(found or ())
-        if person and any(_is_person(person, one) for one in asked) and not _is_person(person, asked[place])
-    )
-    if found is not None and len(found) == len(asked) and not any(strangers):
+    astray = [person for person, one in zip(found or (), asked, strict=False) if not _is_person(person, one)]
+    swapped = any(_is_person(person, one) for person in astray for one in asked)
+    if found is not None and len(found) == len(asked) and not swapped:
         return [_part(response, "person", person) for person in found]
     return [_part(response, "person", one) for one in _joined(found, asked, _is_person)]
 

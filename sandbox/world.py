@@ -312,9 +312,9 @@ class _Builder:
 
     def build(self) -> World:
         drafts = self.drafts()
-        identities = self.identities()
+        names = identities(self.rng)
         for number, draft in enumerate(drafts, start=1):
-            company = self.company(number, draft, *next(identities))
+            company = self.company(number, draft, *next(names))
             self.world.add_company(company)
             self.staff(company, draft)
         self.rng.shuffle(self.world.people)
@@ -414,20 +414,6 @@ class _Builder:
                 left -= draft.accepted
 
     # -- names and facts
-
-    def identities(self) -> Iterator[tuple[str, str, str]]:
-        """Names, domains and industries, never the same name twice."""
-        taken: set[str] = set()
-        for suffix in SUFFIXES:
-            pairs = self.shuffled([(first, second) for first in COMPANY_FIRST for second in COMPANY_SECOND])
-            for first, second in pairs:
-                words = [first, second, suffix] if suffix else [first, second]
-                domain = ("-" if self.rng.random() < HYPHENATED_DOMAINS else "").join(
-                    words
-                ).lower() + ".example"
-                if domain not in taken:
-                    taken.add(domain)
-                    yield " ".join(words), domain, COMPANY_SECOND[second]
 
     def company(self, number: int, draft: Draft, name: str, domain: str, industry: str) -> Company:
         rng = self.rng
@@ -560,6 +546,21 @@ class _Builder:
         pool = list(items)
         self.rng.shuffle(pool)
         return pool
+
+
+def identities(rng: random.Random) -> Iterator[tuple[str, str, str]]:
+    """Names, domains and industries, never the same name twice, for as many companies as there are."""
+    taken: set[str] = set()
+    for suffix in chain(SUFFIXES, map(str, count(2))):
+        pairs = [(first, second) for first in COMPANY_FIRST for second in COMPANY_SECOND]
+        rng.shuffle(pairs)
+        for first, second in pairs:
+            words = [first, second, suffix] if suffix else [first, second]
+            hyphen = "-" if rng.random() < HYPHENATED_DOMAINS else ""
+            domain = hyphen.join(words).lower() + ".example"
+            if domain not in taken:
+                taken.add(domain)
+                yield " ".join(words), domain, COMPANY_SECOND[second]
 
 
 def _spread(counts: Mapping[T, int]) -> list[T]:

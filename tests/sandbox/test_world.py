@@ -1,10 +1,12 @@
+import random
 from collections import Counter
+from itertools import islice
 
 import pytest
 
 from sandbox.names import folded
 from sandbox.scenarios import SCENARIOS, Fate, apportion
-from sandbox.world import Person, World, make_world
+from sandbox.world import Person, World, identities, make_world
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +191,8 @@ def test_people_are_found_by_every_spelling_of_their_name(world: World) -> None:
 def _anew(seed: int) -> World:
     make_world.cache_clear()
     return make_world("reference", seed, 0.01)
+
+
+def test_there_are_names_for_the_companies_of_421_000_leads() -> None:
+    named = list(islice(identities(random.Random(7)), 120_003))
+    assert len({name for name, _, _ in named}) == len({domain for _, domain, _ in named}) == 120_003

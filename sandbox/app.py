@@ -12,11 +12,12 @@ from sandbox.desk import Desk, Sites, Switchboard
 from sandbox.faults import Faults
 from sandbox.google import Google
 from sandbox.options import Options
+from sandbox.population import make_world
 from sandbox.registry import VENDORS
 from sandbox.slack import Workspace
 from sandbox.strangers import opened
 from sandbox.vendor import Setting, Vendor
-from sandbox.world import World, make_world
+from sandbox.world import World
 
 BODY_LIMIT = 64 * 1024 * 1024
 STOP_WITHIN_S = 0.2

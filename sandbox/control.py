@@ -1,8 +1,6 @@
 """The control plane: what a client needs, what is true, what was billed, and every switch."""
 
-import csv
-import io
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -12,41 +10,14 @@ from aiohttp import web
 from sandbox.billing import Bill
 from sandbox.desk import WEB, Desk, Sites
 from sandbox.faults import EVERYBODY, Fault, Faults, Kind
+from sandbox.lead_csv import delivered, truth
 from sandbox.limits import Gate, Quota
 from sandbox.slack import Workspace
 from sandbox.wire import TEXT, Reply, answer, text
-from sandbox.world import ENRICHERS, NEWS, Person, World
+from sandbox.world import World
 
 CSV = "text/csv; charset=utf-8"
 SEARCHERS = ("brave", "claude", "serper", "tavily")
-LEAD_COLUMNS = (
-    "first_name",
-    "last_name",
-    "email",
-    "linkedin_url",
-    "title",
-    "company_name",
-    "company_domain",
-    "lead_score",
-    "lead_tier",
-)
-TRUTH_COLUMNS = (
-    "row",
-    "name",
-    "company_domain",
-    "email",
-    "fate",
-    "accepted",
-    "catch_all",
-    "mailbox_exists",
-    "reoon",
-    "mailverify",
-    "first_finder",
-    "finders",
-    "site",
-    "enrichers",
-    "lead_tier",
-)
 
 
 class Control:
@@ -120,36 +91,13 @@ class Control:
 
     async def leads(self, _request: web.Request) -> Reply:
         """The campaign; no lead brings an address."""
-        return _csv(LEAD_COLUMNS, map(_lead, self.world.people))
+        return text(delivered(self.world), 200, CSV)
 
     # -- for tests
 
     async def truth(self, _request: web.Request) -> Reply:
         """What is true of each lead, in the order of the campaign."""
-        return _csv(
-            TRUTH_COLUMNS, (self.fact(row, one) for row, one in enumerate(self.world.people, start=1))
-        )
-
-    def fact(self, row: int, person: Person) -> tuple[object, ...]:
-        """One line of the truth."""
-        company, email = person.company, person.email
-        return (
-            row,
-            person.name,
-            company.domain,
-            email,
-            person.fate.value,
-            _yes(value=person.fate.accepted),
-            _yes(value=company.catch_all),
-            _yes(value=person.mailbox),
-            self.world.reoon(email) if email else "",
-            self.world.second_opinion(email) if email else "",
-            person.finders[0] if person.finders else "",
-            " ".join(person.finders),
-            company.site.value,
-            " ".join(name for name in (*ENRICHERS, NEWS) if name in company.known_to),
-            person.tier,
-        )
+        return text(truth(self.world), 200, CSV)
 
     async def summary(self, _request: web.Request) -> Reply:
         """Totals."""
@@ -289,29 +237,6 @@ def _traffic(gate: Gate) -> dict[str, float]:
     return {"let_in": gate.let_in, "turned_away": gate.turned_away, "busy_s": gate.busy_s}
 
 
-def _lead(person: Person) -> tuple[object, ...]:
-    company = person.company
-    return (
-        person.first,
-        person.last,
-        "",
-        person.linkedin,
-        person.title,
-        company.name,
-        company.domain,
-        person.score,
-        person.tier,
-    )
-
-
-def _csv(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Reply:
-    page = io.StringIO()
-    writer = csv.writer(page, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text(page.getvalue(), 200, CSV)
-
-
 def _rule(rule: Fault) -> dict[str, object]:
     return {
         "vendor": rule.vendor,
@@ -322,7 +247,3 @@ def _rule(rule: Fault) -> dict[str, object]:
         "operation": rule.operation,
         "ms": rule.ms,
     }
-
-
-def _yes(*, value: bool) -> str:
-    return "true" if value else "false"

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.companies import NEWS, Company
 from sandbox.vendor import Vendor
-from sandbox.world import NEWS, Company, World
+from sandbox.world import World
 
 QUOTED = re.compile(r'"([^"]+)"')
 DOMAIN = re.compile(r"[a-z0-9-]+\.example")

@@ -3,8 +3,9 @@
 import json
 from html import escape
 
+from sandbox.companies import NEWS, Company, Site
 from sandbox.wire import HTML, TEXT, Reply, text
-from sandbox.world import NEWS, Company, Site, World
+from sandbox.world import World
 
 OPEN_ROBOTS = "User-agent: *\nAllow: /\n"
 CLOSED_ROBOTS = "User-agent: *\nDisallow: /\n"

@@ -9,9 +9,11 @@ import re
 from dataclasses import dataclass, field
 from zlib import crc32
 
+from sandbox.companies import COVERAGE, LIVE_SITES, Company, bare_domain
 from sandbox.names import PLACES, TECHNOLOGIES, TITLES, folded, local_part
+from sandbox.people import Person
 from sandbox.scenarios import Fate
-from sandbox.world import COVERAGE, LIVE_SITES, THROWAWAY_DOMAINS, Company, Person, World, bare_domain
+from sandbox.world import THROWAWAY_DOMAINS, World
 
 PATTERNS = {
     "first.last": re.compile(r"[a-z0-9]{2,}\.[a-z0-9]{2,}"),

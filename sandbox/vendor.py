@@ -8,10 +8,12 @@ from time import time
 from typing import ClassVar
 
 from sandbox.billing import Account, Bill
+from sandbox.companies import Company
 from sandbox.limits import Gate, Pressure, Quota
 from sandbox.options import Options
+from sandbox.people import Person
 from sandbox.wire import NOTHING, Ask, Reply
-from sandbox.world import Company, Person, World
+from sandbox.world import World
 
 ONE = Decimal(1)
 DAY_S = 86_400.0

@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from sandbox.limits import Pressure
+from sandbox.people import Person
 from sandbox.vendor import Operation, Vendor, asked
 from sandbox.wire import Ask, Reply, answer
-from sandbox.world import Person
 
 FREE_DAYS = 30
 CHECK_CREDITS = Decimal("0.2")

@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from zlib import crc32
 
+from sandbox.companies import NEWS, Company
 from sandbox.limits import Pressure, Quota
+from sandbox.people import Person
 from sandbox.vendor import Operation, Vendor, asked
 from sandbox.wire import NOTHING, Ask, Reply, answer, text, word
-from sandbox.world import NEWS, Company, Person
 
 BULK_LIMIT = 10
 COMPANY_KEYS = ("domain", "linkedin_url", "name", "website")

@@ -7,10 +7,10 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, ClassVar
 
+from sandbox.companies import Company, bare_domain
 from sandbox.limits import Pressure, Quota
 from sandbox.vendor import Operation, Setting, Vendor
 from sandbox.wire import NOTHING, Ask, Reply, answer, word
-from sandbox.world import Company, bare_domain
 
 LOOKUP_LIMIT, SYNC_LIMIT, BULK_LIMIT = 16, 32, 5_000
 INDEXED, SEEN = 1_467_331_200_000, 1_756_684_800_000

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from sandbox.companies import Company, bare_domain
 from sandbox.limits import Pressure, Quota
+from sandbox.people import Person
 from sandbox.vendor import Operation, Setting, Vendor
 from sandbox.wire import JSON, NOTHING, Ask, Reply, answer
-from sandbox.world import Company, Person, bare_domain
 
 QUEUED_TIMES = 2
 BANDS = (

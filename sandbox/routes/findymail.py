@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sandbox.limits import Pressure, Quota
+from sandbox.people import Person
 from sandbox.vendor import Operation, Vendor, asked
 from sandbox.wire import JSON, Ask, Reply, answer
-from sandbox.world import Person
 
 
 class Findymail(Vendor):

@@ -8,10 +8,10 @@ from time import monotonic
 from typing import Any, ClassVar
 
 from sandbox.limits import Pressure, Quota
+from sandbox.people import Person
 from sandbox.scenarios import Fate
 from sandbox.vendor import Operation, Setting, Vendor, asked
 from sandbox.wire import Ask, Reply, answer, word
-from sandbox.world import Person
 
 CHECK_CREDITS = Decimal("0.1")
 ROW_LIMIT = 5_000

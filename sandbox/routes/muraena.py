@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sandbox.limits import Pressure
+from sandbox.people import Person
 from sandbox.vendor import Operation, Vendor, asked
 from sandbox.wire import HTML, Ask, Reply, answer, text, word
-from sandbox.world import Person
 
 FILTERS = ("first_name", "last_name", "company", "domain", "linkedin_url")
 OTHER_NAMES = {"phone": "mobile", "title": "job_title", "company": "company_name"}

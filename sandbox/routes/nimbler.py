@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from sandbox.limits import Pressure
+from sandbox.people import Person
 from sandbox.vendor import Operation, Vendor, asked
 from sandbox.wire import HTML, Ask, Reply, answer, text
-from sandbox.world import Person
 
 SEEDS = ("emailAddress", "linkedinUrl", "firstName", "lastName", "company", "mobilePhone")
 

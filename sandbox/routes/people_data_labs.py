@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from sandbox.companies import Company
 from sandbox.limits import Pressure, Quota
 from sandbox.vendor import Operation, Vendor, asked
 from sandbox.wire import NOTHING, Ask, Reply, answer, encoded, word
-from sandbox.world import Company
 
 BULK_LIMIT = 100
 KEYS = ("website", "name", "profile", "ticker", "pdl_id")

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sandbox.limits import Pressure, Quota
+from sandbox.people import Person
 from sandbox.vendor import Operation, Setting, Vendor, asked
 from sandbox.wire import NOTHING, Ask, Reply, answer
-from sandbox.world import Person
 
 FREE_DAYS = 30
 STATUS = {

@@ -6,11 +6,12 @@ from itertools import count
 from time import monotonic, time
 from typing import Any, ClassVar
 
+from sandbox.companies import Company
 from sandbox.limits import Pressure, Quota
+from sandbox.people import Person
 from sandbox.scenarios import Fate
 from sandbox.vendor import Operation, Setting, Vendor, asked
 from sandbox.wire import NOTHING, Ask, Reply, answer
-from sandbox.world import Company, Person
 
 FOREVER_DAYS = 36_500
 SCORES = {Fate.VALID: 100, Fate.RISKY: 80, Fate.DOUBTFUL: 80}

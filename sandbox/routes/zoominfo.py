@@ -6,10 +6,11 @@ from time import time
 from typing import Any, ClassVar
 
 from sandbox.billing import made_up_key
+from sandbox.companies import NEWS, Company
 from sandbox.limits import Pressure, Quota
+from sandbox.people import Person
 from sandbox.vendor import Operation, Setting, Vendor, asked, pick
 from sandbox.wire import NOTHING, Ask, Reply, answer, word
-from sandbox.world import NEWS, Company, Person
 
 CONTRACT_DAYS = 365
 BATCH_LIMIT = 25

@@ -9,7 +9,9 @@ import aiohttp
 
 from sandbox.app import Sandbox
 from sandbox.billing import Account
-from sandbox.world import Company, Person, World
+from sandbox.companies import Company
+from sandbox.people import Person
+from sandbox.world import World
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import pytest
 
 from sandbox.app import serve
 from sandbox.options import Options
-from sandbox.world import World, make_world
+from sandbox.population import make_world
+from sandbox.world import World
 from tests.sandbox.client import Client
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from sandbox.world import NEWS
+from sandbox.companies import NEWS
 from tests.sandbox.client import ENRICH, Client, Question, listed_by, not_listed_by
 
 MATCH = "api/v1/people/match"

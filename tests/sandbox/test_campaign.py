@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.app import serve
 from sandbox.options import Options
-from sandbox.world import Person
+from sandbox.people import Person
 from tests.sandbox.client import FIND, VERIFY, Client, Question
 
 ORDER = ["tomba", "muraena", "voila_norbert", "nimbler", "icypeas", "anymailfinder", "findymail"]

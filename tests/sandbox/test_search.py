@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.world import NEWS, Company
+from sandbox.companies import NEWS, Company
 from tests.sandbox.client import SEARCH, Answer, Client, Question
 
 VENDORS = list(SEARCH)

@@ -4,7 +4,7 @@ import re
 import aiohttp
 import pytest
 
-from sandbox.world import Company, Site
+from sandbox.companies import Company, Site
 from tests.sandbox.client import Answer, Client
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from sandbox.population import make_world
 from sandbox.strangers import PATTERNS, OpenWorld, opened
-from sandbox.world import make_world
 
 NAMES = [f"{first} {last}" for first in ("Ann", "Bob", "Zoë") for last in ("Abel", "O'Brien", "van Dam")]
 DOMAINS = [f"firm-{number}.example" for number in range(60)]

@@ -5,8 +5,10 @@ from itertools import islice
 import pytest
 
 from sandbox.names import folded
+from sandbox.people import Person
+from sandbox.population import identities, make_world
 from sandbox.scenarios import SCENARIOS, Fate, apportion
-from sandbox.world import Person, World, identities, make_world
+from sandbox.world import World
 
 
 @pytest.fixture(scope="module")

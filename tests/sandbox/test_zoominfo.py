@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.world import NEWS
+from sandbox.companies import NEWS
 from tests.sandbox.client import Answer, Client, Question, listed_by, not_listed_by, zoominfo_companies
 
 

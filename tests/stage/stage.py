@@ -38,7 +38,7 @@ from resources.providers.source import BreakerOpener, VendorSource
 from resources.providers.website import SANDBOX_WEB
 from resources.settings import ProviderSettings, Settings, WaterfallSettings
 from sandbox.app import Sandbox
-from sandbox.world import Person
+from sandbox.people import Person
 from tests.resources.providers.market import HastyClock
 
 HURRY = 100.0

@@ -15,7 +15,7 @@ from phase3_core.money import ZERO
 from resources.providers.catalogue import row
 from sandbox.app import serve
 from sandbox.options import Options
-from sandbox.world import Person
+from sandbox.people import Person
 from tests.conftest import Server
 from tests.stage.invariants import broken, sums_that_differ
 from tests.stage.killing import Edge, perform

@@ -19,7 +19,7 @@ from resources.postgres.database import PostgresDatabase
 from resources.settings import FORGET_KEY
 from sandbox.app import serve
 from sandbox.options import Options
-from sandbox.world import Person
+from sandbox.people import Person
 from tests.attacks import attack, replaced
 from tests.polling import until
 from tests.stage.invariants import AT_REST, broken

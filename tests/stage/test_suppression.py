@@ -19,7 +19,7 @@ from resources.postgres.suppression import PostgresSuppressions
 from resources.settings import WaterfallSettings
 from sandbox.app import serve
 from sandbox.options import Options
-from sandbox.world import Person
+from sandbox.people import Person
 from tests.attacks import attack, replaced
 from tests.polling import until
 from tests.stage.invariants import AT_REST, broken

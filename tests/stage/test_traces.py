@@ -14,7 +14,7 @@ from resources.settings import WaterfallSettings
 from sandbox.app import Sandbox, serve
 from sandbox.faults import Kind
 from sandbox.options import Options
-from sandbox.world import Person
+from sandbox.people import Person
 from tests.stage.stage import Stage, staged
 
 CLEARBIT_IS_AWAY = {"vendor": "clearbit", "kind": Kind.RATE_LIMITED_BARE.value}

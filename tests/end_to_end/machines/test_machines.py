@@ -12,7 +12,7 @@ from phase3_assets.workplace import project_root
 from phase3_core.statuses import ACCEPTED
 from sandbox.billing import Charge
 from sandbox.options import Options
-from sandbox.world import make_world
+from sandbox.population import make_world
 from tests.caretaker import cared_for
 from tests.end_to_end.dagster_ui import Dagster
 from tests.end_to_end.machines.deployment import PLACES, Deployment, at_work, deployed

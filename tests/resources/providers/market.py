@@ -27,8 +27,8 @@ from resources.providers.request import Question
 from resources.providers.settlement import Tally
 from sandbox.app import Sandbox, serve
 from sandbox.options import Options
+from sandbox.people import Person
 from sandbox.vendor import Vendor
-from sandbox.world import Person
 from tests.resources.providers.sheet import DANA
 
 Query = Callable[..., list[dict[str, Any]]]

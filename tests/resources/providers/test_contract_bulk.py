@@ -16,7 +16,7 @@ from resources.providers.client import ProviderClient
 from resources.providers.request import Question
 from resources.providers.spec import ProviderSpec
 from sandbox.options import Options
-from sandbox.world import Person
+from sandbox.people import Person
 from tests.polling import until
 from tests.resources.providers.market import Market, Query, a_market, lead_of
 

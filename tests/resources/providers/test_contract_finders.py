@@ -13,8 +13,8 @@ from phase3_core.statuses import Reason, Verdict
 from resources.providers.catalogue import CATALOGUE
 from resources.providers.request import Question
 from sandbox.options import Options
+from sandbox.people import Person
 from sandbox.scenarios import Fate
-from sandbox.world import Person
 from tests.resources.providers.market import Market, Query, a_market, hasty, lead_of
 from tests.resources.providers.sheet import DANA, EMAIL
 from tests.resources.providers.test_client import NO_ANSWERS, ODD, ODD_WORDS

@@ -11,7 +11,7 @@ from phase3_core.calls import Gap, Hit, Miss, NoAnswer
 from resources.providers.client import ProviderClient
 from resources.providers.request import Question
 from sandbox.options import Options
-from sandbox.world import Person
+from sandbox.people import Person
 from tests.polling import until
 from tests.resources.providers.market import Market, Query, a_market, lead_of
 from tests.resources.providers.test_contract_bulk import billed, dead, jobs, requests

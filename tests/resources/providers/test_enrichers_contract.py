@@ -28,9 +28,10 @@ from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.source import VendorSource
 from resources.settings import ProviderSettings, Settings
 from sandbox.app import Sandbox, serve
+from sandbox.companies import NEWS
 from sandbox.options import Options
+from sandbox.people import Person
 from sandbox.vendor import Vendor
-from sandbox.world import NEWS, Person
 from tests.resources.providers.sheet import DANA
 
 PLAIN = Settings()

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from phase3_core.calls import ReplayClass
 from phase3_core.ledger import End, Granted, Intent, Outcome, Stored, digest
 from phase3_core.money import usd
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres.database import driver_url
 from resources.postgres.ledger import ledger

@@ -22,7 +22,7 @@ RUN = """
 import asyncio, collections, json, os, sys
 from dataclasses import replace
 from uuid import uuid4
-from phase3_core.ports import Run
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.clock import SystemClock
 from resources.assembly import postgres_ledger, postgres_limits

@@ -105,8 +105,9 @@ class BulkDesk:
 
     async def _read(self, task: str) -> tuple[Response, Pending | Problem | None]:
         until = self.clock.monotonic() + self.bulk.give_up_s
+        pauses_s = self.bulk.pauses_s()
         while True:
-            await self.naps(self.bulk.every_s)
+            await self.naps(next(pauses_s))
             if self.naps.over:
                 return Response(0), Pending(task)
             response, problem = await self.look(task)

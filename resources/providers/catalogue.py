@@ -109,7 +109,8 @@ CATALOGUE: tuple[Row, ...] = (
     Row(mailverify.SPEC, Terms(_price("0.003000", CALL), Limits(in_flight=5), ReplayClass.PER_CALL,
         "docs.mailverify.ai (shapes only)", READ_ON,
         note="price and limits are not published: set yours in the settings")),
-    Row(website.SPEC, Terms(FREE, Limits(in_flight=20), ReplayClass.FREE,
+    # More than the fetcher has on the network at once: a site rests for a second between two requests.
+    Row(website.SPEC, Terms(FREE, Limits(in_flight=60), ReplayClass.FREE,
         "our own fetch", READ_ON, note="one request a second per host, robots.txt respected")),
     # One of the four is used: the one that WEB_SEARCH_PROVIDER names, else the first.
     *_rows(brave.SPECS, Terms(_price("0.005000", CALL), Limits(per_second=50), ReplayClass.PER_CALL,

@@ -1,6 +1,6 @@
 """What a provider file declares: its operations, and how jobs, tasks and packs are asked and read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -36,6 +36,7 @@ class Bulk:
     `prefix`: what tasks' numbers begin with, where single calls are jobs with numbers of their own.
     `limits`: of submissions; None: those of single calls. `again`: problems with which a task or a part has
     failed, so that the question is submitted again singly, once a run; what else is unanswered never is.
+    `first_s`: seconds before a task is first read; then twice as long each time, at most `every_s`.
     """
 
     ask: Callable[[str, Sequence[Request]], Request]
@@ -51,9 +52,17 @@ class Bulk:
     limits: Limits | None = None
     again: frozenset[Remedy] = frozenset()
     linger_s: float = 5.0
+    first_s: float = 10.0
     every_s: float = 10.0
     give_up_s: float = 3_600.0
     timeout_s: float = 180.0
+
+    def pauses_s(self) -> Iterator[float]:
+        """Seconds before each reading of a task."""
+        pause_s = self.first_s
+        while True:
+            yield min(pause_s, self.every_s)
+            pause_s *= 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,11 +147,11 @@ async def test_what_gathers_is_one_task_and_every_address_has_its_row_and_price(
     assert vendor.client.tally.spent == 12 * PRICE
 
 
-async def test_a_task_leaves_after_lingering_and_is_read_in_one_loop() -> None:
+async def test_a_task_leaves_after_lingering_and_is_read_in_one_loop_first_soon_then_seldom() -> None:
     vendor, desk = a_vendor(takes_s=25.0)
     await ask(vendor)
     assert desk.times(CREATE) == [5.0]
-    assert desk.times(LOOK) == [15.0, 25.0, 35.0]
+    assert desk.times(LOOK) == [7.0, 11.0, 19.0, 29.0, 39.0]
 
 
 async def test_a_task_is_signed_in_its_body_and_named_within_the_vendors_limit() -> None:
@@ -376,7 +376,7 @@ async def test_a_task_of_a_run_that_died_is_read_and_never_submitted_again(*, bu
     following, other = next_run(vendor, desk, bulk=bulk)
     assert await ask(following) == [VALID] * 12
     assert (other.times(CREATE), other.single) == ([], [])
-    assert len(other.times(LOOK)) <= 6
+    assert len(other.times(LOOK)) < 12  # one loop for all
     assert rows(vendor) == [PAID] * 12
 
 

@@ -35,7 +35,8 @@ from phase3_core.report import report_hash
 from phase3_core.runs import Run
 from phase3_core.statuses import ApprovalStatus, CampaignStatus, EnrichmentStatus, OutboxKind, may_become
 from phase3_core.tiers import Tier
-from resources.postgres.leads import ACCEPTABLE, OURS, among, reopened
+from resources.postgres.lead_results import reopened
+from resources.postgres.lead_rows import ACCEPTABLE, OURS, among
 from resources.postgres.lease import Begin, standing
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.outbox import message, withdraw_unsent

@@ -13,7 +13,7 @@ from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.money import ZERO, Money, ratio
 from phase3_core.statuses import ACCEPTED, Agent, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier
-from resources.postgres.leads import ENRICHED, OURS, SUPPRESSED, VERIFIED
+from resources.postgres.lead_rows import ENRICHED, OURS, SUPPRESSED, VERIFIED
 from resources.postgres.tables import booked, lead_rank, lead_tier, leads, provider_calls
 
 Word = TypeVar("Word", bound=str)

@@ -13,7 +13,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 from phase3_core.errors import BadInput, UnknownCampaign
 from phase3_core.money import ZERO, Money
 from phase3_core.statuses import EmailStatus, EnrichmentStatus
-from resources.postgres.leads import ACCEPTABLE, OURS, VERIFIED, among
+from resources.postgres.lead_rows import ACCEPTABLE, OURS, VERIFIED, among
 from resources.postgres.tables import campaigns, leads, provider_spend
 
 SHORTEST_PREFIX = 4  # of an id, on the command line

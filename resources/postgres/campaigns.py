@@ -32,7 +32,7 @@ from resources.postgres.audit import Actor
 from resources.postgres.campaign_counts import counts_of, spend_of
 from resources.postgres.campaign_list import CampaignOverview, overview_of, the_campaign
 from resources.postgres.columns import TIME
-from resources.postgres.leads import OURS, among
+from resources.postgres.lead_rows import OURS, among
 from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import (

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, any_, case, cast, func, literal, or_, text
+from sqlalchemy import ARRAY, Text, any_, cast, func, literal, or_, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from phase3_core.errors import BadInput
@@ -12,7 +12,7 @@ from phase3_core.forgetting import Marks, Pseudonyms, marks_of, profile_of
 from phase3_core.leads import Lead
 from phase3_core.suppression import normalised
 from resources.postgres.columns import BareDomain
-from resources.postgres.leads import ADDRESS, BROUGHT, VERIFIED, lead_of, lead_rows
+from resources.postgres.lead_rows import BROUGHT, lead_of, leads_as_they_stand
 from resources.postgres.tables import leads
 
 _FORGOTTEN_BEFORE = text("""
@@ -118,7 +118,7 @@ async def _people(
         BareDomain(leads.c.company_domain).in_(domains),
         func.lower(cast(leads.c.linkedin_url, Text)).like(any_(like)),
     )
-    query = lead_rows(ADDRESS, case((VERIFIED, leads.c.email_status))).add_columns(BROUGHT.label("brought"))
+    query = leads_as_they_stand().add_columns(BROUGHT.label("brought"))
     rows = await connection.execute(query.where(near).order_by(leads.c.id))
     return [(lead_of(row), row["brought"]) for row in rows.mappings()]
 

@@ -17,7 +17,7 @@ from phase3_core.record import LAST_PLACE, Count, Group, Kept, Record, Roles, Wa
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.audit import Actor
-from resources.postgres.leads import ACCEPTABLE, BROUGHT, ENRICHED, OURS, VERIFIED
+from resources.postgres.lead_rows import ACCEPTABLE, BROUGHT, ENRICHED, OURS, VERIFIED
 from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.rate_limits import in_use

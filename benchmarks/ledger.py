@@ -31,10 +31,11 @@ from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.clock import SystemClock
 from resources.http_client import http_client
-from resources.postgres.database import PostgresDatabase, upgrade
+from resources.postgres.database import PostgresDatabase
 from resources.postgres.embedded.cluster import DAGSTER_DATABASE
 from resources.postgres.embedded.server import EmbeddedPostgres, running
 from resources.postgres.ledger import ledger
+from resources.postgres.upgrade import upgrade
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
 from resources.providers.gate import Limits

@@ -29,8 +29,9 @@ from phase3_core.report import read_report
 from resources.exports.campaign_exports import exporter_of
 from resources.exports.files import Folder
 from resources.exports.lead_list import LEAD_COLUMNS, pages, plain
-from resources.postgres.database import PostgresDatabase, driver_url, upgrade
+from resources.postgres.database import PostgresDatabase, driver_url
 from resources.postgres.embedded.server import running
+from resources.postgres.upgrade import upgrade
 
 FULL, TENTH = 42_100, 4_210
 CALLS_PER_LEAD = 3

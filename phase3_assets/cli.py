@@ -108,8 +108,8 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Campaigns, how far they are, what they cost; one campaign agent by agent, while a run works on it."""
-    from phase3_assets.reconciling import cases
     from phase3_assets.standing import show_standing
+    from phase3_assets.troubles import cases
     from phase3_assets.views import campaign_rows, campaign_table
 
     with workplace.database(tell) as url:

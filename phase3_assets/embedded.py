@@ -9,10 +9,11 @@ import psycopg
 
 from phase3_assets.watchman import posted
 from phase3_core.errors import OutsideFailure
-from resources.postgres.database import upgrade
+from resources.postgres.database import brief, driver_url, told_plainly
 from resources.postgres.embedded.cluster import DAGSTER_DATABASE
 from resources.postgres.embedded.errors import EmbeddedPostgresError
 from resources.postgres.embedded.server import EmbeddedPostgres, start
+from resources.postgres.schema import is_current
 
 LINGERING_S = 1.0  # how long closed connections of our own may still be counted by the server
 OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
@@ -32,7 +33,7 @@ def attended(directory: Path, tell: Callable[[str], None]) -> Iterator[tuple[str
         tell(server.note)
     with psycopg.connect(server.uri, autocommit=True) as presence:
         try:
-            upgrade(server.uri)
+            _brought_up_to_date(server.uri)
             yield server.uri, server.database_uri(DAGSTER_DATABASE)
         finally:
             if _alone(presence):
@@ -45,6 +46,16 @@ def _started(directory: Path) -> EmbeddedPostgres:
         return start(directory)
     except EmbeddedPostgresError as failure:
         raise OutsideFailure(str(failure)) from None
+
+
+def _brought_up_to_date(url: str) -> None:
+    place = driver_url(url)
+    with told_plainly(place), brief(place).connect() as connection:
+        current = is_current(connection)
+    if not current:
+        from resources.postgres.upgrade import upgrade  # noqa: PLC0415 - Alembic is large, and seldom needed
+
+        upgrade(url)
 
 
 def _alone(presence: psycopg.Connection) -> bool:

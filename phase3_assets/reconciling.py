@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from phase3_assets.looking import look
 from phase3_assets.vendors import NO_CAMPAIGN, vendor_source
 from phase3_core.errors import BadInput
 from phase3_core.reconciliation import Reconciled
@@ -41,12 +40,6 @@ async def reconciled_by(url: str, source: VendorSource, wish: Wish) -> list[Reco
         await book.accept(wish.accept)
         await books.campaigns.audit(NO_CAMPAIGN, "balance_drift_accepted", told[0].as_json())
         return [one for one in await book.newest() if one.provider == wish.accept]
-
-
-def cases(url: str) -> list[Reconciled]:
-    """What the newest readings leave for a person, without asking any vendor."""
-    newest = look(url, lambda books: PostgresReadings(books.engine).newest())
-    return [one for one in newest if one.is_case]
 
 
 def reconciled_table(told: Sequence[Reconciled]) -> Table:

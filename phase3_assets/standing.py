@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from phase3_assets.looking import look
-from phase3_assets.vendors import troubles
+from phase3_assets.troubles import troubles
 from phase3_assets.views import campaign_rows, troubles_of
 from phase3_core.statuses import CampaignStatus
 

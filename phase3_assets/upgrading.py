@@ -6,7 +6,8 @@ from sqlalchemy import create_engine, text
 
 from phase3_assets.instance import make_tables_once
 from phase3_assets.workplace import DAGSTER_SCHEMA, DAGSTER_URL, with_schema
-from resources.postgres.database import driver_url, upgrade
+from resources.postgres.database import driver_url
+from resources.postgres.upgrade import upgrade
 
 
 def upgrade_all(url: str) -> list[str]:

@@ -4,14 +4,14 @@ import asyncio
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 from rich.table import Table
 
-from phase3_core.breaker import Breaker, Closed, HalfOpen, Open
+from phase3_assets.troubles import breaker_in_words
+from phase3_core.breaker import Closed
 from phase3_core.calls import Gap, NoAnswer
 from phase3_core.errors import BadInput
 from phase3_core.leads import Lead
@@ -24,7 +24,7 @@ from resources.clock import SystemClock
 from resources.http_client import http_client
 from resources.names import mailbox_names
 from resources.postgres.breakers import PostgresBreakers
-from resources.postgres.database import PostgresBooks, PostgresDatabase
+from resources.postgres.database import PostgresDatabase
 from resources.postgres.rate_limits import Use, in_use
 from resources.postgres.scorecard import Score, scores
 from resources.providers.gates import CALLS, kind_of
@@ -95,32 +95,10 @@ async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[d
     return [
         _row(each, record, left)
         | _of_limits(each, source, use)
-        | {"breaker": _word(fares.get(each.row.name, Closed()))}
+        | {"breaker": breaker_in_words(fares.get(each.row.name, Closed()))}
         | asked.get(each.row.spec.label, {})
         for each in source.standings()
     ]
-
-
-async def troubles(books: PostgresBooks) -> dict[str, str]:
-    """Why not to count on a provider at this moment, by its name."""
-    names = [each.row.name for each in vendor_source().standings()]
-    reading = await PostgresBreakers(books.engine).tell({}, names)
-    tripped = {
-        name: _word(breaker)
-        for name, breaker in sorted(reading.breakers.items())
-        if not isinstance(breaker, Closed)
-    }
-    return tripped | dict.fromkeys(sorted(reading.out_of_credits), "out of credits")
-
-
-def _word(breaker: Breaker) -> str:
-    match breaker:
-        case Open(until, why):
-            return f"open until {datetime.fromtimestamp(until, UTC):%H:%M} UTC: {why}"
-        case HalfOpen(why):
-            return f"half-open after: {why}"
-        case Closed():
-            return "closed"
 
 
 async def _balances(source: VendorSource) -> dict[str, Decimal | None]:

@@ -20,8 +20,9 @@ from sqlalchemy import Engine, NullPool, create_engine, insert, text
 from sqlalchemy.exc import ProgrammingError
 
 from resources.postgres import tables
-from resources.postgres.database import driver_url, upgrade
+from resources.postgres.database import driver_url
 from resources.postgres.embedded.server import running
+from resources.postgres.upgrade import upgrade
 from tests.caretaker import cared_for
 
 MEASURED = "COVERAGE_PROCESS_CONFIG"  # what makes a process that we start measure itself, too

@@ -1,20 +1,13 @@
-"""The connection to PostgreSQL: reaching it, upgrading it, holding a campaign for one run."""
+"""The connection to PostgreSQL: reaching it, holding a campaign for one run."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from psycopg.errors import DuplicateTable
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, func, make_url, select, text
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from phase3_core.errors import BadInput, OutsideFailure
@@ -28,14 +21,14 @@ from resources.postgres.checkpoints import PostgresCheckpoints
 from resources.postgres.events import PostgresEvents
 from resources.postgres.jsonb import json_text
 from resources.postgres.leads import PostgresLeads
-from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, lock_key, standing
+from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, standing
 from resources.postgres.outage import LONGEST_S, Outage
 from resources.postgres.outbox import PostgresOutbox
 from resources.postgres.saga import PostgresSaga
+from resources.postgres.schema import check_current
 from resources.postgres.track_record import PostgresTrackRecord
 from resources.settings import pseudonyms
 
-VERSION_TABLE = "phase3_alembic_version"
 COMMAND_LINE = Actor("phase3", "system")
 LONGEST_LOOK_S = 30.0  # for who opens, or only reads: a server that restarts is back by then
 _EXAMPLE = "write it as postgresql://user:password@host:5432/database"
@@ -132,7 +125,7 @@ class PostgresDatabase:
             hide_parameters=True,  # or an error, and with it Dagster's event log, would show leads
         )
         try:
-            with _told_plainly(url):
+            with told_plainly(url):
                 await self._short().outlast(lambda: _require_current(engine))
                 yield engine
         finally:
@@ -141,7 +134,7 @@ class PostgresDatabase:
 
 async def _require_current(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
-        await connection.run_sync(_check_current)
+        await connection.run_sync(check_current)
 
 
 async def _know_the_leads(engine: AsyncEngine) -> None:
@@ -196,7 +189,7 @@ def _connect_args(url: URL, application: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _told_plainly(url: URL) -> Iterator[None]:
+def told_plainly(url: URL) -> Iterator[None]:
     """A server that is gone, now or later in the run, is one line for the user, without the password."""
     host = url.query.get("host") or url.host or "localhost"
     try:
@@ -209,70 +202,14 @@ def _told_plainly(url: URL) -> Iterator[None]:
         ) from error
 
 
-def upgrade(url: str) -> list[str]:
-    """The revisions applied: all in one transaction; of two upgrades at once the second has nothing to do."""
-    place = driver_url(url)
-    with _told_plainly(place), _names_free(), _brief(place).begin() as connection:
-        connection.execute(select(func.pg_advisory_xact_lock(lock_key(b"upgrade"))))
-        return _apply(connection)
-
-
-def _apply(connection: Connection) -> list[str]:
-    applied: list[str] = []
-    config = _migrations()
-    config.attributes.update(
-        connection=connection,
-        version_table=VERSION_TABLE,
-        on_version_apply=lambda step, **_: applied.append(step.up_revision_id),
-    )
-    command.upgrade(config, "head")
-    return applied
-
-
 def require_current(url: str) -> None:
     """Raises BadInput, with the command to run, where the tables are not those of this program."""
     place = driver_url(url)
-    with _told_plainly(place), _brief(place).connect() as connection:
-        _check_current(connection)
+    with told_plainly(place), brief(place).connect() as connection:
+        check_current(connection)
 
 
-def _check_current(connection: Connection) -> None:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    there, known = set(context.get_current_heads()), _revisions()
-    if not there <= set(known):
-        raise BadInput("This database belongs to a newer phase3: upgrade the program, not the database.")
-    if there != {known[0]}:
-        raise BadInput("The tables of phase 3 are missing or old: run `phase3 db upgrade`.")
-
-
-@cache
-def _revisions() -> tuple[str, ...]:
-    """Newest first."""
-    return tuple(script.revision for script in ScriptDirectory.from_config(_migrations()).walk_revisions())
-
-
-def _migrations() -> Config:
-    config = Config()
-    folder = str(Path(__file__).parent / "migrations")
-    config.set_main_option("script_location", folder.replace("%", "%%"))
-    return config
-
-
-def _brief(url: URL) -> Engine:
+def brief(url: URL) -> Engine:
     return create_engine(
         url, poolclass=NullPool, connect_args=_connect_args(url, "phase3 db"), hide_parameters=True
     )
-
-
-@contextmanager
-def _names_free() -> Iterator[None]:
-    try:
-        yield
-    except ProgrammingError as error:
-        if not isinstance(error.orig, DuplicateTable):
-            raise
-        taken = error.orig.diag.message_primary
-        raise BadInput(
-            f"Another program has a table under a name of ours ({taken}): rename it, "
-            "or give phase 3 a database of its own."
-        ) from error

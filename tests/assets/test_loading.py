@@ -43,6 +43,13 @@ for words in json.loads(sys.argv[1]):
         print(words[0], failure)
 print("dagster" in sys.modules)
 """
+STATUS = """
+import sys
+from phase3_assets.cli import app
+
+app(["status"], standalone_mode=False)
+print({"dagster", "aiohttp", "alembic"} & sys.modules.keys())
+"""
 ENDING = """
 import atexit, gc, sys
 from phase3_assets.cli import main
@@ -131,6 +138,12 @@ def test_whoever_only_looks_or_decides_does_without_dagster(database_url: str, t
     assert loaded == "False", ended.stdout + ended.stderr
     refused = [line for line in said if line.startswith(tuple(words[0] for words in commands))]
     assert [line.partition(" ")[0] for line in refused] == ["approve"], refused
+
+
+def test_status_loads_neither_vendors_clients_nor_migrations(database_url: str, tmp_path: Path) -> None:
+    place = (f"DATABASE_URL={database_url}", f"PHASE3_STATE_DIR={tmp_path}")
+    ended = in_nothing(*place, sys.executable, "-c", STATUS)
+    assert ended.stdout.splitlines()[-1] == "set()", ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)

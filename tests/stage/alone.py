@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from resources.postgres.database import upgrade
 from resources.postgres.embedded.server import running
+from resources.postgres.upgrade import upgrade
 from tests.caretaker import cared_for
 from tests.conftest import Server
 

@@ -15,8 +15,8 @@ import pytest
 from phase3_core.money import usd
 from phase3_core.policy import LeadCaps
 from phase3_core.tiers import Tier
-from resources.postgres.database import upgrade
 from resources.postgres.embedded.server import EmbeddedPostgres, running
+from resources.postgres.upgrade import upgrade
 from sandbox.app import Sandbox, serve
 from sandbox.options import Options
 from tests.caretaker import cared_for

@@ -1,4 +1,4 @@
-"""What Alembic runs; `database.upgrade` brings the connection, so there is no alembic.ini."""
+"""What Alembic runs; `upgrade` brings the connection, so there is no alembic.ini."""
 
 from alembic import context
 

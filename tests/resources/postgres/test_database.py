@@ -10,9 +10,10 @@ from phase3_core.errors import BadInput, CampaignBusy, OutsideFailure
 from phase3_core.ports.books import Database
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
-from resources.postgres.database import PostgresDatabase, driver_url, require_current, upgrade
+from resources.postgres.database import PostgresDatabase, driver_url, require_current
 from resources.postgres.jsonb import json_text
 from resources.postgres.lease import campaign_lock
+from resources.postgres.upgrade import upgrade
 from tests.conftest import Server
 
 Query = Callable[..., list[dict[str, Any]]]

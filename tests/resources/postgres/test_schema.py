@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -14,8 +15,10 @@ from phase3_core.statuses import CampaignStatus, EmailStatus
 from phase3_core.waterfall import EmailResult
 from resources.postgres import tables
 from resources.postgres.campaign_import import CampaignImport
-from resources.postgres.database import PostgresDatabase, driver_url, require_current, upgrade
+from resources.postgres.database import PostgresDatabase, driver_url, require_current
+from resources.postgres.schema import NEWEST, revisions
 from resources.postgres.tables import metadata
+from resources.postgres.upgrade import migrations, upgrade
 from tests.conftest import MakeCampaign
 
 Query = Callable[..., list[dict[str, Any]]]
@@ -76,6 +79,18 @@ def test_an_upgrade_is_idempotent(empty_database_url: str) -> None:
     assert sorted(upgrade(empty_database_url)) == REVISIONS
     assert upgrade(empty_database_url) == []
     require_current(empty_database_url)
+
+
+def test_what_is_known_of_the_migrations_is_what_alembic_finds() -> None:
+    newest, *earlier = ScriptDirectory.from_config(migrations()).walk_revisions()
+    assert newest.revision == NEWEST
+    assert revisions() == {NEWEST, *(script.revision for script in earlier)}
+
+
+def test_an_upgrade_leaves_a_database_from_the_future_alone(database_url: str, query: Query) -> None:
+    query("UPDATE phase3_alembic_version SET version_num = '9999'")
+    with pytest.raises(BadInput, match="newer phase3"):
+        upgrade(database_url)
 
 
 def test_upgrades_at_once_take_turns(empty_database_url: str) -> None:

@@ -211,7 +211,7 @@ provider_calls = Table(
     never_negative("losses"),
     never_negative("response_time_ms"),
     Index("provider_calls_campaign_id_agent_idx", "campaign_id", "agent"),
-    Index("provider_calls_lead_id_idx", "lead_id"),
+    Index("provider_calls_lead_id_agent_idx", "lead_id", "agent"),
     Index("provider_calls_provider_day_idx", "provider", "day"),
     Index("provider_calls_created_at_idx", "created_at", postgresql_using="brin"),
     Index("provider_calls_in_flight_idx", "provider", postgresql_where=text("state = 'intent'")),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from phase3_core.calls import Gap, NoAnswer, Reply, Role
+from phase3_core.domains import MOST_LEADERS
 from phase3_core.errors import NothingUsable
 from phase3_core.leads import Lead
 from phase3_core.ordering import Ordered
@@ -22,7 +23,6 @@ from phase3_core.trace import (
     enrichment_steps,
 )
 from phase3_core.verify import plan_for
-from phase3_core.waterfall import MOST_LEADERS
 from resources.clock import SystemClock
 from resources.postgres.database import PostgresBooks
 from resources.postgres.dossier import Dossier

@@ -15,10 +15,10 @@ from phase3_core.leads import Campaign, Lead
 from phase3_core.money import Money
 from phase3_core.policy import Policy, Threshold
 from phase3_core.ports.books import Books, Database
+from phase3_core.ports.checkpoints import Observer
 from phase3_core.ports.clock import Clock
 from phase3_core.ports.exporter import Exporter
 from phase3_core.ports.leads import LeadPosition
-from phase3_core.ports.progress import Observer
 from phase3_core.ports.providers import Providers, Skipped
 from phase3_core.runs import Advance, Run
 from phase3_core.saga import StepKind

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from phase3_core.circumstances import Circumstances
 from phase3_core.forecast import Forecast, forecast
+from phase3_core.plan import Plan
 from phase3_core.planner import Bench, model_of
 from phase3_core.policy import LeadCaps
 from phase3_core.ports.books import Books
 from phase3_core.ports.providers import Providers
 from phase3_core.record import Record, Roles
-from phase3_core.waterfall import Plan
 
 
 async def foresee(

@@ -10,6 +10,7 @@ from phase3_core.circumstances import Circumstances
 from phase3_core.foresight import bench_of, circumstances, roles
 from phase3_core.money import total
 from phase3_core.order import CheapestValid
+from phase3_core.plan import Plan
 from phase3_core.planner import Bench, flow, lines, model_of
 from phase3_core.policy import Ordering, Policy, Routing
 from phase3_core.ports.books import Books
@@ -19,7 +20,6 @@ from phase3_core.rates import FinderRates, Seen
 from phase3_core.record import Group, Kept, Record
 from phase3_core.routing import Shares, Start, shares
 from phase3_core.statuses import Agent
-from phase3_core.waterfall import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from phase3_core.calls import Billing, Price
 from phase3_core.enrichment import Source, in_order
 from phase3_core.market import FINDERS
 from phase3_core.money import Money, usd
+from phase3_core.plan import Plan
 from phase3_core.policy import LeadCaps
 from phase3_core.priors import CATCH_ALL, usual_chances, usual_guessing, usually_reached
 from phase3_core.rates import FinderRates, Mean, Rate
 from phase3_core.record import Count, Group, Makeup, Record
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
-from phase3_core.waterfall import Plan
 
 USUAL_DELIVERED_VALID = 0.85
 COVERAGE_WEIGHT = 8.0  # trials: what an enricher covers of a market is hardly known beforehand

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from phase3_core.calls import Facts, Miss
+from phase3_core.domains import MOST_LEADERS
 from phase3_core.enrichment import FIELDS_OF, Gathered, Source, after_reply, in_order, next_source
 from phase3_core.market import ENRICHERS
 from phase3_core.money import ZERO, Money
 from phase3_core.patterns import GUESSED_BLINDLY, SEEN_BEFORE, worth_guessing
+from phase3_core.plan import Plan
 from phase3_core.record import LAST_PLACE, Group
 from phase3_core.tiers import Profile, Topic
-from phase3_core.waterfall import MOST_LEADERS, Plan
 
 CATCH_ALL = 0.12  # leads on domains that take any address
 HAS_A_MAILBOX = 0.91  # of the others: an address built from the name

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from phase3_core.progress import DELIVERED, GUESS
 from phase3_core.rates import Seen, seen_from_json
 from phase3_core.routing import Shares
 from phase3_core.tiers import Tier
-from phase3_core.waterfall import DELIVERED, GUESS
 
 LAST_PLACE = 4  # among its company's leads: or later
 

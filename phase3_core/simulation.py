@@ -11,31 +11,21 @@ from datetime import datetime
 from typing import Any
 
 from phase3_core.circumstances import Circumstances
+from phase3_core.domains import Domain
 from phase3_core.forecast import Interval, forecast
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money, total, usd
+from phase3_core.plan import Plan
 from phase3_core.planner import Bench, model_of
 from phase3_core.ports.providers import Providers
+from phase3_core.progress import GUESS, Progress, start
 from phase3_core.rates import FinderRates, Rate
 from phase3_core.record import Group, Record
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Tier
 from phase3_core.trace import LedgerCall
 from phase3_core.verify import Domains, Steps
-from phase3_core.waterfall import (
-    GUESS,
-    Act,
-    Domain,
-    Find,
-    Plan,
-    Progress,
-    SecondOpinion,
-    Step,
-    Stop,
-    Verify,
-    next_step,
-    start,
-)
+from phase3_core.waterfall import Act, Find, SecondOpinion, Step, Stop, Verify, next_step
 
 
 @dataclass(frozen=True, slots=True)

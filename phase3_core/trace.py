@@ -11,31 +11,18 @@ from typing import Any
 from uuid import UUID
 
 from phase3_core.calls import EnricherReply, Facts, Gap, Miss, NoAnswer
+from phase3_core.domains import Domain
 from phase3_core.enrichment import FIELDS_OF, Gathered, after_reply, in_order, next_source
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money
+from phase3_core.plan import Plan
 from phase3_core.ports.providers import Enricher, Providers
+from phase3_core.progress import DELIVERED, GUESS, Candidate, Progress, start
 from phase3_core.routing import start_of
 from phase3_core.statuses import Agent
 from phase3_core.tiers import PROFILES, Profile
 from phase3_core.verify import Domains, Steps
-from phase3_core.waterfall import (
-    DELIVERED,
-    GUESS,
-    Act,
-    Candidate,
-    Domain,
-    Find,
-    Guess,
-    Plan,
-    Progress,
-    SecondOpinion,
-    Step,
-    Stop,
-    Verify,
-    next_step,
-    start,
-)
+from phase3_core.waterfall import Act, Find, Guess, SecondOpinion, Step, Stop, Verify, next_step
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,42 +14,24 @@ from phase3_core.agent import (
     results_behind,
     worked_through,
 )
+from phase3_core.domains import MOST_LEADERS, Domain, learn
+from phase3_core.email_result import EmailResult, result_of
 from phase3_core.errors import BadInput, NothingUsable
 from phase3_core.foresight import foresee
 from phase3_core.leads import Lead
 from phase3_core.ordering import Ordered
+from phase3_core.plan import Plan, Quote
 from phase3_core.policy import EMAILS, Policy
 from phase3_core.ports.books import Books, Database
 from phase3_core.ports.campaigns import AgentResult
 from phase3_core.ports.leads import LeadPosition
 from phase3_core.ports.providers import Finder, Providers, ProviderSource, Verifier
+from phase3_core.progress import Progress, after_find, after_guess, after_second_opinion, after_verify, start
 from phase3_core.runs import Run
 from phase3_core.statuses import CampaignStatus
 from phase3_core.summary import AgentSummary
 from phase3_core.waiting import Wait
-from phase3_core.waterfall import (
-    MOST_LEADERS,
-    Act,
-    Domain,
-    EmailResult,
-    Find,
-    Guess,
-    Plan,
-    Progress,
-    Quote,
-    SecondOpinion,
-    Step,
-    Stop,
-    Verify,
-    after_find,
-    after_guess,
-    after_second_opinion,
-    after_verify,
-    learn,
-    next_step,
-    result_of,
-    start,
-)
+from phase3_core.waterfall import Act, Find, Guess, SecondOpinion, Step, Stop, Verify, next_step
 
 
 async def verify_campaign(

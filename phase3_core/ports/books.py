@@ -9,8 +9,8 @@ from uuid import UUID
 from phase3_core.budget import Budget
 from phase3_core.ports.approvals import Approvals
 from phase3_core.ports.campaigns import CampaignRepository
+from phase3_core.ports.checkpoints import Checkpoints
 from phase3_core.ports.leads import LeadRepository
-from phase3_core.ports.progress import Checkpoints
 from phase3_core.ports.saga import Saga
 from phase3_core.record import Group, Kept, Record, Roles
 from phase3_core.runs import Run

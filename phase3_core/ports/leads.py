@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypedDict, Unpack
 from uuid import UUID
 
+from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Lead
 from phase3_core.tiers import Tier
-from phase3_core.waterfall import EmailResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from sqlalchemy import TextClause, Update, bindparam, case, func, null, text, up
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
+from phase3_core.progress import DELIVERED
 from phase3_core.statuses import ACCEPTED, Agent, EnrichmentStatus
-from phase3_core.waterfall import DELIVERED, EmailResult
 from resources.postgres.lead_rows import ACCEPTABLE, OURS, VERIFIED, among
 from resources.postgres.tables import leads
 

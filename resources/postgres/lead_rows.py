@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, Select, Text, case, cast, func, null, select
 
 from phase3_core.leads import Lead
+from phase3_core.progress import DELIVERED
 from phase3_core.statuses import ACCEPTED, NOT_OURS, EmailStatus, EnrichmentStatus
 from phase3_core.tiers import Tier
-from phase3_core.waterfall import DELIVERED
 from resources.names import mailbox_names
 from resources.postgres.tables import lead_domain, lead_rank, lead_tier, leads
 

@@ -8,11 +8,11 @@ from sqlalchemy import ARRAY, Select, Text, any_, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.leads import Lead
 from phase3_core.ports.leads import LeadFilters, LeadPosition
-from phase3_core.waterfall import EmailResult
 from resources.postgres.lead_pages import IN_ORDER, beyond, filters
 from resources.postgres.lead_results import write_email_results, write_enrichment_results
 from resources.postgres.lead_rows import (

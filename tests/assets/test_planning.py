@@ -16,13 +16,13 @@ from phase3_core.circumstances import Circumstances
 from phase3_core.errors import BadInput
 from phase3_core.forecast import Forecast, forecast
 from phase3_core.money import usd
+from phase3_core.plan import Plan, Quote
 from phase3_core.planner import Bench, model_of
 from phase3_core.policy import LeadCaps
 from phase3_core.rate_limits import Allowed
 from phase3_core.record import Group, Record
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
-from phase3_core.waterfall import Plan, Quote
 
 TOMBA = Price(usd("0.01"), Billing.PER_HIT)
 REOON = Price(usd("0.001"), Billing.PER_CALL)

@@ -7,17 +7,19 @@ from uuid import UUID
 import pytest
 
 from phase3_core.calls import Facts, Gap, Hit, Judgement, NoAnswer
+from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.errors import CampaignBusy, OutsideFailure, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, usd
 from phase3_core.ports.approvals import Approvals
 from phase3_core.ports.books import Books, Database
+from phase3_core.ports.checkpoints import Checkpoints, Observer
 from phase3_core.ports.clock import Clock
 from phase3_core.ports.exporter import Exporter
 from phase3_core.ports.leads import LeadPosition
-from phase3_core.ports.progress import Checkpoints, Observer
 from phase3_core.ports.providers import Enricher, Finder, Providers, ProviderSource, Verifier
+from phase3_core.progress import DELIVERED
 from phase3_core.runs import Advance, Run
 from phase3_core.statuses import (
     NOT_OURS,
@@ -29,7 +31,6 @@ from phase3_core.statuses import (
     Verdict,
 )
 from phase3_core.tiers import Tier, Topic
-from phase3_core.waterfall import DELIVERED, EmailResult
 from tests.fakes.books import FakeBooks, FakeDatabase, FakeLeads
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.exporter import FakeExporter

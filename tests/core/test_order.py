@@ -8,18 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase3_core.calls import Billing, Hit, Judgement, Miss, Price
+from phase3_core.domains import Domain
 from phase3_core.leads import Lead
 from phase3_core.money import usd
 from phase3_core.order import CheapestValid, cost_per_valid
 from phase3_core.ordering import Ordered
+from phase3_core.plan import Plan, Quote
 from phase3_core.policy import Ordering
+from phase3_core.progress import Progress, start
 from phase3_core.rates import FinderRates, Seen
 from phase3_core.record import Record
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Tier
 from phase3_core.trace import email_steps
 from phase3_core.verify import plan_for
-from phase3_core.waterfall import Domain, Find, Plan, Progress, Quote, Stop, next_step, start
+from phase3_core.waterfall import Find, Stop, next_step
 from tests.core.office import EASY, Office, an_office
 from tests.fakes.clock import NOON
 from tests.fakes.people import CAMPAIGN, a_lead, a_run

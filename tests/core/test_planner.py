@@ -14,6 +14,7 @@ from phase3_core.calls import Billing, Price
 from phase3_core.circumstances import Circumstances
 from phase3_core.forecast import Forecast, forecast
 from phase3_core.money import ZERO, total, usd
+from phase3_core.plan import Plan, Quote
 from phase3_core.planner import Bench, Model, model_of
 from phase3_core.policy import LeadCaps
 from phase3_core.rate_limits import Allowed
@@ -21,7 +22,6 @@ from phase3_core.rates import Seen
 from phase3_core.record import Count, Group, Record
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier, Topic
-from phase3_core.waterfall import Plan, Quote
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOW = Circumstances(NOON)

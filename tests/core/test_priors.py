@@ -7,10 +7,10 @@ import pytest
 from phase3_core.calls import Billing, Price
 from phase3_core.market import ENRICHERS
 from phase3_core.money import usd
+from phase3_core.plan import Plan, Quote
 from phase3_core.priors import CATCH_ALL, usual_chances, usual_guessing, usually_reached
 from phase3_core.record import Group
 from phase3_core.tiers import PROFILES, Tier, Topic
-from phase3_core.waterfall import Plan, Quote
 
 REOON = Price(usd("0.001"), Billing.PER_CALL)
 A_CENT = Price(usd("0.01"), Billing.PER_HIT)

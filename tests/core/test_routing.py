@@ -14,6 +14,7 @@ from phase3_core.circumstances import Circumstances
 from phase3_core.forecast import forecast
 from phase3_core.money import usd
 from phase3_core.ordering import Ordered, dealt_out
+from phase3_core.plan import Plan, Quote
 from phase3_core.planner import Bench, model_of
 from phase3_core.policy import LeadCaps, Routing
 from phase3_core.rate_limits import Allowed
@@ -23,7 +24,6 @@ from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import Tier
 from phase3_core.trace import email_steps
 from phase3_core.verify import plan_for
-from phase3_core.waterfall import Plan, Quote
 from tests.core.office import EASY, an_office
 from tests.fakes.clock import NOON
 from tests.fakes.people import CAMPAIGN, a_lead, a_run

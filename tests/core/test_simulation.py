@@ -12,13 +12,13 @@ import pytest
 from phase3_core.calls import Billing, Gap, Hit, Judgement, Miss, NoAnswer, Price
 from phase3_core.leads import Lead
 from phase3_core.money import usd
+from phase3_core.plan import Plan, Quote
 from phase3_core.planner import Bench
 from phase3_core.policy import LeadCaps
 from phase3_core.record import Record
 from phase3_core.simulation import Looked, Open, Replay, replayed, simulated
 from phase3_core.statuses import Verdict
 from phase3_core.trace import LedgerCall
-from phase3_core.waterfall import Plan, Quote
 from tests.fakes.people import a_lead
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from phase3_core.calls import Billing, EnricherReply, Facts, Gap, Hit, Judgement, Miss, NoAnswer, Price
+from phase3_core.domains import Domain
 from phase3_core.money import usd
 from phase3_core.patterns import Pattern
+from phase3_core.plan import Plan, Quote
+from phase3_core.progress import DELIVERED, GUESS, Candidate, Progress
 from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import PROFILES, Tier, Topic
 from phase3_core.trace import (
@@ -20,21 +23,7 @@ from phase3_core.trace import (
     reason,
 )
 from phase3_core.verify import plan_for
-from phase3_core.waterfall import (
-    DELIVERED,
-    GUESS,
-    Candidate,
-    Domain,
-    Find,
-    Guess,
-    Plan,
-    Progress,
-    Quote,
-    SecondOpinion,
-    Step,
-    Stop,
-    Verify,
-)
+from phase3_core.waterfall import Find, Guess, SecondOpinion, Step, Stop, Verify
 from tests.core.office import EASY, an_office
 from tests.fakes.people import a_lead, a_run
 from tests.fakes.providers import enricher, finder, verifier

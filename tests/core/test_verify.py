@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from phase3_core.calls import Gap, Hit, Judgement, NoAnswer, VerifierReply
+from phase3_core.domains import MOST_LEADERS
 from phase3_core.errors import (
     CampaignBusy,
     NothingUsable,
@@ -21,7 +22,6 @@ from phase3_core.policy import Policy, Thresholds
 from phase3_core.ports.providers import Skipped
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, Verdict
 from phase3_core.tiers import Tier
-from phase3_core.waterfall import MOST_LEADERS
 from tests.core.office import ANY_NUMBER, Office, Pause, an_office, shuffled
 from tests.fakes.clock import NOON
 from tests.fakes.people import a_lead, a_run

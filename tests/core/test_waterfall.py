@@ -1,32 +1,24 @@
 import pytest
 
 from phase3_core.calls import Billing, Gap, Hit, Judgement, Miss, NoAnswer, Price
+from phase3_core.domains import Domain, learn
+from phase3_core.email_result import result_of
 from phase3_core.leads import MailboxName
 from phase3_core.money import ZERO, usd
 from phase3_core.patterns import Pattern
-from phase3_core.statuses import EmailStatus, Reason, Verdict
-from phase3_core.waterfall import (
+from phase3_core.plan import Plan, Quote
+from phase3_core.progress import (
     DELIVERED,
     GUESS,
     Candidate,
-    Domain,
-    Find,
-    Guess,
-    Plan,
     Progress,
-    Quote,
-    SecondOpinion,
-    Step,
-    Stop,
-    Verify,
     after_find,
     after_second_opinion,
     after_verify,
-    learn,
-    next_step,
-    result_of,
     start,
 )
+from phase3_core.statuses import EmailStatus, Reason, Verdict
+from phase3_core.waterfall import Find, Guess, SecondOpinion, Step, Stop, Verify, next_step
 from tests.core.walk import PER_CALL, PER_HIT, STRANGE, Oracle, a_plan, walk
 from tests.fakes.people import a_lead
 

@@ -6,11 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase3_core.calls import FinderReply, Gap, Hit, Judgement, Miss, NoAnswer, VerifierReply
+from phase3_core.domains import Domain, learn
 from phase3_core.leads import Lead, MailboxName
 from phase3_core.money import ZERO, Money
 from phase3_core.patterns import GUESSED_BLINDLY, Pattern
+from phase3_core.plan import Plan, Quote
+from phase3_core.progress import GUESS
 from phase3_core.statuses import ACCEPTED, EmailStatus, Reason, Verdict
-from phase3_core.waterfall import GUESS, Domain, Plan, Quote, Stop, learn
+from phase3_core.waterfall import Stop
 from tests.core.walk import PER_CALL, PER_HIT, Oracle, Walk, walk
 from tests.fakes.people import a_lead
 

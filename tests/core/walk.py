@@ -4,30 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from phase3_core.calls import Billing, FinderReply, Gap, Judgement, Miss, NoAnswer, Price, VerifierReply
+from phase3_core.domains import Domain
+from phase3_core.email_result import EmailResult, result_of
 from phase3_core.leads import Lead
 from phase3_core.money import usd
+from phase3_core.plan import Plan, Quote
+from phase3_core.progress import Progress, after_find, after_guess, after_second_opinion, after_verify, start
 from phase3_core.statuses import Verdict
-from phase3_core.waterfall import (
-    Act,
-    Domain,
-    EmailResult,
-    Find,
-    Guess,
-    Plan,
-    Progress,
-    Quote,
-    SecondOpinion,
-    Step,
-    Stop,
-    Verify,
-    after_find,
-    after_guess,
-    after_second_opinion,
-    after_verify,
-    next_step,
-    result_of,
-    start,
-)
+from phase3_core.waterfall import Act, Find, Guess, SecondOpinion, Step, Stop, Verify, next_step
 
 MOST_STEPS = 100
 PER_HIT = Price(usd("0.01"), Billing.PER_HIT)

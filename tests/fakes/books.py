@@ -26,12 +26,14 @@ from phase3_core.approval import (
 )
 from phase3_core.budget import Budget
 from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
+from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.errors import CampaignBusy, OutsideFailure, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import ZERO, Money, ratio, total
 from phase3_core.ports.campaigns import AgentResult, DueAgain
 from phase3_core.ports.leads import LeadFilters, LeadPosition
+from phase3_core.progress import DELIVERED
 from phase3_core.record import LAST_PLACE, Group, Kept, Record, Roles
 from phase3_core.report import lead_set_digest, report_hash
 from phase3_core.runs import Advance, Run
@@ -49,7 +51,6 @@ from phase3_core.statuses import (
 from phase3_core.suppression import is_suppressed
 from phase3_core.tiers import Tier
 from phase3_core.waiting import Waiting, from_json
-from phase3_core.waterfall import DELIVERED, EmailResult
 from tests.fakes.bills import Bills
 from tests.fakes.clock import NOON, at_once
 from tests.fakes.saga import FakeSaga, Steps

@@ -10,12 +10,12 @@ import pytest
 from psycopg.rows import dict_row
 
 from phase3_core.counts import CampaignCounts
+from phase3_core.email_result import EmailResult
 from phase3_core.money import usd
 from phase3_core.ports.campaigns import AgentResult
 from phase3_core.runs import Advance, Run
 from phase3_core.saga import StepKind
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus
-from phase3_core.waterfall import EmailResult
 from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
 from tests.conftest import NOW, Made, MakeCampaign
 from tests.fakes.people import A_REPORT

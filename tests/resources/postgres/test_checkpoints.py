@@ -7,7 +7,7 @@ import pytest
 
 from phase3_core.money import usd
 from phase3_core.ports.campaigns import CampaignRepository
-from phase3_core.ports.progress import Checkpoints
+from phase3_core.ports.checkpoints import Checkpoints
 from phase3_core.runs import Advance, Run
 from phase3_core.statuses import Agent
 from resources.postgres.database import PostgresBooks

@@ -8,13 +8,13 @@ import pytest
 
 from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
+from phase3_core.email_result import EmailResult
 from phase3_core.errors import BadInput
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.ledger import End, Granted, Intent, Outcome, Suppressed, digest
 from phase3_core.money import usd
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent, EmailStatus
-from phase3_core.waterfall import EmailResult
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.forgetting import Erased, PostgresForgetting
 from resources.postgres.ledger import ledger

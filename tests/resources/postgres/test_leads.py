@@ -6,13 +6,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import event
 
+from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Lead, MailboxName
 from phase3_core.money import usd
 from phase3_core.ports.leads import LeadPosition, LeadRepository
 from phase3_core.statuses import ACCEPTED, EmailStatus, EnrichmentStatus, LeadStatus
 from phase3_core.tiers import Tier
-from phase3_core.waterfall import EmailResult
 from resources.postgres.database import PostgresBooks
 from tests.conftest import Made, MakeCampaign
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from phase3_core.counts import CampaignCounts
+from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.errors import CampaignBusy, Superseded
 from phase3_core.ledger import Stored
@@ -16,7 +17,6 @@ from phase3_core.money import ZERO
 from phase3_core.ports.campaigns import AgentResult
 from phase3_core.runs import Advance, Run
 from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, EnrichmentStatus
-from phase3_core.waterfall import EmailResult
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from tests.conftest import Made, MakeCampaign

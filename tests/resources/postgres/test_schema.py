@@ -10,9 +10,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from phase3_core.email_result import EmailResult
 from phase3_core.errors import BadInput
 from phase3_core.statuses import CampaignStatus, EmailStatus
-from phase3_core.waterfall import EmailResult
 from resources.postgres import tables
 from resources.postgres.campaign_import import CampaignImport
 from resources.postgres.database import PostgresDatabase, driver_url, require_current

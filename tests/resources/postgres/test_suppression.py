@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
+from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.ledger import End, Granted, Intent, Outcome, Suppressed, digest
 from phase3_core.money import usd
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent, EmailStatus
-from phase3_core.waterfall import EmailResult
 from resources.postgres import ledger as ledger_module
 from resources.postgres.database import PostgresBooks, driver_url
 from resources.postgres.dossier import dossier

@@ -2,18 +2,16 @@
 
 import os
 from collections.abc import Mapping
-from decimal import InvalidOperation
 from typing import Any
 
+from phase3_assets.amounts import amount_given
 from phase3_assets.looking import look
-from phase3_core.errors import BadInput
-from phase3_core.money import Money, usd
+from phase3_core.money import Money
 from resources.postgres.database import PostgresBooks
 from resources.providers.line_up import daily_caps
 from resources.settings import read_settings, settings_path
 
 LIKE_THE_SETTINGS = "none"
-MOST = usd(999_999)
 
 
 def budget_rows(url: str, name: str, wishes: Mapping[str, str | None]) -> list[dict[str, Any]]:
@@ -41,11 +39,4 @@ def budget_rows(url: str, name: str, wishes: Mapping[str, str | None]) -> list[d
 def _cap(option: str, wish: str) -> Money | None:
     if wish.strip().lower() == LIKE_THE_SETTINGS:
         return None
-    try:
-        cap = usd(wish)
-    except InvalidOperation:
-        cap = usd(-1)
-    if not 0 <= cap <= MOST:
-        named = option.replace("_", "-")
-        raise BadInput(f"--{named} {wish!r} is no amount of USD: write 25.50, or {LIKE_THE_SETTINGS}.")
-    return cap
+    return amount_given(option.replace("_", "-"), wish, LIKE_THE_SETTINGS)

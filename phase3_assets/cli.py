@@ -134,7 +134,7 @@ def estimate(campaign: CampaignArgument, as_json: Json = False, use_sandbox: Use
         if as_json:
             print(json.dumps(told, indent=2))
         else:
-            show_estimate(told, words)
+            show_estimate(told, Terminal())
 
 
 @app.command()
@@ -152,7 +152,7 @@ def reconcile(
         if as_json:
             print(json.dumps([one.as_json() for one in told], indent=2))
         else:
-            Terminal().print(reconciled_table(told))
+            Terminal().tabulate(reconciled_table(told))
     cases = [one for one in told if one.is_case]
     for one in cases:
         tell(one.told)
@@ -193,11 +193,12 @@ def providers(
     use_sandbox: UseSandbox = False,
 ) -> None:
     """Who is usable and why not, what is left in the accounts, how good and how dear they were."""
+    from phase3_assets.amounts import amount_given
     from phase3_assets.vendors import Probe, provider_rows, provider_table
-    from phase3_core.money import usd
 
+    asked = Probe(probe, name, amount_given("cap", cap)) if probe else None
     with database(use_sandbox=use_sandbox) as url:
-        rows = provider_rows(url, Probe(probe, name, usd(cap)) if probe else None)
+        rows = provider_rows(url, asked)
         show(rows, provider_table, as_json=as_json)
 
 
@@ -227,7 +228,7 @@ def forget_who(
     if as_json:
         print(json.dumps(told, indent=2))
     elif told["vendors"]:
-        Terminal().print(forgotten_table(told))
+        Terminal().tabulate(forgotten_table(told))
     for sentence in sentences(told):
         tell(sentence)
     raise typer.Exit(1 if told["exports_left"] else 0)
@@ -344,7 +345,7 @@ def simulate(
         if as_json:
             print(json.dumps(compared, indent=2))
         else:
-            Terminal().print(simulation_table(compared))
+            Terminal().tabulate(simulation_table(compared))
 
 
 @app.command()
@@ -472,7 +473,7 @@ def show(told: Any, table: Callable[[Any], Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(told, indent=2))
     else:
-        Terminal().print(table(told))
+        Terminal().tabulate(table(told))
 
 
 def main() -> None:

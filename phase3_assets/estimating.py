@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from rich.console import Console
 from rich.table import Table
 
+from phase3_assets.terminal import Terminal
 from phase3_core.foresight import foresee
 from phase3_core.ordering import Ordered
 from phase3_core.ports.books import Books
@@ -60,12 +60,12 @@ async def _nothing_granted(books: Books, run: Run) -> AsyncIterator[LedgerHistor
     yield LedgerHistory(books.engine)
 
 
-def show_estimate(estimate: Mapping[str, Any], words: Console) -> None:
+def show_estimate(estimate: Mapping[str, Any], screen: Terminal) -> None:
     """A table, sums, and what stands in the way."""
-    words.print(_table(estimate))
-    words.print(_sums(estimate), markup=False, soft_wrap=True)
+    screen.tabulate(_table(estimate))
+    screen.print(_sums(estimate), soft_wrap=True)
     for warning in estimate["warnings"]:
-        words.print(warning, style="bold", markup=False, soft_wrap=True)
+        screen.print(warning, style="bold", soft_wrap=True)
 
 
 def _table(estimate: Mapping[str, Any]) -> Table:

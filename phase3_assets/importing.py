@@ -23,10 +23,11 @@ def import_file(url: str, file: Path, name: str, tell: Callable[[str], None]) ->
         async with PostgresDatabase(url, longest_outage_s=0).reading() as books:
             return await CampaignImport(books.engine).create(name.strip(), leads.rows)
 
-    campaign_id = asyncio.run(importing())
-    for line in _told(file, leads.problems):
-        tell(line)
-    return campaign_id
+    try:
+        return asyncio.run(importing())
+    finally:
+        for line in _told(file, leads.problems):
+            tell(line)
 
 
 def _told(file: Path, problems: Sequence[Problem]) -> Iterator[str]:

@@ -5,11 +5,11 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from phase3_assets.estimating import show_estimate
 from phase3_assets.metadata import of_forecast
 from phase3_assets.simulating import Wish, simulation_table
+from phase3_assets.terminal import Terminal
 from phase3_core.budget import Budget
 from phase3_core.calls import Billing, Price
 from phase3_core.circumstances import Circumstances
@@ -41,9 +41,9 @@ def foreseen() -> Forecast:
 
 
 def shown(printed: Any) -> str:
-    screen = Console(file=StringIO(), width=200)
-    printed(screen)
-    return str(screen.file.getvalue())  # type: ignore[attr-defined] # the console was given a StringIO, whose type it forgets
+    paper = StringIO()
+    printed(Terminal(file=paper, width=200))
+    return paper.getvalue()
 
 
 def test_an_estimate_names_its_sums_and_what_stands_in_the_way() -> None:

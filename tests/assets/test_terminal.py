@@ -3,6 +3,7 @@
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,28 @@ def test_names_are_shown_as_they_are(name: str) -> None:
 
 def test_what_would_be_obeyed_is_spelled_out() -> None:
     assert visible("\x1b[2J\u202e") == r"\u001b[2J\u202e"
+
+
+def tabulated(**options: Any) -> str:
+    table = Table("campaign", "status", "spent USD", "why", title="Campaigns")
+    table.add_row("e9a77c5a", "approved_for_personalization", "1234.567890", "two leads wait for tomba")
+    out = io.StringIO()
+    Terminal(file=out, **options).tabulate(table)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [30, 60, 70, 200])
+def test_no_word_of_a_table_is_cut_off_however_narrow_the_terminal(width: int) -> None:
+    printed = tabulated(width=width)
+    assert all(len(line) <= width for line in printed.splitlines())
+    for word in ("e9a77c5a", "1234.567890", "spent USD", "leads"):
+        assert word in printed
+
+
+def test_a_table_that_nobody_looks_at_is_as_wide_as_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    (row,) = (line for line in tabulated().splitlines() if "e9a77c5a" in line)
+    assert "two leads wait for tomba" in row
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

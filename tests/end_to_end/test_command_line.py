@@ -60,6 +60,15 @@ def test_a_file_of_which_nothing_can_be_used_is_refused(own: Shell, tmp_path: Pa
     assert refused.line
 
 
+def test_where_no_row_is_good_each_is_told_by_line(own: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text(HEADER + "Ada,Lovelace,Acme,acme.example,many,A\n", encoding="utf-8")
+    refused = own("import", str(file), "--name", "Bad")
+    row, whole = refused.err.splitlines()
+    assert (refused.code, refused.out, whole) == (2, "", "There are no leads to import.")
+    assert row.startswith(f"{file}:2: lead_score:")
+
+
 @pytest.mark.parametrize("file", ["nowhere.csv", "."])
 def test_a_file_that_cannot_be_read_is_refused(own: Shell, file: str) -> None:
     refused = own("import", file, "--name", "Bad")

@@ -1,6 +1,5 @@
 """Agent 3.2: what a lead's tier deserves to know, company questions asked once per company."""
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 
@@ -17,6 +16,7 @@ from phase3_core.agent import (
 )
 from phase3_core.calls import EnricherReply, Gap, NoAnswer
 from phase3_core.enrichment import EnrichmentResult, Gathered, after_reply, in_order, next_source, result_of
+from phase3_core.flow import Lanes
 from phase3_core.leads import Lead
 from phase3_core.policy import EMAILS, ENRICHED
 from phase3_core.ports.books import Books, Database
@@ -74,16 +74,16 @@ class Companies:
     """
 
     def __init__(self) -> None:
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._lanes = Lanes()
         self._answers: OrderedDict[tuple[str, str], EnricherReply] = OrderedDict()
 
     async def enter(self, lead: Lead) -> None:
         if lead.company_domain:
-            await self._turns.setdefault(lead.company_domain, asyncio.Lock()).acquire()
+            await self._lanes.enter(lead.company_domain)
 
     def leave(self, lead: Lead) -> None:
         if lead.company_domain:
-            self._turns[lead.company_domain].release()
+            self._lanes.leave(lead.company_domain)
 
     async def ask(self, enricher: Enricher, lead: Lead) -> EnricherReply:
         if not enricher.per_company or not lead.company_domain:

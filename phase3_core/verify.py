@@ -1,8 +1,7 @@
 """Agent 3.1: each lead's best address, found and verified once and paid for once."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from phase3_core.agent import (
     PAGE,
@@ -17,6 +16,7 @@ from phase3_core.agent import (
 from phase3_core.domains import MOST_LEADERS, Domain, learn
 from phase3_core.email_result import EmailResult, result_of
 from phase3_core.errors import BadInput, NothingUsable
+from phase3_core.flow import Lanes
 from phase3_core.foresight import foresee
 from phase3_core.leads import Lead
 from phase3_core.ordering import Ordered
@@ -124,13 +124,15 @@ async def _turns(run: Run, books: Books, domains: "Domains") -> AsyncIterator[Tu
         after = position(page[-1])
 
 
-@dataclass
-class _Shelf:
-    """One domain: the leads that come first go one after another, until its mail is known."""
+NOTHING_KNOWN = Domain()
 
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+@dataclass(slots=True)
+class _Shelf:
+    """One domain, kept small: it stays for the whole run. `leaders`: who taught what is known of its mail."""
+
     leaders: int = 0
-    domain: Domain = field(default_factory=Domain)
+    domain: Domain = NOTHING_KNOWN
 
     @property
     def open(self) -> bool:
@@ -140,12 +142,14 @@ class _Shelf:
 class Domains:
     """What each company's first leads showed about its mail; nobody leads where nobody `learns`.
 
-    Knowledge comes from the leaders alone and then stands, so that the order in which answers arrive never
-    changes what a lead is asked: a resumed campaign ends in the same rows as an uninterrupted one.
+    The leads that come first go one after another, until the mail is known. What they showed then stands,
+    so that the order in which answers arrive never changes what a lead is asked: a resumed campaign ends in
+    the same rows as an uninterrupted one.
     """
 
     def __init__(self, *, learns: bool = True) -> None:
         self._shelves: dict[str, _Shelf] = {}
+        self._lanes = Lanes()
         self._learns = learns
 
     def __contains__(self, domain: str) -> bool:
@@ -155,13 +159,13 @@ class Domains:
     async def enter(self, lead: Lead) -> tuple[Domain, bool]:
         """The company's mail as known, and whether this lead is a leader, which must `leave`."""
         if not (lead.company_domain and self._learns):
-            return Domain(), False
+            return NOTHING_KNOWN, False
         shelf = self._shelves.setdefault(lead.company_domain, _Shelf())
         if shelf.open:
             return shelf.domain, False
-        await shelf.turn.acquire()
+        await self._lanes.enter(lead.company_domain)
         if shelf.open:
-            shelf.turn.release()
+            self._lanes.leave(lead.company_domain)
             return shelf.domain, False
         return shelf.domain, True
 
@@ -171,7 +175,7 @@ class Domains:
         if not progress.unfinished and not progress.suppressed:
             shelf.domain = learn(shelf.domain, lead, progress)
             shelf.leaders += 1
-        shelf.turn.release()
+        self._lanes.leave(lead.company_domain)
 
 
 class Steps:

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from phase3_core.flow import first_cause, in_window
+from phase3_core.flow import Lanes, first_cause, in_window
 
 
 async def numbers(until: int) -> AsyncIterator[int]:
@@ -114,3 +114,49 @@ def test_the_cause_is_found_in_groups_within_groups() -> None:
     nested = BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [burst, Burst()]), Burst()])
     assert first_cause(nested) is burst
     assert first_cause(burst) is burst
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_lane_is_for_one_at_a_time_in_the_order_of_coming() -> None:
+    lanes, came = Lanes(), list[str]()
+
+    async def pass_through(name: str) -> None:
+        await lanes.enter("acme.example")
+        came.append(name)
+        await settled()
+        lanes.leave("acme.example")
+        came.append(name)
+
+    await asyncio.gather(*map(pass_through, "abc"))
+    assert "".join(came) == "aabbcc"
+
+
+async def test_an_empty_lane_is_forgotten_also_where_somebody_gave_up_waiting() -> None:
+    lanes = Lanes()
+    await lanes.enter("acme.example")
+    first, second = (asyncio.ensure_future(lanes.enter("acme.example")) for _ in range(2))
+    await settled()
+    first.cancel()
+    await settled()
+    lanes.leave("acme.example")
+    await second
+    assert len(lanes) == 1
+    lanes.leave("acme.example")
+    assert len(lanes) == 0
+
+
+async def test_who_comes_while_another_is_called_in_stands_behind_it() -> None:
+    lanes = Lanes()
+    await lanes.enter("acme.example")
+    called = asyncio.ensure_future(lanes.enter("acme.example"))
+    await settled()
+    lanes.leave("acme.example")
+    later = asyncio.ensure_future(lanes.enter("acme.example"))
+    await settled()
+    assert (called.done(), later.done()) == (True, False)
+    lanes.leave("acme.example")
+    await later

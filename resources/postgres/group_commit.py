@@ -8,6 +8,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_AT_ONCE = 500
+MANY = 4  # in one batch: then more are on their way
+GATHER_S = 0.004  # a statement costs the same CPU for four calls as for forty
 
 
 def _never(_: Exception) -> bool:
@@ -19,7 +21,9 @@ def _forget(_item: Any, _result: Any) -> None:
 
 
 class GroupCommit(Generic[Item, Result]):
-    """While one batch is on its way the next one gathers; an idle database adds no delay at all.
+    """While one batch is on its way the next one gathers; who comes alone is not delayed at all.
+
+    Where many come, the next batch has a few ms more (`gather_s`), for a statement has its price.
 
     `write` gets up to 500 items and returns one result for each, in order. If it raises, every caller of
     the batch gets the failure and the next batch is written. A failure after which surely nothing is
@@ -32,10 +36,12 @@ class GroupCommit(Generic[Item, Result]):
         write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         is_refusal: Callable[[Exception], bool] = _never,
         unclaimed: Callable[[Item, Result], None] = _forget,
+        gather_s: float = GATHER_S,
     ) -> None:
         self._write = write
         self._is_refusal = is_refusal
         self._unclaimed = unclaimed
+        self._gather_s = gather_s
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -71,6 +77,8 @@ class GroupCommit(Generic[Item, Result]):
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
             await self._commit(batch)
+            if len(batch) >= MANY and len(self._waiting) < MOST_AT_ONCE:
+                await asyncio.sleep(self._gather_s)
 
     async def _commit(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from resources.postgres.group_commit import MOST_AT_ONCE, GroupCommit
+from resources.postgres.group_commit import MANY, MOST_AT_ONCE, GroupCommit
 
 PATIENCE_S = 10.0
 
@@ -52,6 +52,33 @@ async def test_what_comes_while_a_batch_is_on_its_way_makes_the_next_one() -> No
     table.gate.set()
     await asyncio.gather(first, *others)
     assert table.batches == [[1], [2, 3]]
+
+
+async def test_where_many_come_the_next_batch_gathers_a_little_longer() -> None:
+    table = Table()
+    group = GroupCommit(table.write, gather_s=0.2)
+    await asyncio.gather(*(group(number) for number in range(MANY)))
+    others = []
+    for number in (10, 20):
+        others.append(asyncio.create_task(group(number)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    await asyncio.gather(*others)
+    assert table.batches[1:] == [[10, 20]]
+
+
+async def test_who_comes_alone_is_not_delayed() -> None:
+    table = Table()
+    group = GroupCommit(table.write, gather_s=10 * PATIENCE_S)
+    for number in range(3):
+        assert await asyncio.wait_for(group(number), PATIENCE_S) == number * 10
+
+
+async def test_a_full_batch_that_waits_is_written_at_once() -> None:
+    table = Table()
+    group = GroupCommit(table.write, gather_s=10 * PATIENCE_S)
+    everybody = [group.hand_in(number) for number in range(2 * MOST_AT_ONCE)]
+    await asyncio.wait_for(asyncio.gather(*everybody), PATIENCE_S)
 
 
 async def test_a_batch_has_an_end() -> None:

@@ -30,7 +30,8 @@ from resources.postgres.scorecard import Score, scores
 from resources.providers.gates import CALLS, kind_of
 from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.request import Question
-from resources.providers.source import Standing, VendorSource
+from resources.providers.roster import Standing
+from resources.providers.source import VendorSource
 from resources.settings import read_settings, settings_path
 
 SCORED_DAYS = 30
@@ -88,7 +89,7 @@ async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[d
     async with PostgresDatabase(url, longest_outage_s=0).reading() as books:
         record = await scores(books.engine, SCORED_DAYS)
         use = await in_use(books.engine)
-        names = [each.row.name for each in source.standings()]
+        names = [each.row.name for each in source.roster.standings()]
         fares = (await PostgresBreakers(books.engine).tell({}, names)).breakers
     left = await _balances(source)
     asked = await asked_of_all(url, source, probe) if probe else {}
@@ -97,12 +98,12 @@ async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[d
         | _of_limits(each, source, use)
         | {"breaker": breaker_in_words(fares.get(each.row.name, Closed()))}
         | asked.get(each.row.spec.label, {})
-        for each in source.standings()
+        for each in source.roster.standings()
     ]
 
 
 async def _balances(source: VendorSource) -> dict[str, Decimal | None]:
-    usable = {each.row.name: each.row for each in source.standings() if not each.why_not}
+    usable = {each.row.name: each.row for each in source.roster.standings() if not each.why_not}
     async with http_client() as http:
         told = await asyncio.gather(*(source.balance(row, http) for row in usable.values()))
     return dict(zip(usable, told, strict=True))
@@ -136,7 +137,7 @@ def _of_limits(standing: Standing, source: VendorSource, use: dict[str, Use]) ->
     """Today's use of the account's limits by all runs; `strain` above 1: everybody goes slower."""
     now, limits = Use(), standing.terms.limits
     if not standing.why_not:
-        now = use.get(kind_of(source.account_name(standing.row), CALLS), now)
+        now = use.get(kind_of(source.roster.account_name(standing.row), CALLS), now)
     return {
         "requests_today": now.used_today,
         "places_held": now.held,

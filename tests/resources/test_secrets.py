@@ -24,6 +24,7 @@ from resources.providers.gates import account_name
 from resources.providers.keys import IN_ITS_PLACE, Keys
 from resources.providers.reconciling import account_of
 from resources.providers.request import get
+from resources.providers.roster import Roster
 from resources.providers.signing import Signature, Token, TokenGrant
 from resources.providers.source import VendorSource
 from resources.providers.spec import ProviderSpec
@@ -53,6 +54,7 @@ HOLDERS = {
         "GET", "https://vendor.example", {"key": CANARY}, {"X-Key": CANARY}, CANARY, None, 1.0
     ),
     "source": VendorSource(Settings(), {"TOMBA_API_KEY": CANARY}, NOBODY, cast("Clock", None)),
+    "roster": Roster(Settings(), {"TOMBA_API_KEY": CANARY}),
     "slack": SlackTerms(CANARY, "C1", "https://slack.example"),
     "slack api": SlackApi(NOBODY, CANARY),
     "webhook": WebhookTerms("https://hook.example", CANARY),

@@ -45,7 +45,8 @@ class Follower:
     def __call__(self) -> None:
         after = self.told_until or BEFORE_ANYTHING
         for at, event in look(self.url, lambda books: books.events.since(self.campaign_id, after)):
-            typer.echo(json.dumps(event))
+            with suppress(OSError):  # whoever read the lines has gone: the run and the webhook go on
+                typer.echo(json.dumps(event))
             self.told_until = at
         post_events(self.url)
 

@@ -1,11 +1,16 @@
 import io
+import os
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import pytest
 from rich.console import Console
 
+from phase3_assets.following import followed
 from phase3_assets.progress import shown_progress, watch
 from phase3_core.errors import OutsideFailure
 from tests.conftest import MakeCampaign
@@ -38,6 +43,24 @@ def test_where_nobody_looks_nothing_is_written(database_url: str, make_campaign:
     with shown_progress(database_url, make_campaign().id, Console(file=file)):
         pass
     assert file.getvalue() == ""
+
+
+def test_who_reads_the_lines_may_go_and_the_run_goes_on(
+    database_url: str,
+    make_campaign: MakeCampaign,
+    query: Callable[..., list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    campaign = make_campaign().id
+    checkpoint(query, campaign)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with suppress(BrokenPipeError), os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with followed(database_url, campaign):
+            query("UPDATE workflow_checkpoints SET items_processed = 500, updated_at = now()")
+        ended = True
+    assert ended
 
 
 def test_a_look_that_fails_does_not_end_the_looking() -> None:

@@ -383,8 +383,8 @@ def dev(
     """Open the Dagster UI with database, code and daemon wired; Ctrl-C ends all of it."""
     from phase3_assets.developing import serve
 
-    with database(use_sandbox=use_sandbox):
-        raise typer.Exit(serve(port, tell))
+    with database(use_sandbox=use_sandbox) as url:
+        raise typer.Exit(serve(url, port, tell))
 
 
 @app.command()

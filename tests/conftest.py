@@ -69,6 +69,10 @@ class Server:
         self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         return self.database(name)
 
+    def make_encoded(self, name: str, encoding: str) -> str:
+        self.run(f"CREATE DATABASE \"{name}\" ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+        return self.database(name)
+
     def drop(self, name: str, tries: int = 50) -> None:
         """Tried again: a vacuum worker is the server's own, and not ours to send away by force."""
         try:

@@ -33,6 +33,8 @@ COMMAND_LINE = Actor("phase3", "system")
 LONGEST_LOOK_S = 30.0  # for who opens, or only reads: a server that restarts is back by then
 _EXAMPLE = "write it as postgresql://user:password@host:5432/database"
 _LONGEST_NAME = 63  # PostgreSQL cuts application names here
+# Whatever the database's: of one that has none the driver would tell bytes.
+_ENCODING = {"client_encoding": "utf8"}
 _PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -181,7 +183,7 @@ def driver_url(url: str) -> URL:
 
 def _connect_args(url: URL, application: str) -> dict[str, Any]:
     """Whatever the URL says for itself stands."""
-    ours = {**_PATIENCE, "application_name": application[:_LONGEST_NAME]}
+    ours = {**_PATIENCE, **_ENCODING, "application_name": application[:_LONGEST_NAME]}
     settings = (f"-c {name}={value}" for name, value in _SERVER_PATIENCE.items())
     theirs = str(url.query.get("options", ""))
     options = " ".join(filter(None, (*settings, theirs, "-c timezone=UTC")))

@@ -1,4 +1,4 @@
-"""Whether the tables of a database are those of this program."""
+"""Whether a database can hold what this program writes, and its tables are those of this program."""
 
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,10 @@ from phase3_core.errors import BadInput
 MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = "0018"  # the revision that no other follows; their numbers are names
 VERSION_TABLE = "phase3_alembic_version"
-_MADE = text("SELECT to_regclass(:table) IS NOT NULL")
+ENCODING = "UTF8"
+_FOUND = text(
+    "SELECT current_setting('server_encoding') AS encoding, to_regclass(:table) IS NOT NULL AS made"
+)
 _THERE = select(column("version_num", String)).select_from(table(VERSION_TABLE))
 
 
@@ -21,7 +24,7 @@ def check_current(connection: Connection) -> None:
 
 
 def is_current(connection: Connection) -> bool:
-    """Raises BadInput where they are newer than this program."""
+    """Raises BadInput where they are newer than this program, or can never be made here."""
     there = _there(connection)
     if not there <= revisions():
         raise BadInput("This database belongs to a newer phase3: upgrade the program, not the database.")
@@ -29,8 +32,13 @@ def is_current(connection: Connection) -> bool:
 
 
 def _there(connection: Connection) -> set[str]:
-    made = connection.scalar(_MADE, {"table": VERSION_TABLE})
-    return set(connection.scalars(_THERE)) if made else set()
+    found = connection.execute(_FOUND, {"table": VERSION_TABLE}).one()
+    if found.encoding != ENCODING:
+        raise BadInput(
+            f"This database is encoded in {found.encoding}, and names need {ENCODING}: make another by "
+            f"`CREATE DATABASE phase3 ENCODING '{ENCODING}' TEMPLATE template0`, name it in DATABASE_URL."
+        )
+    return set(connection.scalars(_THERE)) if found.made else set()
 
 
 @cache

@@ -173,6 +173,18 @@ def test_a_server_of_ones_own_is_upgraded_by_that_command_alone(shell: Shell, po
         postgres.drop(empty.name)
 
 
+@pytest.mark.parametrize("command", [("status",), ("db", "upgrade"), ("dev", "--port", "0")])
+def test_a_database_in_another_encoding_is_one_line_that_says_what_to_do(
+    shell: Shell, postgres: Server, command: tuple[str, ...]
+) -> None:
+    try:
+        refused = shell.set(DATABASE_URL=postgres.make_encoded("phase3_e2e_ascii", "SQL_ASCII"))(*command)
+    finally:
+        postgres.drop("phase3_e2e_ascii")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.line.startswith("This database is encoded in SQL_ASCII, and names need UTF8: make")
+
+
 @pytest.mark.parametrize("command", [("status",), ("run", "any"), ("db", "upgrade")])
 def test_an_unreachable_database_is_one_line_without_the_password(
     shell: Shell, command: tuple[str, ...]

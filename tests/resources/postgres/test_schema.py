@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from resources.postgres.database import PostgresDatabase, driver_url, require_cu
 from resources.postgres.schema import NEWEST, revisions
 from resources.postgres.tables import metadata
 from resources.postgres.upgrade import migrations, upgrade
-from tests.conftest import MakeCampaign
+from tests.conftest import MakeCampaign, Server
 
 Query = Callable[..., list[dict[str, Any]]]
 
@@ -117,6 +117,27 @@ def test_a_foreign_table_under_our_name_stops_the_upgrade(empty_database_url: st
         upgrade(empty_database_url)
     with pytest.raises(BadInput, match="phase3 db upgrade"):
         require_current(empty_database_url)
+
+
+@pytest.fixture(params=["SQL_ASCII", "LATIN1"])
+def encoded(request: pytest.FixtureRequest, postgres: Server) -> Iterator[str]:
+    """A database without any table, in an encoding other than UTF-8."""
+    name = f"phase3_test_{uuid4().hex[:12]}"
+    yield postgres.make_encoded(name, request.param)
+    postgres.drop(name)
+
+
+async def test_a_database_in_another_encoding_is_refused_before_anything_is_written(encoded: str) -> None:
+    what_to_do = "ENCODING 'UTF8' TEMPLATE template0"
+    with pytest.raises(BadInput, match=what_to_do):
+        upgrade(encoded)
+    with pytest.raises(BadInput, match=what_to_do):
+        require_current(encoded)
+    with pytest.raises(BadInput, match=what_to_do):
+        async with PostgresDatabase(encoded).reading():
+            pass
+    with create_engine(driver_url(encoded), connect_args={"client_encoding": "utf8"}).connect() as connection:
+        assert seen(connection, "columns") == []
 
 
 PHASE2 = """

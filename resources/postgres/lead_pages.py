@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, literal, true, tuple_
+from sqlalchemy import ColumnElement, literal, text, true, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from phase3_core.ports.leads import LeadFilters, LeadPosition
 from resources.postgres.lead_rows import ACCEPTABLE, ADDRESS, ENRICHED, VERIFIED, among
 from resources.postgres.tables import lead_rank, lead_tier, leads
 
 IN_ORDER = (lead_tier, lead_rank, leads.c.id)
+_UNSORTED = text("SET LOCAL enable_sort = off")
 
 
 def filters(wanted: LeadFilters) -> Iterator[ColumnElement[bool]]:
@@ -34,3 +36,10 @@ def beyond(after: LeadPosition | None) -> ColumnElement[bool]:
     if after is None:
         return true()
     return tuple_(*IN_ORDER) > tuple_(literal(after.tier.value), literal(-after.score), literal(after.id))
+
+
+async def from_their_index(connection: AsyncConnection) -> None:
+    """So are this transaction's pages read; a server that has not looked at new leads yet would sort all that
+    are left of the campaign for each page.
+    """
+    await connection.execute(_UNSORTED)

@@ -6,14 +6,14 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Select, Text, any_, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.leads import Lead
 from phase3_core.ports.leads import LeadFilters, LeadPosition
-from resources.postgres.lead_pages import IN_ORDER, beyond, filters
+from resources.postgres.lead_pages import IN_ORDER, beyond, filters, from_their_index
 from resources.postgres.lead_results import write_email_results, write_enrichment_results
 from resources.postgres.lead_rows import (
     ADDRESS,
@@ -72,7 +72,9 @@ class PostgresLeads:
             *filters(wanted),
             beyond(after),
         )
-        return await self._read(page.order_by(*IN_ORDER).limit(limit))
+        async with self._engine.connect() as connection:
+            await from_their_index(connection)
+            return await _leads(connection, page.order_by(*IN_ORDER).limit(limit))
 
     @repeatable
     async def finished_leads(self, campaign_id: UUID, domains: Sequence[str], per_domain: int) -> list[Lead]:
@@ -123,6 +125,7 @@ class PostgresLeads:
             .limit(limit)
         )
         async with self._engine.connect() as connection:
+            await from_their_index(connection)
             read = await connection.execute(ready)
             names = tuple(read.keys())
             return [dict(zip(names, row, strict=True)) for row in read]
@@ -158,5 +161,8 @@ class PostgresLeads:
 
     async def _read(self, query: Select[Any]) -> list[Lead]:
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(query)).mappings()
-            return [lead_of(row) for row in rows]
+            return await _leads(connection, query)
+
+
+async def _leads(connection: AsyncConnection, query: Select[Any]) -> list[Lead]:
+    return [lead_of(row) for row in (await connection.execute(query)).mappings()]

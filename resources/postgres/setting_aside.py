@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, func, select, text, true, update
+from sqlalchemy import bindparam, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.leads import Lead
+from phase3_core.ports.leads import LeadPosition
+from resources.postgres.lead_pages import IN_ORDER, beyond, from_their_index
 from resources.postgres.lead_rows import BROUGHT, OURS, lead_of, leads_as_they_stand
 from resources.postgres.tables import leads, suppression_list
 
@@ -52,11 +54,13 @@ async def set_aside_listed(connection: AsyncConnection, campaign_id: UUID, known
     """Everybody whom the list names; where it is empty nobody is read."""
     if not await connection.scalar(select(exists(select(suppression_list.c.created_at)))):
         return
-    after: UUID | None = None
-    while page := await _page_by_id(connection, campaign_id, after):
+    await from_their_index(connection)
+    after: LeadPosition | None = None
+    while page := await _page(connection, campaign_id, after):
         rows = [{"id": lead.id, "subjects": [*known.subjects_of(lead, brought)]} for lead, brought in page]
         await connection.execute(_SUPPRESS, {"rows": rows})
-        after = page[-1][0].id
+        last, _ = page[-1]
+        after = LeadPosition(last.tier, last.score, last.id)
 
 
 async def set_aside(
@@ -73,12 +77,11 @@ async def set_aside(
         await connection.execute(mark.where(leads.c.suppressed_at.is_(None)).values(suppressed_at=func.now()))
 
 
-async def _page_by_id(
-    connection: AsyncConnection, campaign_id: UUID, after: UUID | None
+async def _page(
+    connection: AsyncConnection, campaign_id: UUID, after: LeadPosition | None
 ) -> list[tuple[Lead, str]]:
     """Leads with the address that phase 2 brought, also where another stands in its place."""
     page = leads_as_they_stand().add_columns(BROUGHT.label("brought"))
-    wanted = (leads.c.campaign_id == campaign_id, OURS)
-    beyond = true() if after is None else leads.c.id > after
-    rows = await connection.execute(page.where(*wanted, beyond).order_by(leads.c.id).limit(_PAGE))
+    wanted = page.where(leads.c.campaign_id == campaign_id, OURS, beyond(after))
+    rows = await connection.execute(wanted.order_by(*IN_ORDER).limit(_PAGE))
     return [(lead_of(row), row["brought"]) for row in rows.mappings()]

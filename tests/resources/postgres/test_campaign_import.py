@@ -48,6 +48,7 @@ async def test_five_thousand_leads_come_in_at_once(books: PostgresBooks, query: 
     [row] = query("SELECT * FROM leads WHERE id = :id", id=first.id)
     assert (row["city"], row["email"], row["title"]) == ("Oslo", None, None)
     assert row["enrichment_data"] == {"imported": {"Shoe size": "44"}}
+    assert query("SELECT reltuples FROM pg_class WHERE relname = 'leads'") == [{"reltuples": 5_000}]
 
 
 @pytest.mark.parametrize("bad", [{"lead_score": "high"}, {"first_name": "nul\x00"}, {"lead_score": 2**40}])

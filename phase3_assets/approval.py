@@ -11,9 +11,10 @@ from phase3_assets.deciding import NEXT, decide, told
 from phase3_assets.failures import campaign_key
 from phase3_assets.partitions import campaigns
 from phase3_assets.tier_report import tier_report
-from phase3_core.approval import Channel, Decided, Decision, having_read, person_choice
+from phase3_core.approval import Channel, Decision, having_read, person_choice
 from phase3_core.policy import Policy
 from phase3_core.ports.books import Database
+from phase3_core.ruling import Decided
 
 
 class ApprovalForm(dg.Config):

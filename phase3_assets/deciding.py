@@ -6,18 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from phase3_assets.looking import look
-from phase3_core.approval import (
-    EFFECTS,
-    Channel,
-    Choice,
-    Decided,
-    Decision,
-    having_read,
-    person_choice,
-    ruled,
-)
+from phase3_core.approval import EFFECTS, Channel, Choice, Decision, having_read, person_choice
 from phase3_core.errors import Phase3Error
 from phase3_core.ports.books import Database
+from phase3_core.ruling import Decided, ruled
 from resources.assembly import outbox_relay
 from resources.postgres.database import PostgresDatabase
 from resources.settings import read_settings, settings_path

@@ -9,10 +9,11 @@ from phase3_assets.agents import reading
 from phase3_assets.deciding import told
 from phase3_assets.jobs import MOST_CAMPAIGNS_A_TICK, phase3
 from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
-from phase3_core.approval import Decided, MoreWanted, Nudge
+from phase3_core.approval_request import MoreWanted, Nudge
 from phase3_core.policy import Policy
 from phase3_core.ports.books import Database
 from phase3_core.ports.relay import Relay
+from phase3_core.ruling import Decided
 
 REQUEST_TAG = "phase3/approval_request"
 

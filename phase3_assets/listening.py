@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from phase3_assets.deciding import decide
-from phase3_core.approval import ApprovalPolicy, Channel, in_words, person_choice
+from phase3_core.approval import ApprovalPolicy, Channel, person_choice
+from phase3_core.approval_request import in_words
 from phase3_core.errors import BadInput, Phase3Error
 from phase3_core.flow import first_cause
 from phase3_core.ports.relay import Relay
@@ -59,9 +60,9 @@ class Desk:
     async def _clear(self, click: Click) -> None:
         """A message that was posted twice is kept up to date in one place; this is the other one."""
         async with self.database.reading() as books:
-            subject = await books.approvals.subject(click.request_id)
-        if all(click.place.values()) and not subject.pending and subject.channel != click.place:
-            await self.api.call("chat.update", {**click.place, **outcome(subject)})
+            request = await books.approvals.by_id(click.request_id)
+        if all(click.place.values()) and not request.pending and request.channel != click.place:
+            await self.api.call("chat.update", {**click.place, **outcome(request)})
 
     async def _decided(self, click: Click) -> str:
         try:
@@ -75,8 +76,8 @@ class Desk:
                 known_as=click.user_id,
             )
             async with self.database.reading() as books:
-                subject = await books.approvals.subject(click.request_id)
-            decided = await decide(self.database, subject.campaign_id, choice)
+                request = await books.approvals.by_id(click.request_id)
+            decided = await decide(self.database, request.campaign_id, choice)
         except Phase3Error as failure:
             return str(failure)
         return f"Thank you: {in_words(decided.status)}."

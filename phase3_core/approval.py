@@ -1,17 +1,15 @@
-"""The decision whether a campaign goes on: what people may decide, and what exactly they decide about."""
+"""The decision whether a campaign goes on: what people may decide, and who may."""
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
+from phase3_core.approval_request import Binding
 from phase3_core.errors import DecisionRefused
-from phase3_core.money import Money
-from phase3_core.statuses import ApprovalStatus, CampaignStatus, OutboxKind
+from phase3_core.statuses import ApprovalStatus, CampaignStatus
 
 
 class Decision(StrEnum):
@@ -33,7 +31,6 @@ _STATUS = {
     Decision.REQUEST_MORE_ENRICHMENT: ApprovalStatus.MORE_ENRICHMENT,
     Decision.REJECT: ApprovalStatus.REJECTED,
 }
-HASH_SHOWN = 12  # digits of a report's hash, on its page and in the names of its exports
 _BEGINNING = re.compile("[0-9a-f]{6,64}")  # of a report's hash
 ANYONE = "*"  # among the approvers: whoever has a shell or the Dagster UI
 NEED_FEEDBACK = frozenset({Decision.REQUEST_MORE_ENRICHMENT, Decision.REJECT})
@@ -85,134 +82,6 @@ class Choice:
     feedback: str = ""
     request_id: UUID | None = None
     report: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What a request is about: these leads, this much spent (USD), this report.
-
-    `leads` is a digest of every lead's id, tier, address and states; the counts of ready leads come from the
-    same snapshot. `report` is the report's hash (`report.report_hash`).
-    """
-
-    leads: str
-    tier_a_ready: int
-    ready: int
-    spent: Money
-    report: str
-
-    @property
-    def hash(self) -> str:
-        parts = (self.leads, str(self.tier_a_ready), str(self.ready), f"{self.spent:.6f}", self.report)
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "leads": self.leads,
-            "tier_a_ready": self.tier_a_ready,
-            "ready": self.ready,
-            "spent_usd": f"{self.spent:.6f}",
-            "report": self.report,
-        }
-
-
-def changes(asked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What is no longer as it was when the request was made, in words."""
-    told = []
-    if asked.get("leads") != now["leads"]:
-        told.append("the leads")
-    if asked.get("spent_usd") != now["spent_usd"]:
-        told.append(f"what was spent (${asked.get('spent_usd', '?')}, now ${now['spent_usd']})")
-    if asked.get("report") != now["report"]:
-        told.append("the report")
-    return " and ".join(told) or "the snapshot"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A pending request and what it is bound to."""
-
-    request_id: UUID
-    binding: Binding
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """The decision counts."""
-
-    request_id: UUID
-    status: ApprovalStatus
-    by: str
-    at: datetime
-    feedback: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TooLate:
-    """Somebody was faster, or the request was withdrawn."""
-
-    status: ApprovalStatus
-    by: str
-    at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """Something changed since the request was made, so it was withdrawn; `changed` says what."""
-
-    changed: str
-
-
-@dataclass(frozen=True, slots=True)
-class OtherReport:
-    """The request is about another report than whoever decided has read; it stays as it is."""
-
-    report: str
-
-
-@dataclass(frozen=True, slots=True)
-class NeverAsked:
-    """There is no request for the campaign."""
-
-
-@dataclass(frozen=True, slots=True)
-class Nudge:
-    """A request that has waited long, and what was done about it now: a reminder or an escalation."""
-
-    request_id: UUID
-    campaign_id: UUID
-    kind: OutboxKind
-
-
-@dataclass(frozen=True, slots=True)
-class MoreWanted:
-    """A campaign whose approver asked for more enrichment, and the request that was answered so."""
-
-    campaign_id: UUID
-    campaign: str
-    request_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A request as people are told of it; `channel` is where it was announced, if it was."""
-
-    request_id: UUID
-    campaign_id: UUID
-    campaign: str
-    status: ApprovalStatus
-    report: Mapping[str, Any]
-    feedback: str = ""
-    decided_by: str = ""
-    decided_at: datetime | None = None
-    channel: Mapping[str, Any] | None = None
-
-    @property
-    def pending(self) -> bool:
-        return self.status is ApprovalStatus.PENDING
-
-
-Ruling = Decided | TooLate | Stale | OtherReport | NeverAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,32 +162,3 @@ def having_read(choice: Choice, report: str) -> Choice:
             f"{report!r} is no report: give the first digits of its hash, six or more, as its page does."
         )
     return replace(choice, report=digits)
-
-
-def in_words(status: ApprovalStatus) -> str:
-    return status.replace("_", " ")
-
-
-def ruled(campaign: str, ruling: Ruling) -> Decided:
-    """The decision, where it counts; else raises DecisionRefused with a line for whoever decided."""
-    match ruling:
-        case Decided() as decided:
-            return decided
-        case TooLate(ApprovalStatus.WITHDRAWN):
-            why = "The request was withdrawn. Materialize tier_report again (it costs nothing) for a new one."
-        case TooLate(status, by, at):
-            when = f" at {at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
-            why = f"Already decided: {in_words(status)} by {by}{when}."
-        case Stale(changed):
-            why = (
-                f"Not decided: {changed} changed since approval was asked for, so that request is withdrawn. "
-                "Materialize tier_report again (it costs nothing), read the new report, then decide."
-            )
-        case OtherReport(report):
-            why = (
-                f"Not decided: the request is about report {report[:HASH_SHOWN]}, which is another one than "
-                "you have read. Read it, then decide."
-            )
-        case NeverAsked():
-            why = f"Nobody has asked to approve campaign {campaign} yet: run it first."
-    raise DecisionRefused(why)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from phase3_core.agent import Shift, Surroundings, on_shift, refuse_below
-from phase3_core.approval import Asked, Channel, Choice, Decided, NeverAsked, OtherReport, Stale, TooLate
+from phase3_core.approval import Channel, Choice
+from phase3_core.approval_request import Asked
 from phase3_core.compensation import standing_exports, withdraw_superseded
 from phase3_core.errors import WrongCampaignState
 from phase3_core.exports import Published
@@ -16,6 +17,7 @@ from phase3_core.ports.campaigns import AgentResult
 from phase3_core.ports.exporter import Exporter
 from phase3_core.ports.providers import ProviderSource
 from phase3_core.report import read_report
+from phase3_core.ruling import Decided, NeverAsked, OtherReport, Stale, TooLate
 from phase3_core.runs import Advance, Run
 from phase3_core.saga import StepKind
 from phase3_core.statuses import ApprovalStatus, CampaignStatus, may_become

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 from typing import Any
 
-from phase3_core.approval import HASH_SHOWN
+from phase3_core.approval_request import HASH_SHOWN
 from phase3_core.budget import NAMES
 from phase3_core.money import ZERO, Money, ratio, total, usd
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
-from phase3_core.approval import Subject
+from phase3_core.approval_request import ApprovalRequest
 from phase3_core.errors import Phase3Error
 from phase3_core.ports.clock import Clock
 from phase3_core.statuses import OutboxKind
@@ -103,12 +103,12 @@ class OutboxRelay:
             return str(failure)
 
     async def _fate(self, books: PostgresBooks, campaign_id: UUID) -> str:
-        subject = await books.approvals.subject_of(campaign_id)
-        if subject is None:
+        request = await books.approvals.newest_request(campaign_id)
+        if request is None:
             return "Nobody was asked."
-        if subject.channel:
-            return f"Announced in Slack channel {subject.channel['channel']}."
-        why = await books.outbox.trouble(subject.request_id)
+        if request.channel:
+            return f"Announced in Slack channel {request.channel['channel']}."
+        why = await books.outbox.trouble(request.request_id)
         return f"Not announced yet ({why or 'it waits in the outbox'}); it is tried again."
 
     @asynccontextmanager
@@ -153,41 +153,41 @@ class SlackPost:
         """Raises Later, Refused, NotNeeded."""
         if message.request_id is None:
             raise NotNeeded("it is about no request")
-        subject = await self.books.approvals.subject(message.request_id)
+        request = await self.books.approvals.by_id(message.request_id)
         if message.kind is OutboxKind.UPDATE:
-            await self._update(subject)
-        elif not subject.pending:
+            await self._update(request)
+        elif not request.pending:
             raise NotNeeded("the request is over")
         elif message.kind is OutboxKind.ANNOUNCE:
-            await self._announce(subject)
+            await self._announce(request)
         else:
-            await self._nudge(subject, message.kind)
+            await self._nudge(request, message.kind)
 
-    async def _announce(self, subject: Subject) -> None:
-        told = await self.api.post({"channel": self.terms.channel, **announcement(subject)})
+    async def _announce(self, request: ApprovalRequest) -> None:
+        told = await self.api.post({"channel": self.terms.channel, **announcement(request)})
         place = {"channel": str(told["channel"]), "ts": str(told["ts"])}
-        await self.books.approvals.announced(subject.request_id, place)
+        await self.books.approvals.announced(request.request_id, place)
 
-    async def _update(self, subject: Subject) -> None:
-        if not subject.channel:
+    async def _update(self, request: ApprovalRequest) -> None:
+        if not request.channel:
             raise NotNeeded("it was never announced")
-        place = {"channel": subject.channel["channel"], "ts": subject.channel["ts"]}
+        place = {"channel": request.channel["channel"], "ts": request.channel["ts"]}
         try:
-            await self.api.call("chat.update", {**place, **outcome(subject)})
+            await self.api.call("chat.update", {**place, **outcome(request)})
         except Refused as refusal:
             if str(refusal) in GONE:
                 raise NotNeeded(str(refusal)) from None
             raise
 
-    async def _nudge(self, subject: Subject, kind: OutboxKind) -> None:
+    async def _nudge(self, request: ApprovalRequest, kind: OutboxKind) -> None:
         """Under the announcement; an escalation is shown in the channel as well."""
-        if not subject.channel:
+        if not request.channel:
             raise Later("the announcement has not left yet")
-        under = {"channel": subject.channel["channel"], "thread_ts": subject.channel["ts"]}
+        under = {"channel": request.channel["channel"], "thread_ts": request.channel["ts"]}
         if kind is OutboxKind.REMIND:
-            await self.api.post({**under, **reminder(subject)})
+            await self.api.post({**under, **reminder(request)})
         else:
-            words = escalation(subject, self.terms.escalate_to)
+            words = escalation(request, self.terms.escalate_to)
             await self.api.post({**under, "reply_broadcast": True, **words})
 
 

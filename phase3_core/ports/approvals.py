@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from phase3_core.approval import Asked, Choice, Decided, MoreWanted, Nudge, Ruling
+from phase3_core.approval import Choice
+from phase3_core.approval_request import Asked, MoreWanted, Nudge
+from phase3_core.ruling import Decided, Ruling
 from phase3_core.runs import Run
 from phase3_core.statuses import ApprovalStatus
 

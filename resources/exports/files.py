@@ -15,7 +15,7 @@ from uuid import UUID
 
 from anyascii import anyascii
 
-from phase3_core.approval import HASH_SHOWN
+from phase3_core.approval_request import HASH_SHOWN
 from phase3_core.errors import OutsideFailure
 from phase3_core.exports import Export
 from phase3_core.leads import Campaign

@@ -21,7 +21,7 @@ from phase3_core.forgetting import Pseudonyms, identities_to_list, lead_subject
 from phase3_core.money import Money
 from phase3_core.saga import StepKind
 from phase3_core.suppression import normalised
-from resources.postgres.approvals import withdraw_pending
+from resources.postgres.approval_requests import withdraw_pending
 from resources.postgres.erasing import ERASED_CALL, erase_leads
 from resources.postgres.lease import standing
 from resources.postgres.lists import withdraw_lists

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from phase3_core.exports import Export
 from phase3_core.saga import StepKind
 from phase3_core.statuses import CampaignStatus
-from resources.postgres.approvals import withdraw_pending
+from resources.postgres.approval_requests import withdraw_pending
 from resources.postgres.erasing import ERASED_CALL, erase_leads
 from resources.postgres.lease import standing
 from resources.postgres.lists import withdraw_lists

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from phase3_core.approval import HASH_SHOWN, Decision, Subject, in_words
+from phase3_core.approval import Decision
+from phase3_core.approval_request import HASH_SHOWN, ApprovalRequest, in_words
 from phase3_core.money import usd
 from phase3_core.statuses import ApprovalStatus
 
@@ -33,49 +34,49 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def announcement(subject: Subject) -> dict[str, Any]:
+def announcement(request: ApprovalRequest) -> dict[str, Any]:
     """With four buttons; the request's id is in each, so that an old message can decide nothing new."""
-    headline = f"Approve campaign {subject.campaign}"
-    blocks = [_header(headline), _figures(subject.report), *_links(subject.report), _feedback_field()]
+    headline = f"Approve campaign {request.campaign}"
+    blocks = [_header(headline), _figures(request.report), *_links(request.report), _feedback_field()]
     return {
-        "text": f"{escaped(headline)}: {_in_short(subject.report)}",
-        "blocks": [*blocks, _buttons(subject.request_id)],
+        "text": f"{escaped(headline)}: {_in_short(request.report)}",
+        "blocks": [*blocks, _buttons(request.request_id)],
         "unfurl_links": False,
         "metadata": {
             "event_type": "campaign_approval",
-            "event_payload": {"request_id": str(subject.request_id)},
+            "event_payload": {"request_id": str(request.request_id)},
         },
     }
 
 
-def outcome(subject: Subject) -> dict[str, Any]:
+def outcome(request: ApprovalRequest) -> dict[str, Any]:
     """The announcement as it stands when the request is over: no buttons, but who decided what and when."""
-    text = outcome_text(subject)
+    text = outcome_text(request)
     return {
         "text": text,
-        "blocks": [_header(f"Campaign {subject.campaign}"), _figures(subject.report), _section(text)],
+        "blocks": [_header(f"Campaign {request.campaign}"), _figures(request.report), _section(text)],
     }
 
 
-def outcome_text(subject: Subject) -> str:
-    when = f" at {subject.decided_at:%Y-%m-%d %H:%M} UTC" if subject.decided_at else ""
-    why = f": {escaped(subject.feedback)}" if subject.feedback else ""
-    if subject.status is ApprovalStatus.WITHDRAWN:
+def outcome_text(request: ApprovalRequest) -> str:
+    when = f" at {request.decided_at:%Y-%m-%d %H:%M} UTC" if request.decided_at else ""
+    why = f": {escaped(request.feedback)}" if request.feedback else ""
+    if request.status is ApprovalStatus.WITHDRAWN:
         return f"Withdrawn{when}{why}. A new request follows when the report is made again."
-    return f"*{in_words(subject.status).capitalize()}* by {escaped(subject.decided_by)}{when}{why}"
+    return f"*{in_words(request.status).capitalize()}* by {escaped(request.decided_by)}{when}{why}"
 
 
-def reminder(subject: Subject) -> dict[str, Any]:
+def reminder(request: ApprovalRequest) -> dict[str, Any]:
     return {
-        "text": f"Campaign {escaped(subject.campaign)} still waits for a decision: see the message above."
+        "text": f"Campaign {escaped(request.campaign)} still waits for a decision: see the message above."
     }
 
 
-def escalation(subject: Subject, mention: str) -> dict[str, Any]:
+def escalation(request: ApprovalRequest, mention: str) -> dict[str, Any]:
     """`mention` is the operator's own (`<@U...>`, `<!subteam^S...>`), so it is not escaped."""
     whom = f"{mention} " if mention else ""
     return {
-        "text": f"{whom}Campaign {escaped(subject.campaign)} has waited for a decision since its reminder. "
+        "text": f"{whom}Campaign {escaped(request.campaign)} has waited for a decision since its reminder. "
         "Decide above, in the Dagster UI, or with `phase3 approve`."
     }
 

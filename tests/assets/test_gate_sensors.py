@@ -7,7 +7,8 @@ import dagster as dg
 from dagster._core.test_utils import create_run_for_test
 
 from phase3_assets.gate_sensors import approval_reminders, decisions, re_enrichment
-from phase3_core.approval import Channel, Choice, Nudge
+from phase3_core.approval import Channel, Choice
+from phase3_core.approval_request import Nudge
 from phase3_core.statuses import ApprovalStatus, CampaignStatus, EnrichmentStatus, OutboxKind
 from tests.assets.office import EASY, Office, an_office, people
 from tests.assets.test_approval import asked_office, decide

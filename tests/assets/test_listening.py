@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from phase3_assets.listening import Desk
-from phase3_core.approval import ApprovalPolicy, Asked, Channel, Choice
+from phase3_core.approval import ApprovalPolicy, Channel, Choice
+from phase3_core.approval_request import Asked
 from phase3_core.statuses import ApprovalStatus
 from resources.http_client import http_client
 from resources.postgres.database import PostgresBooks, PostgresDatabase

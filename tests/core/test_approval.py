@@ -11,23 +11,16 @@ from phase3_core.approval import (
     EFFECTS,
     ApprovalPolicy,
     AutoApproval,
-    Binding,
     Channel,
-    Decided,
     Decision,
-    NeverAsked,
-    OtherReport,
-    Ruling,
     Scope,
-    Stale,
-    TooLate,
-    changes,
     having_read,
     person_choice,
-    ruled,
 )
+from phase3_core.approval_request import Binding, changes
 from phase3_core.errors import DecisionRefused
 from phase3_core.money import usd
+from phase3_core.ruling import Decided, NeverAsked, OtherReport, Ruling, Stale, TooLate, ruled
 from phase3_core.statuses import ApprovalStatus, CampaignStatus
 from tests.attacks import attack, replaced
 

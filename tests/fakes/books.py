@@ -10,20 +10,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar, Unpack
 from uuid import UUID
 
-from phase3_core.approval import (
-    EFFECTS,
-    Asked,
-    Binding,
-    Choice,
-    Decided,
-    MoreWanted,
-    NeverAsked,
-    Nudge,
-    OtherReport,
-    Ruling,
-    Stale,
-    TooLate,
-)
+from phase3_core.approval import EFFECTS, Choice
+from phase3_core.approval_request import Asked, Binding, MoreWanted, Nudge
 from phase3_core.budget import Budget
 from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.email_result import EmailResult
@@ -36,6 +24,7 @@ from phase3_core.ports.leads import LeadFilters, LeadPosition
 from phase3_core.progress import DELIVERED
 from phase3_core.record import LAST_PLACE, Group, Kept, Record, Roles
 from phase3_core.report import lead_set_digest, report_hash
+from phase3_core.ruling import Decided, NeverAsked, OtherReport, Ruling, Stale, TooLate
 from phase3_core.runs import Advance, Run
 from phase3_core.saga import Step
 from phase3_core.statuses import (

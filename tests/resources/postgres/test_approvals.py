@@ -8,21 +8,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from phase3_core.approval import (
-    Binding,
-    Channel,
-    Choice,
-    Decided,
-    MoreWanted,
-    NeverAsked,
-    OtherReport,
-    Ruling,
-    Stale,
-    TooLate,
-)
+from phase3_core.approval import Channel, Choice
+from phase3_core.approval_request import Binding, MoreWanted
 from phase3_core.errors import CampaignBusy, UnknownCampaign, WrongCampaignState
 from phase3_core.money import usd
 from phase3_core.ports.approvals import Approvals
+from phase3_core.ruling import Decided, NeverAsked, OtherReport, Ruling, Stale, TooLate
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus, OutboxKind
 from resources.postgres.database import PostgresBooks, PostgresDatabase

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from phase3_core.approval import Asked
+from phase3_core.approval_request import Asked
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres.database import PostgresBooks, PostgresDatabase

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from phase3_core.approval import Asked, Channel, Choice
+from phase3_core.approval import Channel, Choice
+from phase3_core.approval_request import Asked
 from phase3_core.statuses import ApprovalStatus
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.relay import UNTOLD, OutboxRelay

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape, quoteattr
 
-from phase3_core.report_page import Bar, Chart
+from phase3_core.presentation import Bar, Chart
 from resources.exports.neutral import without_controls
 
 ROW, BAR, TOP, BOTTOM, MARGIN, GAP = 28, 16, 36, 6, 2, 8

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from phase3_core.report_page import Chart, Kind, report_page, shown
+from phase3_core.presentation import Chart, Kind, shown
+from phase3_core.report_page import report_page
 from resources.exports.charts import bar_chart
 
 OPENABLE = ("https", "file")

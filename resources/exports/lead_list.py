@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from phase3_core.ports.leads import LeadPosition, LeadRepository
-from phase3_core.report_page import Kind
+from phase3_core.presentation import Kind
 from phase3_core.tiers import Tier
 
 PAGE = 1_000  # leads read and written at once; of more, PostgreSQL would sort all that are left

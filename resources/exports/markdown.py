@@ -4,7 +4,8 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from phase3_core.report_page import Chart, Column, Kind, ReportPage, Section, Table, report_page, shown
+from phase3_core.presentation import Chart, Column, Kind, ReportPage, Section, Table, shown
+from phase3_core.report_page import report_page
 from resources.exports.charts import bar_chart
 from resources.exports.neutral import markdown_text
 

@@ -9,7 +9,8 @@ from xlsxwriter import Workbook
 from xlsxwriter.exceptions import XlsxWriterException
 
 from phase3_core.exports import ExportKind
-from phase3_core.report_page import Kind, ReportPage, Section, report_page
+from phase3_core.presentation import Kind, ReportPage, Section
+from phase3_core.report_page import report_page
 from phase3_core.tiers import Tier
 from resources.exports.files import Folder
 from resources.exports.lead_list import (

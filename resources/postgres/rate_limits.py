@@ -4,7 +4,6 @@ A process books a few moments in one statement and waits for them outside any tr
 are divided under a lock of the limit's own, which lasts for three short statements.
 """
 
-import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import Row, TextClause
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -27,112 +26,26 @@ from phase3_core.rate_limits import (
     Unused,
     places,
 )
+from resources.postgres.database_time import TIME_HOLDS_S, DatabaseTime
 from resources.postgres.outage import Outage
+from resources.postgres.rate_limit_sql import (
+    ADD,
+    BOOK,
+    CLOCK,
+    GIVE_BACK,
+    HOLD,
+    HOLDERS,
+    IN_USE,
+    LOCK,
+    REST,
+    STRAIN,
+    TAKE,
+    TOLD,
+    UNBOOK,
+)
 
 GONE_AFTER_S = 30  # a process that is not seen for so long has died, and its places are free
-TIME_HOLDS_S = 10.0  # after which the database's clock is compared anew
 READINGS = 3  # of the database's clock, for one that is exact enough
-
-# Half of what is above 1 is forgotten each minute; after an hour there is nothing left to halve.
-_MINUTES = "least(60, extract(epoch FROM clock_timestamp() - strained_at)::float8 / 60)"
-_STRAIN = f"(1 + (strain - 1) * power(0.5::float8, {_MINUTES}))"
-_TODAY = "(clock_timestamp() AT TIME ZONE 'UTC')::date"
-_USED = f"CASE WHEN day = {_TODAY} THEN used_today ELSE 0 END"
-_GIVEN_BACK = "CASE WHEN day = CAST(:unused_of AS date) THEN CAST(:unused AS integer) ELSE 0 END"
-
-CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8 AS at")
-
-ADD = text("INSERT INTO rate_limits (name) VALUES (:name) ON CONFLICT DO NOTHING")
-
-# `moment` is taken once the row is ours: whoever had it before has booked what lies ahead of us.
-BOOK = text(f"""
-    WITH limits AS (
-        SELECT name, next_at, rests_until, strain, strained_at, day, used_today
-        FROM rate_limits WHERE name = :name FOR UPDATE
-    ), moment AS MATERIALIZED (
-        SELECT name, next_at, rests_until, clock_timestamp() AS at,
-            greatest(0, {_USED} - {_GIVEN_BACK}) AS used,
-            :gap_s * greatest(1, {_STRAIN}) AS gap_s
-        FROM limits
-    ), booked AS (
-        SELECT *, greatest(next_at, at) AS opens,
-            CASE WHEN rests_until > at THEN 0
-                ELSE greatest(0, least(:wanted, coalesce(:per_day - used, :wanted))) END AS n,
-            CASE WHEN rests_until > at THEN rests_until
-                ELSE date_trunc('day', at, 'UTC') + interval '1 day' END AS again
-        FROM moment
-    )
-    UPDATE rate_limits SET
-        next_at = CASE WHEN n > 0 THEN opens + make_interval(secs => n * gap_s)
-            ELSE rate_limits.next_at END,
-        day = (at AT TIME ZONE 'UTC')::date,
-        used_today = booked.used + n
-    FROM booked WHERE rate_limits.name = booked.name
-    RETURNING n, gap_s, extract(epoch FROM at)::float8 AS at, extract(epoch FROM opens)::float8 AS opens,
-        again, extract(epoch FROM again - at)::float8 AS again_in_s, day
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-UNBOOK = text(f"""
-    UPDATE rate_limits SET used_today = greatest(0, used_today - {_GIVEN_BACK}) WHERE name = :name
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-HOLD = text("""
-    UPDATE rate_limits SET next_at = greatest(next_at, clock_timestamp() + make_interval(secs => :seconds))
-    WHERE name = :name
-""")
-
-REST = text("""
-    UPDATE rate_limits
-    SET rests_until = greatest(rests_until, clock_timestamp() + make_interval(secs => :seconds))
-    WHERE name = :name
-""")
-
-# A burst of refusals is one refusal.
-STRAIN = text(f"""
-    UPDATE rate_limits SET strain = least(16, 2 * greatest(1, {_STRAIN})), strained_at = clock_timestamp()
-    WHERE name = :name AND strained_at < clock_timestamp() - interval '1 second'
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-
-HOLDERS = text("""
-    SELECT process, held, need, extract(epoch FROM clock_timestamp() - changed_at)::float8 AS since_s
-    FROM rate_limit_places
-    WHERE name = :name
-        AND (process = :process OR seen_at > clock_timestamp() - make_interval(secs => :gone_s))
-""")
-
-TAKE = text(f"""
-    WITH gone AS (
-        DELETE FROM rate_limit_places
-        WHERE name = :name AND process <> :process
-            AND seen_at <= clock_timestamp() - make_interval(secs => :gone_s)
-    ), asked AS (
-        UPDATE rate_limits SET
-            used_today = {_USED} + :asked, day = {_TODAY}
-        WHERE name = :name AND :asked > 0
-    )
-    INSERT INTO rate_limit_places AS mine (name, process, held, need) VALUES (:name, :process, :held, :need)
-    ON CONFLICT (name, process) DO UPDATE SET
-        held = :held, need = :need, seen_at = clock_timestamp(),
-        changed_at = CASE WHEN (mine.held = 0) = (:held = 0) THEN mine.changed_at
-            ELSE clock_timestamp() END
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-TOLD = text("""
-    SELECT greatest(0, extract(epoch FROM next_at - clock_timestamp()))::float8 AS held_s,
-        rests_until, extract(epoch FROM rests_until - clock_timestamp())::float8 AS rests_s
-    FROM rate_limits WHERE name = :name
-""")
-
-GIVE_BACK = text("DELETE FROM rate_limit_places WHERE process = :process")
-
-IN_USE = text(f"""
-    SELECT name, {_USED} AS used_today, greatest(1, {_STRAIN}) AS strain,
-        (SELECT coalesce(sum(held), 0) FROM rate_limit_places AS p WHERE p.name = rate_limits.name
-            AND seen_at > clock_timestamp() - make_interval(secs => :gone_s)) AS held
-    FROM rate_limits
-""")  # noqa: S608 - made of constants of the code; every value is bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,27 +62,6 @@ async def in_use(engine: AsyncEngine) -> dict[str, Use]:
     async with engine.connect() as connection:
         rows = await connection.execute(IN_USE, {"gone_s": GONE_AFTER_S})
         return {row.name: Use(row.used_today, round(row.strain, 2), row.held) for row in rows}
-
-
-@dataclass
-class DatabaseTime:
-    """The database's time on our monotonic clock, as exact as the fastest exchange of late."""
-
-    offset_s: float = 0.0
-    width_s: float = math.inf
-    learned: float = -math.inf
-    sought: float = -math.inf
-
-    def learn(self, at: float, sent: float, received: float) -> None:
-        """`at` came between the two; where we thought otherwise, a clock was set, or a machine slept."""
-        width = received - sent
-        refuted = not sent <= self.here(at) <= received + self.width_s
-        if refuted or width <= self.width_s or received - self.learned > TIME_HOLDS_S:
-            self.offset_s, self.width_s, self.learned = received - at, width, received
-
-    def here(self, at: float) -> float:
-        """Not before it, and at most `width_s` after."""
-        return at + self.offset_s
 
 
 @dataclass

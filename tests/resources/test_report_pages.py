@@ -20,8 +20,9 @@ from selectolax.lexbor import LexborHTMLParser
 from phase3_core.exports import ExportKind
 from phase3_core.money import usd
 from phase3_core.ports.providers import Skipped
+from phase3_core.presentation import Bar, Chart, Kind, shown
 from phase3_core.report import report_hash
-from phase3_core.report_page import MOST_BARS, Bar, Chart, Kind, report_page, shown
+from phase3_core.report_page import MOST_BARS, report_page
 from resources.exports import charts, html, markdown
 from resources.exports.campaign_exports import exporter_of
 from resources.exports.charts import bar_chart

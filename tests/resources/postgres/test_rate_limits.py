@@ -13,14 +13,9 @@ from sqlalchemy.exc import OperationalError
 
 from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent, Unused
 from resources.postgres.database import PostgresBooks
+from resources.postgres.database_time import DatabaseTime
 from resources.postgres.outage import Outage
-from resources.postgres.rate_limits import (
-    READINGS,
-    DatabaseTime,
-    SharedRateLimits,
-    in_use,
-    shared_rate_limits,
-)
+from resources.postgres.rate_limits import READINGS, SharedRateLimits, in_use, shared_rate_limits
 from tests.polling import until
 
 Query = Callable[..., list[dict[str, Any]]]

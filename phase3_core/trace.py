@@ -17,9 +17,9 @@ from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money
 from phase3_core.plan import Plan
 from phase3_core.ports.providers import Enricher, Providers
-from phase3_core.progress import DELIVERED, GUESS, Candidate, Progress, start
-from phase3_core.routing import start_of
+from phase3_core.progress import Progress, start
 from phase3_core.statuses import Agent
+from phase3_core.step_reasons import reason, why_in_order
 from phase3_core.tiers import PROFILES, Profile
 from phase3_core.verify import Domains, Steps
 from phase3_core.waterfall import Act, Find, Guess, SecondOpinion, Step, Stop, Verify, next_step
@@ -83,16 +83,6 @@ class Noted:
 
 ASK = "ask "
 NO_ANSWER_THEN = "no answer at the time"
-WHY_GUESS = "a verified guess costs less per valid address than the first finder"
-WHY_GUESS_KNOWN = "an address of this company is known to follow this pattern"
-WHY_STOP = {
-    Stop.ACCEPTED: "there is an accepted address: nothing more is bought",
-    Stop.SUPPRESSED: "the lead, or the address that was found, is on the suppression list",
-    Stop.VERIFIER_GONE: "no verifier could look at the address: the lead waits",
-    Stop.OVER_BUDGET: "what is left of the lead's cap pays for no further step",
-    Stop.NOT_WORTH: "a valid address from whoever is left would cost more than one of this tier is worth",
-    Stop.EXHAUSTED: "every finder that may be asked was asked",
-}
 
 Taken = Callable[[], tuple[LedgerCall, ...]]  # what was read of the ledger since it was last asked
 
@@ -123,25 +113,13 @@ async def _walk(
     progress = start(lead)
     while True:
         step = next_step(lead, plan, domain, progress, spent())
-        why = _in_order(lead, step, plan, progress) + reason(step, plan, domain, progress)
+        why = why_in_order(lead, step, plan, progress) + reason(step, plan, domain, progress)
         if isinstance(step, Stop):
             return [*traced, TracedStep(Agent.EMAIL_VERIFICATION, "stop", why, step.value)]
         progress = await steps.take(lead, progress, step)
         calls = taken()
         told = outcome(step, progress, calls)
         traced.append(TracedStep(Agent.EMAIL_VERIFICATION, in_words(step), why, told, calls))
-
-
-def _in_order(lead: Lead, step: Step, plan: Plan, progress: Progress) -> str:
-    """Where finders are not asked in a fixed order: why this one."""
-    if not isinstance(step, Find):
-        return ""
-    if plan.starts and not progress.tried and step.provider == start_of(lead, plan.starts):
-        share = dict(plan.starts)[step.provider]
-        return f"dealt out: {share:.0%} of the leads start with it, so that all limits are used; "
-    if plan.order is None:
-        return ""
-    return f"{plan.order.why(lead, progress.missed, step.provider)}; "
 
 
 def in_words(act: Act) -> str:
@@ -154,44 +132,6 @@ def in_words(act: Act) -> str:
             return f"verify {email}"
         case SecondOpinion(email):
             return f"second opinion on {email}"
-
-
-def reason(step: Step, plan: Plan, domain: Domain, progress: Progress) -> str:
-    """Why the policy takes this step and no other."""
-    match step:
-        case Verify():
-            return _why_verify(progress.candidates[-1])
-        case SecondOpinion():
-            return _why_second(progress.candidates[-1])
-        case Guess():
-            return WHY_GUESS_KNOWN if domain.pattern else WHY_GUESS
-        case Find():
-            return _why_find(plan, domain, progress)
-        case Stop():
-            return WHY_STOP[step]
-
-
-def _why_verify(candidate: Candidate) -> str:
-    if candidate.source == DELIVERED:
-        return "phase 2 delivered this address: it is verified before anything is bought"
-    if candidate.source == GUESS:
-        return "a guess is no address until its mailbox is verified"
-    return f"{candidate.source} named this address: only a verified one counts"
-
-
-def _why_second(candidate: Candidate) -> str:
-    if candidate.lost:
-        return "the first verifier's answer was lost and must not be bought again"
-    return f"{candidate.verifier} saw a domain that takes any address"
-
-
-def _why_find(plan: Plan, domain: Domain, progress: Progress) -> str:
-    place = f"number {len(progress.tried) + 1} of at most {plan.max_providers_per_lead}"
-    if progress.tried:
-        return f"{progress.tried[-1]} brought no accepted address; {place}"
-    if domain.catch_all and plan.guessing:
-        return f"no guessing: the company's domain takes any address; {place}"
-    return f"no accepted address yet, and no guess is worth its price; {place}"
 
 
 def outcome(step: Step, progress: Progress, calls: Sequence[LedgerCall]) -> str:

@@ -9,25 +9,33 @@ from sandbox.billing import made_up_key
 from sandbox.companies import NEWS, Company
 from sandbox.limits import Pressure, Quota
 from sandbox.people import Person
-from sandbox.vendor import Operation, Setting, Vendor, asked, pick
-from sandbox.wire import NOTHING, Ask, Reply, answer, word
+from sandbox.routes.zoominfo_questions import (
+    COMPANY_KEYS,
+    attributes_of,
+    companies_asked,
+    fields_of,
+    inputs_of,
+    output_fields,
+    people_asked,
+    texts,
+    topics_asked,
+)
+from sandbox.routes.zoominfo_records import (
+    BASE_ID,
+    brief,
+    company_id,
+    company_record,
+    contact_record,
+    intent_signal,
+    technologies,
+)
+from sandbox.vendor import Operation, Setting, Vendor, pick
+from sandbox.wire import NOTHING, Ask, Reply, answer
 
 CONTRACT_DAYS = 365
 BATCH_LIMIT = 25
 TOKEN_LIFE_S, JWT_LIFE_S, SHORT_LIFE_S = 86_400, 3_600, 1
 JSON_API = "application/vnd.api+json"
-BASE_ID = 361_200_000
-COMPANY_KEYS = ("companyId", "companyWebsite", "companyName")
-PERSON_KEYS = (
-    "personId",
-    "emailAddress",
-    "firstName",
-    "lastName",
-    "fullName",
-    "companyName",
-    "companyId",
-    "externalURL",
-)
 SCOPE = "api:data:company api:data:contact api:data:intent"
 Fields = Mapping[str, str]
 
@@ -56,20 +64,26 @@ class ZoomInfo(Vendor):
         data = "gtm/data/v1"
         return (
             Operation("token", "POST", "oauth2/default/v1/token", _grant, self.token, "none", public=True),
-            Operation("companies", "POST", f"{data}/companies/enrich", _companies, self.companies),
+            Operation("companies", "POST", f"{data}/companies/enrich", companies_asked, self.companies),
             Operation(
-                "technologies", "POST", f"{data}/companies/technologies/enrich", _companies, self.technologies
+                "technologies",
+                "POST",
+                f"{data}/companies/technologies/enrich",
+                companies_asked,
+                self.technologies,
             ),
-            Operation("contacts", "POST", f"{data}/contacts/enrich", _people, self.contacts),
-            Operation("intent", "POST", f"{data}/intent/enrich", _topics, self.intent),
+            Operation("contacts", "POST", f"{data}/contacts/enrich", people_asked, self.contacts),
+            Operation("intent", "POST", f"{data}/intent/enrich", topics_asked, self.intent),
             Operation("lookup", "GET", f"{data}/lookup/enrich", _nothing, self.lookup),
             Operation("usage", "GET", f"{data}/users/usage", _nothing, self.usage, "none"),
             Operation(
                 "authenticate", "POST", "authenticate", _user, self.authenticate, "authenticate", public=True
             ),
-            Operation("companies", "POST", "enrich/company", _companies, self.legacy_companies, "legacy"),
-            Operation("contacts", "POST", "enrich/contact", _people, self.legacy_contacts, "legacy"),
-            Operation("intent", "POST", "enrich/intent", _topics, self.legacy_intent, "legacy"),
+            Operation(
+                "companies", "POST", "enrich/company", companies_asked, self.legacy_companies, "legacy"
+            ),
+            Operation("contacts", "POST", "enrich/contact", people_asked, self.legacy_contacts, "legacy"),
+            Operation("intent", "POST", "enrich/intent", topics_asked, self.legacy_intent, "legacy"),
             Operation("usage", "GET", "lookup/usage", _nothing, self.legacy_usage, "legacy"),
         )
 
@@ -129,8 +143,8 @@ class ZoomInfo(Vendor):
 
     def companies(self, ask: Ask, _question: str) -> Reply:
         """Up to 25; misses are items too, free, and told apart by matchStatus."""
-        attributes = _attributes(ask)
-        inputs, fields = _inputs(attributes, "matchCompanyInput"), _output_fields(attributes)
+        attributes = attributes_of(ask)
+        inputs, fields = inputs_of(attributes, "matchCompanyInput"), output_fields(attributes)
         if refusal := self.refused(inputs, fields):
             return refusal
         return _data([self.company_item(one, fields) for one in inputs])
@@ -141,36 +155,38 @@ class ZoomInfo(Vendor):
         if company is None:
             return _no_match(given)
         self.take("companies", company.domain)
-        attributes = pick(_company(company), fields)
-        return _item("Company", _company_id(company), attributes, given)
+        attributes = pick(company_record(company), fields)
+        return _item("Company", company_id(company), attributes, given)
 
     def contacts(self, ask: Ask, _question: str) -> Reply:
         """Up to 25; fields that are required and missing make a miss."""
-        attributes = _attributes(ask)
-        inputs, fields = _inputs(attributes, "matchPersonInput"), _output_fields(attributes)
+        attributes = attributes_of(ask)
+        inputs, fields = inputs_of(attributes, "matchPersonInput"), output_fields(attributes)
         if refusal := self.refused(inputs, fields):
             return refusal
-        required = _texts(attributes.get("requiredFields"))
+        required = texts(attributes.get("requiredFields"))
         return _data([self.contact_item(one, fields, required) for one in inputs])
 
     def contact_item(self, given: Fields, fields: Sequence[str], required: Sequence[str]) -> dict[str, Any]:
         """One input's answer."""
         person = self.person(given)
-        contact = None if person is None else _contact(person)
+        contact = None if person is None else contact_record(person)
         if person is None or contact is None or any(contact.get(field) is None for field in required):
             return _no_match(given)
         self.take("contacts", f"person {person.number}")
-        attributes = pick(contact, fields) | {"company": _brief(person.company)}
+        attributes = pick(contact, fields) | {"company": brief(person.company)}
         return _item("Contact", str(BASE_ID + person.number), attributes, given)
 
     def intent(self, ask: Ask, _question: str) -> Reply:
         """A signal for companies in the news; empty data for the others."""
-        attributes = _attributes(ask)
-        topics = _texts(attributes.get("topics"))
-        if refusal := self.refused([_fields(attributes, COMPANY_KEYS)], topics):
+        attributes = attributes_of(ask)
+        topics = texts(attributes.get("topics"))
+        if refusal := self.refused([fields_of(attributes, COMPANY_KEYS)], topics):
             return refusal
-        company = self.company(_fields(attributes, COMPANY_KEYS))
-        signals = [] if company is None or NEWS not in company.known_to else [_signal(company, topics[0])]
+        company = self.company(fields_of(attributes, COMPANY_KEYS))
+        signals = (
+            [] if company is None or NEWS not in company.known_to else [intent_signal(company, topics[0])]
+        )
         if company is not None and signals:
             self.take("intent", company.domain)
         page = {"page": {"number": 1, "total": 1}, "totalResults": len(signals)}
@@ -181,18 +197,18 @@ class ZoomInfo(Vendor):
 
     def technologies(self, ask: Ask, _question: str) -> Reply:
         """The stack of one company, by its id."""
-        given = _fields(_attributes(ask), COMPANY_KEYS)
+        given = fields_of(attributes_of(ask), COMPANY_KEYS)
         if refusal := self.refused([given], ["technologies"]):
             return refusal
         company = self.company(given)
         if company is None:
             return _data([])
         self.take("technologies", company.domain)
-        return _data([{"type": "Technology", "attributes": one} for one in _technologies(company)])
+        return _data([{"type": "Technology", "attributes": one} for one in technologies(company)])
 
     def lookup(self, _ask: Ask, _question: str) -> Reply:
         """Output fields; free."""
-        names = list(_company(self.world.companies[0]))
+        names = list(company_record(self.world.companies[0]))
         return _data(
             [{"type": "EnrichField", "id": name, "attributes": {"fieldName": name}} for name in names]
         )
@@ -254,7 +270,7 @@ class ZoomInfo(Vendor):
 
     def legacy_batch(self, ask: Ask, key: str, found: Callable[[Fields], dict[str, Any] | None]) -> Reply:
         """The envelope of both."""
-        inputs, fields = _inputs(ask.data, key), _output_fields(ask.data)
+        inputs, fields = inputs_of(ask.data, key), output_fields(ask.data)
         if not 0 < len(inputs) <= BATCH_LIMIT or not fields:
             return _legacy_error(400, "outputFields and 1 to 25 inputs are required")
         if not self.account.covers(Decimal(len(inputs))):
@@ -273,10 +289,10 @@ class ZoomInfo(Vendor):
             return None
         self.take("companies", company.domain)
         stack = [
-            pick(one, ("vendor", "product", "category", "categoryParent")) for one in _technologies(company)
+            pick(one, ("vendor", "product", "category", "categoryParent")) for one in technologies(company)
         ]
         extra = {"techAttributes": stack, "descriptionList": [{"description": company.description}]}
-        return {"id": int(_company_id(company)), **_company(company), **extra}
+        return {"id": int(company_id(company)), **company_record(company), **extra}
 
     def legacy_contact(self, given: Fields) -> dict[str, Any] | None:
         """One person."""
@@ -284,15 +300,17 @@ class ZoomInfo(Vendor):
         if person is None:
             return None
         self.take("contacts", f"person {person.number}")
-        return {**_contact(person), "id": BASE_ID + person.number}
+        return {**contact_record(person), "id": BASE_ID + person.number}
 
     def legacy_intent(self, ask: Ask, _question: str) -> Reply:
         """One page of signals."""
-        topics = _texts(ask.data.get("topics"))
+        topics = texts(ask.data.get("topics"))
         if not topics:
             return _legacy_error(400, "topics is required")
-        company = self.company(_fields(ask.data, COMPANY_KEYS))
-        signals = [] if company is None or NEWS not in company.known_to else [_signal(company, topics[0])]
+        company = self.company(fields_of(ask.data, COMPANY_KEYS))
+        signals = (
+            [] if company is None or NEWS not in company.known_to else [intent_signal(company, topics[0])]
+        )
         if company is not None and signals:
             self.take("intent", company.domain)
         return answer({"maxResults": 25, "totalResults": len(signals), "currentPage": 1, "data": signals})
@@ -402,48 +420,6 @@ def _legacy_error(status: int, words: str) -> Reply:
     return answer({"success": False, "error": words, "statusCode": status}, status)
 
 
-def _attributes(ask: Ask) -> dict[str, Any]:
-    data = ask.data.get("data")
-    attributes = data.get("attributes") if isinstance(data, dict) else None
-    return attributes if isinstance(attributes, dict) else {}
-
-
-def _fields(given: Any, names: Sequence[str]) -> dict[str, str]:
-    """The named fields that are set, numbers as text."""
-    fields = given if isinstance(given, dict) else {}
-    return {name: str(fields[name]).strip() for name in names if isinstance(fields.get(name), str | int)}
-
-
-def _inputs(attributes: Mapping[str, Any], key: str) -> list[dict[str, str]]:
-    given = attributes.get(key)
-    names = COMPANY_KEYS if key == "matchCompanyInput" else PERSON_KEYS
-    return [_fields(one, names) for one in given] if isinstance(given, list) else []
-
-
-def _output_fields(attributes: Mapping[str, Any]) -> list[str]:
-    return _texts(attributes.get("outputFields"))
-
-
-def _texts(given: Any) -> list[str]:
-    return [word(one) for one in given if word(one)] if isinstance(given, list) else []
-
-
-def _companies(ask: Ask) -> str:
-    attributes = _attributes(ask) or ask.data
-    inputs = _inputs(attributes, "matchCompanyInput") or [_fields(attributes, COMPANY_KEYS)]
-    return "; ".join(asked(*one.values()) for one in inputs)
-
-
-def _people(ask: Ask) -> str:
-    inputs = _inputs(_attributes(ask) or ask.data, "matchPersonInput")
-    return "; ".join(asked(*one.values()) for one in inputs)
-
-
-def _topics(ask: Ask) -> str:
-    attributes = _attributes(ask) or ask.data
-    return asked(*_fields(attributes, COMPANY_KEYS).values(), *_texts(attributes.get("topics")))
-
-
 def _grant(ask: Ask) -> str:
     return ask.form.get("grant_type", "")
 
@@ -454,109 +430,3 @@ def _user(ask: Ask) -> str:
 
 def _nothing(_ask: Ask) -> str:
     return ""
-
-
-def _company_id(company: Company) -> str:
-    return str(BASE_ID + company.number)
-
-
-def _brief(company: Company) -> dict[str, Any]:
-    return {"id": _company_id(company), "name": company.name, "website": f"www.{company.domain}"}
-
-
-def _company(company: Company) -> dict[str, Any]:
-    city, state, _, country, _ = company.place
-    profile = f"http://www.linkedin.com/company/{company.slug}"
-    funding = company.raised // 1_000 or None
-    return {
-        "id": _company_id(company),
-        "name": company.name,
-        "website": f"www.{company.domain}",
-        "description": company.description,
-        "primaryIndustry": [company.industry.title()],
-        "industries": [company.industry.title()],
-        "employeeCount": company.employees,
-        "employeeRange": "100 - 250",
-        "revenue": company.revenue // 1_000,
-        "revenueRange": "$10 mil. - $25 mil.",
-        "foundedYear": str(company.founded),
-        "phone": company.phone.removeprefix("+1 "),
-        "socialMediaUrls": [
-            {"type": "LINKED_IN", "url": profile, "followerCount": str(company.employees * 9)}
-        ],
-        "companyFunding": [],
-        "recentFundingAmount": funding,
-        "recentFundingDate": "2025-03-11" if funding else None,
-        "totalFundingAmount": funding,
-        "employeeGrowth": {"oneYearGrowthRate": str(company.number % 40 - 10)},
-        "city": city,
-        "state": state,
-        "country": country,
-    }
-
-
-def _contact(person: Person) -> dict[str, Any]:
-    company = person.company
-    role = {
-        "companyId": _company_id(company),
-        "companyName": company.name,
-        "companyWebsite": f"www.{company.domain}",
-    }
-    degree = {"degree": "Bachelor", "areaOfStudy": "Economics"}
-    job = {"jobTitle": person.title, "managementLevel": ["Manager"], "fromDate": "2022-04-01", "toDate": None}
-    return {
-        "id": str(BASE_ID + person.number),
-        "firstName": person.first,
-        "lastName": person.last,
-        "jobTitle": person.title,
-        "managementLevel": ["Manager"],
-        "jobFunction": [{"name": "Operations"}],
-        "email": person.email or None,
-        "phone": company.phone.removeprefix("+1 "),
-        "mobilePhone": None,
-        "directPhoneDoNotCall": person.number % 5 == 0,
-        "mobilePhoneDoNotCall": person.number % 5 == 0,
-        "externalUrls": [{"type": "LINKED_IN", "url": person.linkedin}] if person.linkedin else [],
-        "education": [{"school": "University of the Plains", "educationDegree": degree}],
-        "employmentHistory": [{**job, "company": role}],
-        "yearsOfExperience": str(person.number % 30),
-        "positionStartDate": "2022-04-01",
-        "contactAccuracyScore": "94",
-        "withinEu": company.place[4] in {"DE", "FR", "ES", "NL"},
-        "noticeProvidedDate": None,
-        "companyName": company.name,
-        "companyId": _company_id(company),
-        "companyRevenueRange": "$10 mil. - $25 mil.",
-    }
-
-
-def _signal(company: Company, topic: str) -> dict[str, Any]:
-    return {
-        "id": _company_id(company),
-        "category": company.industry.title(),
-        "topic": topic,
-        "signalScore": 60 + company.number % 40,
-        "audienceStrength": "ABCDE"[company.number % 5],
-        "signalDate": "2026-09-01T10:00:00Z",
-        "spikesInDateRange": 1,
-        "newSignal": True,
-        "recommendedContacts": [],
-        "topSignalLocations": [],
-        "company": {**_brief(company), "hasOtherTopicConsumption": True},
-    }
-
-
-def _technologies(company: Company) -> list[dict[str, Any]]:
-    return [
-        {
-            "product": name,
-            "vendor": name.split()[0],
-            "category": category or tag,
-            "categoryParent": tag,
-            "domain": company.domain,
-            "website": f"www.{company.domain}",
-            "createdDate": "2024-02-01",
-            "modifiedDate": "2026-08-01",
-        }
-        for name, tag, category in company.technologies
-    ]

@@ -12,16 +12,9 @@ from phase3_core.patterns import Pattern
 from phase3_core.plan import Plan, Quote
 from phase3_core.progress import DELIVERED, GUESS, Candidate, Progress
 from phase3_core.statuses import Agent, Verdict
+from phase3_core.step_reasons import reason
 from phase3_core.tiers import PROFILES, Tier, Topic
-from phase3_core.trace import (
-    LedgerCall,
-    Noted,
-    TracedStep,
-    earlier_steps,
-    email_steps,
-    enrichment_steps,
-    reason,
-)
+from phase3_core.trace import LedgerCall, Noted, TracedStep, earlier_steps, email_steps, enrichment_steps
 from phase3_core.verify import plan_for
 from phase3_core.waterfall import Find, Guess, SecondOpinion, Step, Stop, Verify
 from tests.core.office import EASY, an_office

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,19 +99,25 @@ async def serve_slack(url: str, port: int | None, tell: Tell) -> None:
         tell("No click will count: [approval] approvers in the settings names nobody by their Slack user id.")
     relay = outbox_relay(url, settings)
     async with http_client() as http:
-        api = SlackApi(http, terms.token, terms.url)
-        desk = Desk(PostgresDatabase(url), policy, relay, api)
+        desk = Desk(PostgresDatabase(url), policy, relay, SlackApi(http, terms.token, terms.url))
+        if port is None:
+            listening = _by_socket(SlackApi(http, _needed(APP_TOKEN), terms.url), desk, tell)
+        else:
+            listening = _over_http(_needed(SIGNING_SECRET), port, desk, tell)
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_relay(relay))
-                if port is None:
-                    group.create_task(_by_socket(SlackApi(http, _needed(APP_TOKEN), terms.url), desk, tell))
-                else:
-                    group.create_task(_over_http(_needed(SIGNING_SECRET), port, desk, tell))
-        except BaseExceptionGroup as failures:
-            raise first_cause(failures) from failures
+            await _together(listening, _relay(relay))
         finally:
             await asyncio.shield(desk.finish())
+
+
+async def _together(*work: Coroutine[Any, Any, None]) -> None:
+    """Until one of them fails, which ends the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except BaseExceptionGroup as failures:
+        raise first_cause(failures) from failures
 
 
 def _needed(variable: str) -> str:

@@ -43,7 +43,7 @@ class Stop(StrEnum):
     NOT_WORTH = "not_worth"  # a valid address would cost more than one of the lead's tier is worth
     OVER_BUDGET = "over_budget"  # what is left of the lead's own cap pays for no further step
     SUPPRESSED = "suppressed"  # the lead, or an address that was found: nobody is asked
-    VERIFIER_GONE = "verifier_gone"  # the candidate waits as found and unverified (rule 19)
+    VERIFIER_GONE = "verifier_gone"  # the candidate waits as found and unverified
 
 
 Act = Verify | SecondOpinion | Guess | Find

@@ -18,7 +18,7 @@ from phase3_core.leads import Campaign
 from phase3_core.ports.leads import LeadRepository
 from phase3_core.report_page import report_page
 from resources.exports.files import slug, tag
-from resources.exports.lead_list import ALL_READY, LISTED_TIERS, TITLES, ReadyLeads, pages
+from resources.exports.lead_list import ALL_READY, LISTED_TIERS, TITLES, ReadyLeads, Row, pages
 from resources.exports.spreadsheet import SheetsAccount, Tab
 from resources.exports.workbook import Cell, cell, lead_cells
 
@@ -63,22 +63,15 @@ async def _send(
 ) -> int:
     await line.ask(lambda book: book.replace_tabs(plan.tag, plan.tabs))
     await line.ask(lambda book: book.write(plan.tabs[0].title, 0, plan.summary))
-    lists = {tier: _List(plan.title(f"Tier {tier}")) for tier in LISTED_TIERS}
-    everybody = _List(plan.title(ALL_READY))
+    lists = _Lists(plan)
     async with aclosing(pages(leads, plan.campaign.id)) as read:
         async for page in read:
-            for lead in page:
-                cells = lead_cells(lead)
-                everybody.add(cells)
-                if own := lists.get(lead["tier"]):
-                    own.add(cells)
-            await _write_blocks(line, [everybody, *lists.values()], least=BLOCK)
-    await _write_blocks(line, [everybody, *lists.values()], least=1)
-    await line.ask(
-        lambda book: book.check({one.title: one.sent for one in (everybody, *lists.values())}, TITLES[0])
-    )
+            lists.add(page)
+            await _write_blocks(line, lists.each, least=BLOCK)
+    await _write_blocks(line, lists.each, least=1)
+    await line.ask(lambda book: book.check({one.title: one.sent for one in lists.each}, TITLES[0]))
     await line.ask(lambda book: book.share(account.readers, public=account.public))
-    return everybody.leads
+    return lists.everybody.leads
 
 
 async def _write_blocks(line: "_Line", lists: "Sequence[_List]", least: int) -> None:
@@ -161,6 +154,25 @@ class _List:
             block, self._waiting = self._waiting[:BLOCK], self._waiting[BLOCK:]
             yield self.sent, block
             self.sent += len(block)
+
+
+class _Lists:
+    """The tab of all ready leads, and one for each tier that is listed by itself."""
+
+    def __init__(self, plan: "_Plan") -> None:
+        self.everybody = _List(plan.title(ALL_READY))
+        self._of_tier = {tier: _List(plan.title(f"Tier {tier}")) for tier in LISTED_TIERS}
+
+    @property
+    def each(self) -> Sequence[_List]:
+        return [self.everybody, *self._of_tier.values()]
+
+    def add(self, leads: Sequence[Row]) -> None:
+        for lead in leads:
+            cells = lead_cells(lead)
+            self.everybody.add(cells)
+            if own := self._of_tier.get(lead["tier"]):
+                own.add(cells)
 
 
 def _summary(report: Mapping[str, Any]) -> Iterator[Sequence[Cell]]:

@@ -17,7 +17,7 @@ from phase3_core.ports.books import Books
 from phase3_core.ports.providers import Skipped
 from phase3_core.runs import Run
 from resources.http_client import Lost, NotSent, Received, Sending
-from resources.providers import source as opening
+from resources.providers import roster
 from resources.providers.catalogue import row
 from resources.providers.client import ProviderClient
 from resources.providers.enrichers import zoominfo_company, zoominfo_contact, zoominfo_intent
@@ -303,7 +303,7 @@ DOOR = {"PHASE3_SANDBOX_WEB": "127.0.0.1:1"}
     "Reading websites",
     "The variable of the sandbox's door is left set where real vendors are asked",
     defence="Such a run does not begin",
-    without=replaced((opening, "_on_loopback", lambda _: True)),
+    without=replaced((roster, "_on_loopback", lambda _: True)),
 )
 async def test_the_sandboxs_door_does_not_stand_open_beside_real_vendors() -> None:
     with pytest.raises(BadInput, match="PHASE3_SANDBOX_WEB is set, but brave would be asked at https://api"):

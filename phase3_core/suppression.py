@@ -37,6 +37,7 @@ def _visible(text: str) -> str:
     return shown.strip()
 
 
+@lru_cache(LEADS_REMEMBERED)
 def domains_of(domain: str) -> tuple[str, ...]:
     """The domain and those above it, as far as they have a dot: `mail.acme.com`, `acme.com`."""
     labels = _visible(domain).lower().strip(".").split(".")

@@ -192,7 +192,7 @@ class ProviderClient:
         intent = self._intent(question, operation, request)
         flying = self._flying.get(intent.question)
         if mine := flying is None:
-            flying = asyncio.ensure_future(self._call(intent, operation, request))
+            flying = asyncio.create_task(self._call(intent, operation, request))
             self._flying[intent.question] = flying
             flying.add_done_callback(partial(self._landed, intent.question))
         reply = await asyncio.shield(flying)

@@ -15,11 +15,12 @@ from phase3_core.saga import Step, StepState
 from phase3_core.statuses import CampaignStatus
 from resources.exports.campaign_exports import EVERY_KIND, exporter_of, spreadsheet_of, written
 from resources.exports.files import Folder, exports_folder
+from resources.forget_key import pseudonyms
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.forgetting import Asked, Erased, PostgresForgetting
 from resources.postgres.person import Person
 from resources.providers.catalogue import CATALOGUE
-from resources.settings import pseudonyms, read_settings, settings_path
+from resources.settings import read_settings, settings_path
 
 ABOUT_COMPANIES = [
     (row.name, one.name) for row in CATALOGUE if row.spec.per_company for one in row.spec.operations

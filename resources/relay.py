@@ -19,7 +19,7 @@ from resources.http_client import http_client
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.outbox import Waiting
 from resources.sending import Later, NotNeeded, Refused
-from resources.settings import ApprovalSettings, WebhookSettings
+from resources.settings_tables import ApprovalSettings, WebhookSettings
 from resources.slack.api import API_URL, SlackApi
 from resources.slack.messages import announcement, escalation, outcome, reminder
 from resources.webhook import Webhook, WebhookTerms

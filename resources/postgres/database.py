@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from phase3_core.errors import BadInput, OutsideFailure
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.runs import Run
+from resources.forget_key import pseudonyms
 from resources.postgres.approvals import PostgresApprovals
 from resources.postgres.audit import Actor
 from resources.postgres.budgets import PostgresBudgets
@@ -27,7 +28,6 @@ from resources.postgres.outbox import PostgresOutbox
 from resources.postgres.saga import PostgresSaga
 from resources.postgres.schema import check_current
 from resources.postgres.track_record import PostgresTrackRecord
-from resources.settings import pseudonyms
 
 COMMAND_LINE = Actor("phase3", "system")
 LONGEST_LOOK_S = 30.0  # for who opens, or only reads: a server that restarts is back by then

@@ -2,7 +2,7 @@
 
 from resources.providers.gate import Limits
 from resources.providers.spec import ProviderSpec
-from resources.settings import ProviderSettings
+from resources.settings_tables import ProviderSettings
 
 LONGEST_ALONE_S = 1_800.0  # single calls may take so long; what would take longer is done in bulk
 QUESTIONS_PER_LEAD = 1.5

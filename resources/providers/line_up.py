@@ -14,7 +14,8 @@ from phase3_core.money import Money, usd
 from resources.providers.catalogue import CATALOGUE, Row, Terms
 from resources.providers.gate import Limits
 from resources.providers.spec import Choice, ProviderSpec
-from resources.settings import ProviderSettings, Settings
+from resources.settings import Settings
+from resources.settings_tables import ProviderSettings
 
 OWN_LIMITS = {field.name for field in fields(Limits)}
 

@@ -18,6 +18,7 @@ from phase3_core.rate_limits import RateLimits
 from phase3_core.reconciliation import Agreement, ReadingBook, Reconciled
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
+from resources.forget_key import pseudonyms
 from resources.http_client import HttpClient, Lost, NotSent, Sending, http_client
 from resources.providers.accounts import Account, watched
 from resources.providers.balances import BALANCES, read_balance
@@ -40,7 +41,7 @@ from resources.providers.shared import Shared
 from resources.providers.spec import ProviderSpec
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import website_transport
-from resources.settings import Settings, pseudonyms
+from resources.settings import Settings
 
 _log = logging.getLogger(__name__)
 

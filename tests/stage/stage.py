@@ -36,7 +36,8 @@ from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_
 from resources.postgres.ledger import ledger
 from resources.providers.source import BreakerOpener, VendorSource
 from resources.providers.website import SANDBOX_WEB
-from resources.settings import ProviderSettings, Settings, WaterfallSettings
+from resources.settings import Settings
+from resources.settings_tables import ProviderSettings, WaterfallSettings
 from sandbox.app import Sandbox
 from sandbox.people import Person
 from tests.resources.providers.market import HastyClock

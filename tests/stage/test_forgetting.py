@@ -14,9 +14,9 @@ import pytest
 from phase3_assets.forgetting import Forgotten, forgotten
 from resources.exports.campaign_exports import EVERY_KIND, exporter_of
 from resources.exports.files import Folder
+from resources.forget_key import FORGET_KEY
 from resources.postgres import forgetting
 from resources.postgres.database import PostgresDatabase
-from resources.settings import FORGET_KEY
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.people import Person

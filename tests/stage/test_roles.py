@@ -13,9 +13,9 @@ from sqlalchemy.exc import ProgrammingError
 from phase3_assets.forgetting import forget_person
 from phase3_core.errors import BadInput
 from resources.exports.files import EXPORTS_DIR
+from resources.forget_key import FORGET_KEY
 from resources.postgres.database import driver_url
 from resources.postgres.upgrade import upgrade
-from resources.settings import FORGET_KEY
 from sandbox.app import serve
 from sandbox.options import Options
 from tests.attacks import Removal, attack, replaced

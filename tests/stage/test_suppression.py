@@ -16,7 +16,7 @@ from resources.postgres import ledger
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.ledger_rows import calls
 from resources.postgres.suppression import PostgresSuppressions
-from resources.settings import WaterfallSettings
+from resources.settings_tables import WaterfallSettings
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.people import Person

@@ -10,7 +10,7 @@ import pytest
 
 from phase3_assets.tracing import traced
 from resources.postgres.database import PostgresDatabase
-from resources.settings import WaterfallSettings
+from resources.settings_tables import WaterfallSettings
 from sandbox.app import Sandbox, serve
 from sandbox.faults import Kind
 from sandbox.options import Options

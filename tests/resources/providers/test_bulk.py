@@ -23,7 +23,8 @@ from phase3_core.statuses import Agent, Verdict
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.gate import Limits
 from resources.providers.source import VendorSource
-from resources.settings import ProviderSettings, Settings
+from resources.settings import Settings
+from resources.settings_tables import ProviderSettings
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.people import a_run
 from tests.resources.providers.sheet import KEY, REOON

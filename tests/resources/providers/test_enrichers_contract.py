@@ -26,7 +26,8 @@ from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.source import VendorSource
-from resources.settings import ProviderSettings, Settings
+from resources.settings import Settings
+from resources.settings_tables import ProviderSettings
 from sandbox.app import Sandbox, serve
 from sandbox.companies import NEWS
 from sandbox.options import Options

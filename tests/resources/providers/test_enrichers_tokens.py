@@ -30,7 +30,8 @@ from resources.providers.source import VendorSource
 from resources.providers.spec import ProviderSpec
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import WebsiteTransport
-from resources.settings import ProviderSettings, Settings
+from resources.settings import Settings
+from resources.settings_tables import ProviderSettings
 from tests.attacks import attack, replaced
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.people import a_run

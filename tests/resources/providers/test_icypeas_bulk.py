@@ -24,7 +24,8 @@ from resources.providers.finders.icypeas import SPEC
 from resources.providers.finders.icypeas_bulk import BULK
 from resources.providers.request import Question, Request, own_id
 from resources.providers.source import VendorSource
-from resources.settings import ProviderSettings, Settings
+from resources.settings import Settings
+from resources.settings_tables import ProviderSettings
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.people import a_run
 from tests.resources.providers.sheet import EMAIL, HTML, ICYPEAS, KEY, Said, lead, polled, response

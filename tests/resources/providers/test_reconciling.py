@@ -19,7 +19,8 @@ from resources.providers.balances import BALANCES
 from resources.providers.open_providers import OpenProviders
 from resources.providers.request import Question
 from resources.providers.source import VendorSource
-from resources.settings import ProviderSettings, Settings
+from resources.settings import Settings
+from resources.settings_tables import ProviderSettings
 from sandbox.options import Options
 from tests.conftest import MakeCampaign
 from tests.resources.providers.market import CAMPAIGN, HastyClock, Market, Query, a_market, lead_of

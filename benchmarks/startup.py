@@ -1,8 +1,9 @@
 """A campaign of one lead ÷ an empty Dagster job of three assets: processes from start to end, in turns.
 
 Both record into the same Dagster instance on PostgreSQL, both in the in-process executor, neither captures
-the output of steps or logs to the console; the empty job opens the instance as Dagster does. Our modules are
-compiled before what counts, as those of libraries are.
+the output of steps or logs to the console; the empty job opens the instance as Dagster does, and ends as any
+process does: it looks for garbage among all that it loaded, which ours does not. Our modules are compiled
+before what counts, as those of libraries are.
 
 What vendors take is no start-up: they answer at once, those that are polled for their answer, at intervals of
 their own choosing, have no key, and no web site is read, as that is done at a polite pace. All others are

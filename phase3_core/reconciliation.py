@@ -6,7 +6,7 @@ their ceilings, on both ends. Only what lies beyond that is drift. A balance tha
 was taken around that moment is unknown, and a new stretch begins.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -161,8 +161,10 @@ class ReadingBook(Protocol):
         """By provider, of all campaigns."""
         ...
 
-    async def since_accepted(self, provider: str, account: str) -> list[BalanceReading]:
-        """Oldest first: from the last one that a person accepted, or the first that there is."""
+    async def since_accepted(
+        self, providers: Collection[str]
+    ) -> Mapping[tuple[str, str], Sequence[BalanceReading]]:
+        """By provider and account, oldest first: from the last one that a person accepted, or the first."""
         ...
 
     async def newest(self) -> list[Reconciled]:

@@ -1,9 +1,10 @@
 """Balances that vendors told, beside what the ledger held at that moment."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import Row, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.reconciliation import Agreement, BalanceReading, Booked, Drift, Reconciled
@@ -17,6 +18,17 @@ FROM (
     SELECT provider, 0, reserved_usd FROM provider_calls WHERE state = 'intent'
 ) AS amounts
 GROUP BY provider
+""")
+
+SINCE_ACCEPTED = text("""
+WITH accepted AS (
+    SELECT provider, account, max(taken_at) AS accepted_at FROM balance_readings
+    WHERE provider = ANY(:providers) AND agreement = 'accepted' GROUP BY provider, account
+)
+SELECT provider, account, taken_at, credits, booked_usd, in_doubt_usd
+FROM balance_readings LEFT JOIN accepted USING (provider, account)
+WHERE provider = ANY(:providers) AND (accepted_at IS NULL OR taken_at >= accepted_at)
+ORDER BY taken_at
 """)
 
 _TABLE = balance_readings.c
@@ -33,13 +45,15 @@ class PostgresReadings:
             rows = await connection.execute(BOOKED)
             return {row.provider: Booked(row.settled, row.in_doubt) for row in rows}
 
-    async def since_accepted(self, provider: str, account: str) -> list[BalanceReading]:
-        mine = (_TABLE.provider == provider, _TABLE.account == account)
-        accepted = select(func.max(_TABLE.taken_at)).where(*mine, _TABLE.agreement == Agreement.ACCEPTED)
-        since = _TABLE.taken_at >= func.coalesce(accepted.scalar_subquery(), text("'-infinity'"))
-        readings = select(balance_readings).where(*mine, since).order_by(_TABLE.taken_at)
+    async def since_accepted(
+        self, providers: Collection[str]
+    ) -> Mapping[tuple[str, str], Sequence[BalanceReading]]:
         async with self._engine.connect() as connection:
-            return [_reading(row) for row in await connection.execute(readings)]
+            rows = await connection.execute(SINCE_ACCEPTED, {"providers": list(providers)})
+            readings: defaultdict[tuple[str, str], list[BalanceReading]] = defaultdict(list)
+            for row in rows:
+                readings[row.provider, row.account].append(_reading(row))
+            return readings
 
     async def newest(self) -> list[Reconciled]:
         account = (_TABLE.provider, _TABLE.account)

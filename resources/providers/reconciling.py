@@ -34,12 +34,13 @@ async def reconcile(accounts: Sequence[VendorAccount], book: ReadingBook, clock:
     told = await asyncio.gather(*(account.balance() for account in accounts))
     afterwards = await book.booked()
     now = clock.now()
+    earlier = await book.since_accepted([account.provider for account in accounts])
     reconciled = []
     for account, left in zip(accounts, told, strict=True):
         if left is not None:
-            doubt = _between(account.provider, before, afterwards)
-            reading = BalanceReading(now, left, doubt)
-            reconciled.append(await _held_against(account, reading, book))
+            reading = BalanceReading(now, left, _between(account.provider, before, afterwards))
+            known = earlier.get((account.provider, account.account), ())
+            reconciled.append(_held_against(account, [*known, reading]))
     await book.add(reconciled)
     return reconciled
 
@@ -50,10 +51,9 @@ def _between(provider: str, before: Mapping[str, Booked], afterwards: Mapping[st
     return Booked(first.settled, doubt)
 
 
-async def _held_against(account: VendorAccount, reading: BalanceReading, book: ReadingBook) -> Reconciled:
-    earlier = await book.since_accepted(account.provider, account.account)
-    drift = drift_of([*earlier, reading], account.price)
-    return Reconciled(account.provider, account.account, reading, drift, drift.agreement)
+def _held_against(account: VendorAccount, readings: Sequence[BalanceReading]) -> Reconciled:
+    drift = drift_of(readings, account.price)
+    return Reconciled(account.provider, account.account, readings[-1], drift, drift.agreement)
 
 
 def news(told: Sequence[Reconciled], known: Sequence[Reconciled]) -> list[Reconciled]:

@@ -78,9 +78,17 @@ async def test_a_lead_without_tier_or_score_is_the_least(
 
 
 async def test_a_page_is_read_from_the_index_though_the_server_has_not_looked_at_the_leads_yet(
-    books: PostgresBooks, make_campaign: MakeCampaign
+    books: PostgresBooks, make_campaign: MakeCampaign, query: Query
 ) -> None:
-    campaign = make_campaign([{"lead_tier": "ABC"[n % 3], "lead_score": n % 100} for n in range(3_000)])
+    campaign = make_campaign([])
+    query(
+        """
+        INSERT INTO leads (campaign_id, first_name, company_domain, lead_tier, lead_score)
+        SELECT :campaign, repeat('x', 40), 'acme' || n || '.example', substr('ABC', 1 + n % 3, 1), n % 100
+        FROM generate_series(1, 30000) AS n
+        """,
+        campaign=campaign.id,
+    )
     asked: list[tuple[str, Any]] = []
     event.listen(
         books.engine.sync_engine,

@@ -67,6 +67,11 @@ class Budget:
         return self.name.replace("_", " ")
 
     @property
+    def reached(self) -> bool:
+        """A cap may be lowered below what is spent: then no call has yet been refused under it."""
+        return self.refused_at is not None or self.spent >= self.cap
+
+    @property
     def told(self) -> str:
         return f"{self.words}: {self.spent} of {self.cap} USD spent"
 
@@ -77,7 +82,7 @@ class Budget:
             "spent_usd": str(self.spent),
             "reserved_usd": str(self.reserved),
             "alerted": self.alerted_at is not None,
-            "reached": self.refused_at is not None,
+            "reached": self.reached,
         }
 
 

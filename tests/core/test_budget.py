@@ -83,3 +83,11 @@ async def test_a_leads_cap_below_one_verification_is_a_mistake() -> None:
     with pytest.raises(BadInput, match=r"may cost 0.001000 USD.*email_verification_per_lead_usd"):
         await office.verify()
     assert office.source.asked == []
+
+
+@pytest.mark.parametrize(("spent", "reached"), [("0.05", True), ("0.01", True), ("0.009999", False)])
+def test_a_cap_at_or_below_what_is_spent_is_reached_before_a_call_is_refused(
+    spent: str, *, reached: bool
+) -> None:
+    budget = Budget("x", usd("0.01"), usd(spent), agent=Agent.EMAIL_VERIFICATION)
+    assert budget.as_json()["reached"] is reached

@@ -5,6 +5,7 @@ Phase3Error
 │   ├── UnknownCampaign
 │   ├── WrongCampaignState
 │   └── DecisionRefused  a decision that does not count: too late, stale, not an approver
+│       └── NotAtTheGate  a run moved the campaign on and did not end with a request
 ├── StoppedAtThreshold  too few good leads to go on; everything bought is kept (exit 3)
 ├── CampaignBusy        another run works on this campaign (exit 1)
 ├── Superseded          another run took the campaign from this one; it buys and moves nothing more (exit 1)
@@ -40,6 +41,14 @@ class WrongCampaignState(BadInput):
 
 class DecisionRefused(BadInput):
     pass
+
+
+class NotAtTheGate(DecisionRefused):
+    def __init__(self, campaign: str, status: str) -> None:
+        super().__init__(
+            f"Not decided: campaign {campaign} is '{status}' since approval was asked for; `phase3 status` "
+            "says why. Run it again to its end (what was bought is not paid again), read its report, then decide."
+        )
 
 
 class StoppedAtThreshold(Phase3Error):

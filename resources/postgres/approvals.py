@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.approval import EFFECTS, Channel, Choice
 from phase3_core.approval_request import ApprovalRequest, Asked, MoreWanted, Nudge, changes
-from phase3_core.errors import CampaignBusy, DecisionRefused, WrongCampaignState
+from phase3_core.errors import CampaignBusy, DecisionRefused, NotAtTheGate, WrongCampaignState
 from phase3_core.ruling import Decided, NeverAsked, OtherReport, Ruling, Stale, TooLate
 from phase3_core.runs import Run
 from phase3_core.statuses import ApprovalStatus, CampaignStatus, OutboxKind, may_become
@@ -80,7 +80,7 @@ class PostgresApprovals:
             if run is None and await _worked_on(connection, campaign_id):
                 raise CampaignBusy(str(campaign_id))
             if status not in may_become(EFFECTS[choice.status].campaign):
-                raise WrongCampaignState(str(campaign_id), status, EFFECTS[choice.status].campaign)
+                raise NotAtTheGate(str(campaign_id), status)
             return await _decide(connection, request, choice)
 
     @repeatable

@@ -16,7 +16,7 @@ from phase3_core.budget import Budget
 from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
-from phase3_core.errors import CampaignBusy, OutsideFailure, UnknownCampaign, WrongCampaignState
+from phase3_core.errors import CampaignBusy, NotAtTheGate, OutsideFailure, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import ZERO, Money, ratio, total
 from phase3_core.ports.campaigns import AgentResult, DueAgain
@@ -448,7 +448,7 @@ class FakeApprovals:
         if run is None and campaign_id in self.tables.held:
             raise CampaignBusy(str(campaign_id))
         if campaign.status not in may_become(effect.campaign):
-            raise WrongCampaignState(str(campaign_id), campaign.status, effect.campaign)
+            raise NotAtTheGate(str(campaign_id), campaign.status)
         if not request.binding.report.startswith(choice.report):
             return OtherReport(request.binding.report)
         if self._leads_and_spend(campaign_id) != (request.binding.leads, request.binding.spent):

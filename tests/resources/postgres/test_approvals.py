@@ -10,7 +10,7 @@ import pytest
 
 from phase3_core.approval import Channel, Choice
 from phase3_core.approval_request import Binding, MoreWanted
-from phase3_core.errors import CampaignBusy, UnknownCampaign, WrongCampaignState
+from phase3_core.errors import CampaignBusy, NotAtTheGate, UnknownCampaign, WrongCampaignState
 from phase3_core.money import usd
 from phase3_core.ports.approvals import Approvals
 from phase3_core.ruling import Decided, NeverAsked, OtherReport, Ruling, Stale, TooLate
@@ -252,7 +252,7 @@ async def test_a_campaign_that_is_run_again_is_not_decided(
 ) -> None:
     await books.approvals.request(run(made), REPORT)
     await books.campaigns.move(made.id, CampaignStatus.VERIFYING_EMAILS)
-    with pytest.raises(WrongCampaignState, match="'verifying_emails'"):
+    with pytest.raises(NotAtTheGate, match=r"'verifying_emails'.* Run it again"):
         await books.approvals.decide(made.id, choice())
     assert requests(query) == ["pending"]
 

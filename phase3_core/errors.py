@@ -47,7 +47,7 @@ class NotAtTheGate(DecisionRefused):
     def __init__(self, campaign: str, status: str) -> None:
         super().__init__(
             f"Not decided: campaign {campaign} is '{status}' since approval was asked for; `phase3 status` "
-            "says why. Run it again to its end (what was bought is not paid again), read its report, then decide."
+            "says why. Run it again to its end (nothing is paid twice), read its report, then decide."
         )
 
 

@@ -30,7 +30,7 @@ from resources.postgres.scorecard import Score, scores
 from resources.providers.gates import CALLS, kind_of
 from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.request import Question
-from resources.providers.roster import Standing
+from resources.providers.roster import Entry
 from resources.providers.source import VendorSource
 from resources.settings import read_settings, settings_path
 
@@ -89,7 +89,7 @@ async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[d
     async with PostgresDatabase(url, longest_outage_s=0).reading() as books:
         record = await scores(books.engine, SCORED_DAYS)
         use = await in_use(books.engine)
-        names = [each.row.name for each in source.roster.standings()]
+        names = [each.row.name for each in source.roster.entries()]
         fares = (await PostgresBreakers(books.engine).tell({}, names)).breakers
     left = await _balances(source)
     asked = await asked_of_all(url, source, probe) if probe else {}
@@ -98,25 +98,25 @@ async def rows_of(url: str, source: VendorSource, probe: Probe | None) -> list[d
         | _of_limits(each, source, use)
         | {"breaker": breaker_in_words(fares.get(each.row.name, Closed()))}
         | asked.get(each.row.spec.label, {})
-        for each in source.roster.standings()
+        for each in source.roster.entries()
     ]
 
 
 async def _balances(source: VendorSource) -> dict[str, Decimal | None]:
-    usable = {each.row.name: each.row for each in source.roster.standings() if not each.why_not}
+    usable = {each.row.name: each.row for each in source.roster.entries() if not each.why_not}
     async with http_client() as http:
         told = await asyncio.gather(*(source.balance(row, http) for row in usable.values()))
     return dict(zip(usable, told, strict=True))
 
 
-def _row(standing: Standing, record: dict[str, Score], left: dict[str, Decimal | None]) -> dict[str, Any]:
-    name, terms = standing.row.name, standing.terms
+def _row(entry: Entry, record: dict[str, Score], left: dict[str, Decimal | None]) -> dict[str, Any]:
+    name, terms = entry.row.name, entry.terms
     score, balance = record.get(name, Score(name)), left.get(name)
     return {
-        "provider": standing.row.spec.label,
-        "role": standing.row.spec.role.value,
-        "usable": not standing.why_not,
-        "why_not": standing.why_not,
+        "provider": entry.row.spec.label,
+        "role": entry.row.spec.role.value,
+        "usable": not entry.why_not,
+        "why_not": entry.why_not,
         "price_usd": str(terms.price.per_credit),
         "billing": terms.price.billing.value,
         "replay": terms.replay.value,
@@ -133,11 +133,11 @@ def _row(standing: Standing, record: dict[str, Score], left: dict[str, Decimal |
     }
 
 
-def _of_limits(standing: Standing, source: VendorSource, use: dict[str, Use]) -> dict[str, Any]:
+def _of_limits(entry: Entry, source: VendorSource, use: dict[str, Use]) -> dict[str, Any]:
     """Today's use of the account's limits by all runs; `strain` above 1: everybody goes slower."""
-    now, limits = Use(), standing.terms.limits
-    if not standing.why_not:
-        now = use.get(kind_of(source.roster.account_name(standing.row), CALLS), now)
+    now, limits = Use(), entry.terms.limits
+    if not entry.why_not:
+        now = use.get(kind_of(source.roster.account_name(entry.row), CALLS), now)
     return {
         "requests_today": now.used_today,
         "places_held": now.held,

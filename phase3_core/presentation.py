@@ -1,4 +1,4 @@
-"""What a report is shown as: facts, tables and charts, and their values as people read them."""
+"""What a report is shown as: figures, tables and charts, and their values as people read them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class Figure:
     name: str
     shown: str
 
@@ -76,7 +76,7 @@ class ReportPage:
     title: str
     campaign_id: str
     tag: str
-    facts: Sequence[Fact]
+    figures: Sequence[Figure]
     sections: Sequence[Section]
 
 

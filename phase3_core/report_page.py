@@ -14,7 +14,7 @@ from phase3_core.presentation import (
     Bar,
     Chart,
     Column,
-    Fact,
+    Figure,
     Kind,
     ReportPage,
     Section,
@@ -31,21 +31,21 @@ def report_page(report: Mapping[str, Any]) -> ReportPage:
         title=report["campaign"] or report["campaign_id"],
         campaign_id=report["campaign_id"],
         tag=report["report_hash"][:HASH_SHOWN],
-        facts=tuple(_facts(report)),
+        figures=tuple(_figures(report)),
         sections=tuple(section(report) for section in _SECTIONS),
     )
 
 
-def _facts(report: Mapping[str, Any]) -> Iterator[Fact]:
+def _figures(report: Mapping[str, Any]) -> Iterator[Figure]:
     funnel = report["funnel"]
-    yield Fact("Ready leads", f"{funnel['ready']:,} of {funnel['leads']:,}")
-    yield Fact("Cost", shown(report["costs"]["total"], Kind.MONEY))
-    yield Fact("Per ready lead", shown(report["cost_per_ready_usd"], Kind.MONEY))
-    yield Fact("Find rate", shown(report["find_rate"], Kind.RATE))
-    yield Fact("Valid rate", shown(report["valid_rate"], Kind.RATE))
-    yield Fact("Quality", shown(report["quality"]["overall"], Kind.RATE))
+    yield Figure("Ready leads", f"{funnel['ready']:,} of {funnel['leads']:,}")
+    yield Figure("Cost", shown(report["costs"]["total"], Kind.MONEY))
+    yield Figure("Per ready lead", shown(report["cost_per_ready_usd"], Kind.MONEY))
+    yield Figure("Find rate", shown(report["find_rate"], Kind.RATE))
+    yield Figure("Valid rate", shown(report["valid_rate"], Kind.RATE))
+    yield Figure("Quality", shown(report["quality"]["overall"], Kind.RATE))
     if suppressed := report.get("suppressed"):
-        yield Fact("Suppressed leads", shown(suppressed, Kind.COUNT))
+        yield Figure("Suppressed leads", shown(suppressed, Kind.COUNT))
 
 
 def _funnel(report: Mapping[str, Any]) -> Section:

@@ -18,7 +18,7 @@ def report_as_markdown(report: Mapping[str, Any]) -> str:
 def _blocks(page: ReportPage) -> Iterator[str]:
     yield f"# {markdown_text(page.title)}"
     yield f"Phase 3 tier report **{page.tag}** · campaign {markdown_text(page.campaign_id)}"
-    yield " · ".join(f"**{fact.name}** {markdown_text(fact.shown)}" for fact in page.facts)
+    yield " · ".join(f"**{figure.name}** {markdown_text(figure.shown)}" for figure in page.figures)
     for section in page.sections:
         yield from _section(section)
 

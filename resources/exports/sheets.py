@@ -178,7 +178,7 @@ class _Lists:
 def _summary(report: Mapping[str, Any]) -> Iterator[Sequence[Cell]]:
     page = report_page(report)
     yield [page.title]
-    yield from ([fact.name, fact.shown] for fact in page.facts)
+    yield from ([figure.name, figure.shown] for figure in page.figures)
     for section in page.sections:
         columns = section.table.columns
         yield []

@@ -18,7 +18,7 @@ from gspread.http_client import HTTPClient
 from requests import RequestException, Response
 
 from phase3_core.errors import OutsideFailure
-from resources.exports.spreadsheet import SheetsAccount, Standing, Tab, replacing
+from resources.exports.spreadsheet import ExistingTab, SheetsAccount, Tab, replacing
 
 TRIES = 7
 LONGEST_WAIT_S = 64.0
@@ -49,7 +49,7 @@ class Spreadsheet:
     def replace_tabs(self, ending: str, tabs: Sequence[Tab]) -> None:
         """Tabs whose titles end so go, these come, in one step or not at all."""
         with self._told:
-            there = [Standing(tab.id, tab.title) for tab in self._book.worksheets()]
+            there = [ExistingTab(tab.id, tab.title) for tab in self._book.worksheets()]
             if requests := replacing(there, ending, tabs):
                 self._book.batch_update({"requests": requests})
 

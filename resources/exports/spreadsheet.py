@@ -34,14 +34,14 @@ class Tab:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExistingTab:
     """A tab that is there."""
 
     id: int
     title: str
 
 
-def replacing(there: Sequence[Standing], ending: str, tabs: Sequence[Tab]) -> list[dict[str, Any]]:
+def replacing(there: Sequence[ExistingTab], ending: str, tabs: Sequence[Tab]) -> list[dict[str, Any]]:
     """One batch of requests: tabs whose titles end so go, `tabs` come.
 
     Old ones give up their titles first and go last: a spreadsheet is never without a tab.
@@ -54,7 +54,7 @@ def replacing(there: Sequence[Standing], ending: str, tabs: Sequence[Tab]) -> li
     return requests + [{"deleteSheet": {"sheetId": tab.id}} for tab in old]
 
 
-def _renamed(tab: Standing) -> dict[str, Any]:
+def _renamed(tab: ExistingTab) -> dict[str, Any]:
     properties = {"sheetId": tab.id, "title": f"replaced {tab.id}"}
     return {"updateSheetProperties": {"properties": properties, "fields": "title"}}
 

@@ -145,10 +145,10 @@ class _Pen:
         """The row below what stands above all tables."""
         self._text(sheet, 0, 0, page.title, self._title)
         self._text(sheet, 1, 0, f"Phase 3 tier report {page.tag}", self._quiet)
-        for row, fact in enumerate(page.facts, start=2):
-            self._text(sheet, row, 0, fact.name, self._bold)
-            self._text(sheet, row, 1, fact.shown, None)
-        return 3 + len(page.facts)
+        for row, figure in enumerate(page.figures, start=2):
+            self._text(sheet, row, 0, figure.name, self._bold)
+            self._text(sheet, row, 1, figure.shown, None)
+        return 3 + len(page.figures)
 
     def section(self, sheet: Any, row: int, section: Section) -> int:
         """The row below the section."""

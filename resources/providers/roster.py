@@ -18,7 +18,7 @@ from resources.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Entry:
     """A provider before a run: its row, the terms that hold, and why it would be left out, if it would."""
 
     row: Row
@@ -37,9 +37,9 @@ class Roster:
         """In the order of asking; raises BadInput for settings that cannot be meant."""
         return chosen(in_order(self.settings), self.environment)
 
-    def standings(self) -> list[Standing]:
+    def entries(self) -> list[Entry]:
         """Every provider that could be used, in order, and why one would be left out."""
-        return [Standing(row, self._left_out(row), self.terms(row)) for row in self.rows()]
+        return [Entry(row, self._left_out(row), self.terms(row)) for row in self.rows()]
 
     def terms(self, row: Row) -> Terms:
         """The catalogue's, with what the settings say instead."""
@@ -73,7 +73,7 @@ class Roster:
     def sandbox_web(self) -> str | None:
         """Raises BadInput where its door would stand open in a run that asks real vendors."""
         if door := self.environment.get(SANDBOX_WEB):
-            for each in self.standings():
+            for each in self.entries():
                 url = self.base_url(each.row.spec)
                 if url and not each.why_not and not _on_loopback(url):
                     raise BadInput(

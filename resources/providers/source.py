@@ -35,7 +35,7 @@ from resources.providers.naps import Naps
 from resources.providers.open_providers import OneProvider, OpenProviders
 from resources.providers.reconciling import VendorAccount, account_of, newest_of, news, reconcile
 from resources.providers.response import Response
-from resources.providers.roster import Roster, Standing
+from resources.providers.roster import Entry, Roster
 from resources.providers.settlement import Tally
 from resources.providers.shared import Shared
 from resources.providers.spec import ProviderSpec
@@ -135,11 +135,11 @@ class VendorSource:
 
     def _vendor_accounts(self, http: HttpClient) -> list[VendorAccount]:
         """Of usable providers that cost something, one for each vendor."""
-        usable = (one for one in self.roster.standings() if not one.why_not and one.terms.price.ceiling)
+        usable = (one for one in self.roster.entries() if not one.why_not and one.terms.price.ceiling)
         by_name = {one.row.name: one for one in usable}
         return [self._vendor_account(one, http) for one in by_name.values()]
 
-    def _vendor_account(self, one: Standing, http: HttpClient) -> VendorAccount:
+    def _vendor_account(self, one: Entry, http: HttpClient) -> VendorAccount:
         account = account_of(self.roster.secrets(one.row.spec))
         return VendorAccount(
             one.row.name, account, one.terms.price.per_credit, lambda: self.balance(one.row, http)
@@ -152,7 +152,7 @@ class VendorSource:
 
     async def _waiting(self, run: Run, books: Books) -> int:
         """Leads that wait for this agent, where anything depends on it."""
-        able = [one.row for one in self.roster.standings() if takes_tasks(one.row.spec) and not one.why_not]
+        able = [one.row for one in self.roster.entries() if takes_tasks(one.row.spec) and not one.why_not]
         undecided = any(own_settings(self.settings, row.spec).bulk == "auto" for row in able)
         if run.agent is Agent.FINALIZER or not (undecided or self.readings):
             return 0

@@ -120,8 +120,8 @@ def test_who_is_suppressed_is_counted_on_every_page() -> None:
     rows = tables(report_as_html(report))["What it would take to get the rest"]
     assert rows[-1][:2] == ["1,206", "on the suppression list, and in no other figure here"]
     assert "**Suppressed leads** 1,206" in report_as_markdown(report)
-    facts = {fact.name for fact in report_page(a_report()).facts}
-    assert "Suppressed leads" not in facts
+    figures = {figure.name for figure in report_page(a_report()).figures}
+    assert "Suppressed leads" not in figures
 
 
 def test_markdown_and_html_hold_the_same_cells() -> None:

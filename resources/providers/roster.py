@@ -28,7 +28,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """`environment` holds keys and base URLs; nobody else reads it."""
+    """The catalogue under the settings; `environment` holds keys and base URLs."""
 
     settings: Settings
     environment: Mapping[str, str] = field(repr=False)

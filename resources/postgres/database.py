@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from phase3_core.errors import BadInput, OutsideFailure
@@ -178,6 +179,8 @@ def driver_url(url: str) -> URL:
         raise BadInput(f"DATABASE_URL is not a database address; {_EXAMPLE}") from None
     if place.get_backend_name() not in {"postgresql", "postgres"}:
         raise BadInput(f"DATABASE_URL names {place.get_backend_name()}, not PostgreSQL; {_EXAMPLE}")
+    if "@" in (place.host or ""):  # what stands before it is part of the password, and must not be shown
+        raise BadInput("The password in DATABASE_URL has an @ in it; write it as %40.")
     return place.set(drivername="postgresql+psycopg")
 
 
@@ -192,7 +195,10 @@ def _connect_args(url: URL, application: str) -> dict[str, Any]:
 
 @contextmanager
 def told_plainly(url: URL) -> Iterator[None]:
-    """A server that is gone, now or later in the run, is one line for the user, without the password."""
+    """A server that is gone, now or later in the run, or takes no writing is one line for the user.
+
+    Without the password.
+    """
     host = url.query.get("host") or url.host or "localhost"
     try:
         yield
@@ -201,6 +207,14 @@ def told_plainly(url: URL) -> Iterator[None]:
         raise OutsideFailure(
             f"Database {url.database!r} at {host}: {why}. "
             "Check DATABASE_URL and that the server is up; a run goes on where it stopped."
+        ) from error
+    except (InternalError, ProgrammingError) as error:
+        if not isinstance(error.orig, ReadOnlySqlTransaction | InsufficientPrivilege):
+            raise
+        why = str(error.orig).strip().partition("\n")[0]
+        raise OutsideFailure(
+            f"Database {url.database!r} at {host}: {why}. "
+            "Name a server that takes writing in DATABASE_URL, and a role that may (docs/roles.sql)."
         ) from error
 
 

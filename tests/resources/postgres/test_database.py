@@ -138,6 +138,23 @@ async def test_a_missing_database_is_named(postgres: Server) -> None:
             pass
 
 
+@pytest.mark.parametrize(
+    ("option", "table", "why"),
+    [
+        ("default_transaction_read_only=on", "budgets", "read-only transaction"),
+        ("timezone=UTC", "pg_authid", "permission denied"),
+    ],
+)
+async def test_a_server_that_takes_no_writing_is_said_as_plainly(
+    option: str, table: str, why: str, database_url: str
+) -> None:
+    url = driver_url(database_url).update_query_dict({"options": f"-c{option}"})
+    database = PostgresDatabase(url.render_as_string(hide_password=False))
+    with pytest.raises(OutsideFailure, match=f"{why}.*Name a server that takes writing"):
+        async with database.reading() as books, books.engine.begin() as connection:
+            await connection.execute(text(f"DELETE FROM {table}"))
+
+
 async def test_a_server_lost_on_the_way_is_said_as_plainly(database_url: str, query: Query) -> None:
     database, run = PostgresDatabase(database_url), run_on(uuid4())
 
@@ -177,6 +194,12 @@ def test_urls_are_taken_as_people_write_them(given: str, understood: str) -> Non
 def test_other_addresses_are_refused_without_repeating_them(url: str) -> None:
     with pytest.raises(BadInput, match="postgresql://user:password@host") as refusal:
         driver_url(url)
+    assert "s3cret" not in str(refusal.value)
+
+
+def test_a_password_with_an_at_sign_in_it_is_not_taken_for_a_host() -> None:
+    with pytest.raises(BadInput, match=r"write it as %40") as refusal:
+        driver_url("postgresql://joe:first@s3cret@db/leads")
     assert "s3cret" not in str(refusal.value)
 
 

@@ -15,7 +15,7 @@ AGEING = (
     tables.breakers,
     tables.leads,
 )
-NOBODY_WRITES = "LOCK TABLE provider_calls IN EXCLUSIVE MODE"
+NOBODY_WRITES = "LOCK TABLE breakers, provider_calls IN EXCLUSIVE MODE"
 # What breakers remember of single calls is out of their window by then.
 FORGET = "UPDATE breakers SET calls = '[]', probes = '[]'"
 # The day of a budget is in its name; that of today is made when it is needed.

@@ -8,7 +8,14 @@ from uuid import UUID
 
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from phase3_core.errors import BadInput, OutsideFailure
@@ -199,23 +206,22 @@ def told_plainly(url: URL) -> Iterator[None]:
 
     Without the password.
     """
-    host = url.query.get("host") or url.host or "localhost"
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        why = str(error.orig).strip().partition("\n")[0]
-        raise OutsideFailure(
-            f"Database {url.database!r} at {host}: {why}. "
-            "Check DATABASE_URL and that the server is up; a run goes on where it stopped."
-        ) from error
+        todo = "Check DATABASE_URL and that the server is up; a run goes on where it stopped."
+        raise _told(url, error, todo) from error
     except (InternalError, ProgrammingError) as error:
         if not isinstance(error.orig, ReadOnlySqlTransaction | InsufficientPrivilege):
             raise
-        why = str(error.orig).strip().partition("\n")[0]
-        raise OutsideFailure(
-            f"Database {url.database!r} at {host}: {why}. "
-            "Name a server that takes writing in DATABASE_URL, and a role that may (docs/roles.sql)."
-        ) from error
+        todo = "Name a server that takes writing in DATABASE_URL, and a role that may (docs/roles.sql)."
+        raise _told(url, error, todo) from error
+
+
+def _told(url: URL, error: DBAPIError, todo: str) -> OutsideFailure:
+    host = url.query.get("host") or url.host or "localhost"
+    why = str(error.orig).strip().partition("\n")[0]
+    return OutsideFailure(f"Database {url.database!r} at {host}: {why}. {todo}")
 
 
 def require_current(url: str) -> None:

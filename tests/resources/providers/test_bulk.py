@@ -377,7 +377,8 @@ async def test_a_task_of_a_run_that_died_is_read_and_never_submitted_again(*, bu
     following, other = next_run(vendor, desk, bulk=bulk)
     assert await ask(following) == [VALID] * 12
     assert (other.times(CREATE), other.single) == ([], [])
-    assert len(other.times(LOOK)) < 12  # one loop for all
+    looks = other.times(LOOK)
+    assert len(looks) == len(set(looks)) <= 8  # one loop for all
     assert rows(vendor) == [PAID] * 12
 
 

@@ -6,10 +6,12 @@ new is begun and no more is kept in memory than was on its way.
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from time import monotonic
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import psycopg
@@ -57,7 +59,9 @@ class Outage:
 
     longest_s: float = LONGEST_S
     first_pause_s: float = FIRST_PAUSE_S
+    monotonic: Callable[[], float] = monotonic
     waiting: int = 0  # statements, now
+    last_seen: float = -math.inf
     gone: bool = False
 
     async def outlast(
@@ -71,16 +75,24 @@ class Outage:
         and everything is tried once.
         """
         try:
-            return await _unentangled(work)
+            return await self._tried(work)
         except (psycopg.Error, DBAPIError, NoFreeConnection) as failure:
             if self.gone or not self.longest_s or not is_away(failure):
                 raise
             with self._told(failure):
                 return await self._repeated(again or work)
 
+    async def _tried(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            return await _unentangled(work)
+        except (psycopg.Error, DBAPIError, NoFreeConnection) as failure:
+            if is_away(failure):
+                self.last_seen = self.monotonic()
+            raise
+
     async def _repeated(self, work: Callable[[], Awaitable[Result]]) -> Result:
         async def attempt() -> Result:
-            return await _unentangled(work)
+            return await self._tried(work)
 
         attempts = AsyncRetrying(
             retry=retry_if_exception(is_away),

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from psycopg.errors import AdminShutdown
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from phase3_core.calls import ReplayClass
@@ -46,7 +47,8 @@ class Books:
     def __init__(self, engine: AsyncEngine) -> None:
         self.clock = FakeClock()
         self.other, self.mine = (PostgresLedger(run, 86_400.0, engine) for run in (OTHER, MINE))
-        self.mine._owners = Owners(engine, Outage(), self.clock.monotonic)
+        self.outage = Outage(monotonic=self.clock.monotonic)
+        self.mine._owners = Owners(engine, self.outage)
 
     async def close(self) -> None:
         await asyncio.gather(self.other.close(), self.mine.close())
@@ -117,6 +119,29 @@ async def test_a_run_whose_connection_broke_for_a_while_is_alive(books: Books, l
     assert await looked_at(books, intent, GONE_AFTER_S - 1) == Elsewhere()
     await lease._look()
     assert await looked_at(books, intent, 60.0) == Elsewhere()
+
+
+async def test_a_run_that_has_lost_its_lock_in_an_outage_has_the_time_again_after_the_next(
+    books: Books, lease: Lease
+) -> None:
+    intent = asks("dana")
+    await books.other.open(intent)
+    await lease.let_go()
+    assert await looked_at(books, intent, GONE_AFTER_S - 1) == Elsewhere()
+    await away_for_a_moment(books.outage)
+    assert await looked_at(books, intent, GONE_AFTER_S - 1) == Elsewhere()
+    assert await looked_at(books, intent, 2.0) is None
+
+
+async def away_for_a_moment(outage: Outage) -> None:
+    """A statement meets a server that shuts down, and is repeated."""
+    failures = [AdminShutdown("terminating connection")]
+
+    async def statement() -> None:
+        if failures:
+            raise failures.pop()
+
+    await outage.outlast(statement)
 
 
 async def test_where_its_campaign_has_another_run_the_one_before_is_dead(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -286,13 +286,12 @@ class ProviderClient:
             if known := await self._known(intent, operation, request):
                 return known
             moment = await self._gate.enter(intent.tier or FIRST)
-        try:
+        with ExitStack() as place:
+            place.callback(self._gate.leave)
             opened = await self._opened(intent, operation, request)
             if isinstance(opened, Granted) and not in_task(operation, opened.job_id):
-                return await self._granted(opened, operation, request)
+                return await self._granted(opened, operation, request, place=place)
             self._gate.not_asked(moment)
-        finally:
-            self._gate.leave()
         return await self._granted(opened, operation, request) if isinstance(opened, Granted) else opened
 
     async def _known(self, intent: Intent, operation: Operation, request: Request) -> Reached | None:
@@ -363,8 +362,14 @@ class ProviderClient:
                 return answer
 
     async def _granted(
-        self, granted: Granted, operation: Operation, request: Request, member: Member | None = None
+        self,
+        granted: Granted,
+        operation: Operation,
+        request: Request,
+        member: Member | None = None,
+        place: ExitStack | None = None,
     ) -> Reply | NoAnswer:
+        """Once a vendor has answered, its place is the next question's while the ledger writes."""
         began = self.clock.monotonic()
         try:
             response, answer = await self._exchanged(granted, operation, request, member)
@@ -394,6 +399,8 @@ class ProviderClient:
         self.health.answered()
         self._gate.throve()
         self._hold(told_to_pause(response) or 0.0)
+        if place:
+            place.close()
         await self._settlement.reply(granted, operation, response, answer, began)
         return Facts(plain(dict(answer.fields)), self.clock.now()) if isinstance(answer, Facts) else answer
 

@@ -72,7 +72,7 @@ class Call:
 class FakeLedger:
     """Implements `CallLedger` for one run. `calls` may be shared with the ledgers of other runs.
 
-    `over` tells for which calls a budget has no room.
+    `over` tells for which calls a budget has no room. While `writing` is locked, nothing is settled.
     """
 
     clock: FakeClock
@@ -82,6 +82,7 @@ class FakeLedger:
     over: Callable[[Intent], OverBudget | None] = lambda _: None
     done: list[UUID] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def of(self, run: Run) -> "FakeLedger":
         """The same rows as another run sees them."""
@@ -185,6 +186,8 @@ class FakeLedger:
     async def settle(self, outcome: Outcome) -> None:
         """A job whose reading was refused is still the vendor's to bill."""
         await asyncio.sleep(0)
+        async with self.writing:
+            pass
         call = self._row(outcome.key)
         if call.answered:
             return

@@ -338,6 +338,18 @@ async def test_who_asks_the_same_at_once_shares_one_call() -> None:
     assert vendor.sends == 1
 
 
+@pytest.mark.parametrize(("first", "sends"), [(FOUND, 2), (answer({}, 500), 1)])
+async def test_while_the_ledger_writes_the_place_of_an_answer_is_free_and_of_a_failure_is_not(
+    first: Step, sends: int
+) -> None:
+    vendor = a_vendor("findymail", first, FOUND, limits=Limits(in_flight=1))
+    pair = asyncio.ensure_future(both(vendor.asking(), vendor.asking(first_name="Dina")))
+    async with vendor.ledger.writing:
+        await vendor.time.idle()
+        assert vendor.sends == sends
+    assert await vendor.time.until(pair) == (Hit(EMAIL), Hit(EMAIL))
+
+
 async def test_who_is_suppressed_is_not_asked_about() -> None:
     vendor = a_vendor()
     vendor.ledger.listed = {"acme.com"}

@@ -4,8 +4,10 @@ Exit codes: 0 completed or pending approval, 2 bad input, 3 stopped at a thresho
 Dagster is imported only by the commands that need it.
 """
 
+import errno
 import gc
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ import typer
 
 from phase3_assets import workplace
 from phase3_assets.terminal import Terminal
-from phase3_core.errors import BadInput, Phase3Error
+from phase3_core.errors import BadInput, OutsideFailure, Phase3Error
 
 app = typer.Typer(
     help="Find, verify and enrich a campaign's leads; never pay a vendor twice.",
@@ -476,11 +478,29 @@ def show(told: Any, table: Callable[[Any], Any], *, as_json: bool) -> None:
         Terminal().tabulate(table(told))
 
 
+@contextmanager
+def told_in_full() -> Iterator[None]:
+    """Raises OutsideFailure where that finds no room. A reader who has gone needs no word."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OSError as failure:
+        if failure.errno not in {errno.ENOSPC, errno.EPIPE}:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes once more at its end
+        if failure.errno == errno.EPIPE:
+            sys.exit(1)
+        raise OutsideFailure("No space is left where this is written to.") from None
+
+
 def main() -> None:
     """A mistake of the user's is one line and an exit code, never a traceback."""
     gc.set_threshold(LOADED_BETWEEN_COLLECTIONS)
     try:
-        app()
+        with told_in_full():
+            app()
     except Phase3Error as failure:
         tell(str(failure))
         sys.exit(failure.exit_code)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.request import Request, urlopen
 
 from phase3_assets.workplace import project_root
@@ -72,13 +72,15 @@ class Shell:
         return said(process, out, err)
 
     @contextmanager
-    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    def started(
+        self, *arguments: str, stdout: int | IO[str] = subprocess.PIPE
+    ) -> Iterator[subprocess.Popen[str]]:
         with in_a_group(
             [PROGRAMS / "phase3", *arguments],
             env=self.environment,
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
         ) as process:
             yield process

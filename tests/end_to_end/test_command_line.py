@@ -1,6 +1,7 @@
 """Every command as a user meets it: data on stdout, words on stderr, an exit code that scripts can read."""
 
 import json
+import os
 import shlex
 import signal
 from decimal import Decimal
@@ -74,6 +75,23 @@ def test_a_file_that_cannot_be_read_is_refused(own: Shell, file: str) -> None:
     refused = own("import", file, "--name", "Bad")
     assert (refused.code, refused.out) == (2, "")
     assert file in refused.line
+
+
+def test_a_disk_without_room_for_what_is_told_is_told_in_one_line(own: Shell, campaign: str) -> None:
+    with (
+        Path("/dev/full").open("w") as full,
+        own.started("status", campaign, "--json", stdout=full) as process,
+    ):
+        _, err = process.communicate(timeout=WAIT_S)
+    assert (process.returncode, err) == (1, "No space is left where this is written to.\n")
+
+
+def test_a_reader_who_has_gone_needs_no_word(own: Shell, campaign: str) -> None:
+    nobody, end = os.pipe()
+    os.close(nobody)
+    with os.fdopen(end, "w") as pipe, own.started("status", campaign, "--json", stdout=pipe) as process:
+        _, err = process.communicate(timeout=WAIT_S)
+    assert (process.returncode, err) == (1, "")
 
 
 def test_a_campaign_needs_a_name(own: Shell) -> None:

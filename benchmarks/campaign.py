@@ -101,20 +101,31 @@ def campaign(scale: float) -> Campaign:
             return Campaign(count, made, first, second, paid_once=bill == again)
 
 
-def wanting(done: Sequence[Campaign]) -> Iterator[str]:
-    """What is not as it should be, in words."""
-    if any(run.peak_mb >= MOST_MB for one in done for run in (one.first, one.second)):
-        yield f"a run took {MOST_MB} MB or more"
-    if not all(one.paid_once for one in done):
-        yield "a second run was billed"
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What is wanted of a campaign, in words, and what it came to."""
+
+    of: str
+    is_: float
+    most: float
+
+    @property
+    def told(self) -> str:
+        return f"{self.of}: {self.is_:.3g}, at most {self.most:g} wanted"
+
+
+def figures(done: Sequence[Campaign]) -> Iterator[Figure]:
+    for one in done:
+        yield Figure(f"MB, peak of {one.leads:,} leads", max(one.first.peak_mb, one.second.peak_mb), MOST_MB)
     full = [one for one in done if one.leads >= FULL]
-    if any(one.second.cpu_s > MOST_AGAIN * one.first.cpu_s for one in full):
-        yield f"a second run took more than {MOST_AGAIN:.0%} of the first one's CPU"
+    for one in full:
+        again = one.second.cpu_s / one.first.cpu_s
+        yield Figure(f"CPU of the second run to the first, {one.leads:,} leads", again, MOST_AGAIN)
     for smaller, larger in pairwise(full):
-        if larger.first.cpu_s / larger.leads > MOST_GROWTH_CPU * smaller.first.cpu_s / smaller.leads:
-            yield f"a lead cost more than {MOST_GROWTH_CPU} times the CPU with {larger.leads:,} leads"
-        if larger.first.peak_mb > MOST_GROWTH_MB * smaller.first.peak_mb:
-            yield f"memory grew more than {MOST_GROWTH_MB} times with {larger.leads:,} leads"
+        grown = f"{larger.leads:,} leads to {smaller.leads:,}"
+        cpu = [one.first.cpu_s / one.leads for one in (larger, smaller)]
+        yield Figure(f"CPU of a lead, {grown}", cpu[0] / cpu[1], MOST_GROWTH_CPU)
+        yield Figure(f"memory, {grown}", larger.first.peak_mb / smaller.first.peak_mb, MOST_GROWTH_MB)
 
 
 def main() -> int:
@@ -135,9 +146,10 @@ def main() -> int:
                 f"{one.leads / run.seconds:>8.1f} {1000 * run.cpu_s / one.leads:>8.2f} {beside[0]:>9.2f} "
                 f"{beside[1]:>8.2f} {run.peak_mb:>8.0f}"
             )
-    faults = [*wanting(done)]
-    print("\n".join(faults))
-    return 1 if faults else 0
+    wanted = [*figures(done)]
+    billed = [f"{one.leads:,} leads: the second run was billed" for one in done if not one.paid_once]
+    print("\n".join(["", *(figure.told for figure in wanted), *billed]))
+    return 1 if billed or any(figure.is_ > figure.most for figure in wanted) else 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """How much of the vendors' quotas a campaign uses: its time against the time that the quotas alone need.
 
 One campaign, then the same leads as four campaigns at once, each a `phase3 run` of its own: four processes
-that share every quota. Every finder is asked in order and nothing is guessed, as in the campaign that was
-reported. The sandbox holds everybody to the limits that stand in the settings, in any window of time, and
-counts what it let in and turned away. Prints tables, as Markdown.
+that share every quota; then a longer campaign, held against the quotas alone. Every finder is asked in order
+and nothing is guessed, as in the campaign that was reported. The sandbox holds everybody to the limits that
+stand in the settings, in any window of time, and counts what it let in and turned away. Prints tables, as
+Markdown.
 
 Time runs from the beginning of agent 3.1 to the end of agent 3.3, of the earliest and the latest campaign.
 The bound is computed from what the vendors counted and from nothing of ours; agents follow one another, so
@@ -13,7 +14,11 @@ theirs add up:
   once, the others evenly after it, for nothing here bursts. Calls that take `busy_s` seconds together, at
   most `in_flight` at a time, take `busy_s / in_flight`.
 - Chain: what one lead takes whom nobody knows, whatever the quotas. The vendor with the largest time idles
-  until the first lead has come to it, and whoever leaves it last has the rest of the way ahead.
+  until the first lead has come to it, and whoever leaves it last has the rest of the way ahead. It is the
+  same for a campaign of any size: much of a minute, little of the longer campaign.
+
+Where campaigns run at once, one may enrich while another still verifies: then the sum is what they need that
+share all evenly, and may be beaten.
 """
 
 import argparse
@@ -278,8 +283,15 @@ def chain_s(run: Measured, agent: int) -> float:
     return sum(link.answers * answers.get(link.vendor, 0.0) + link.waits_s for link in CHAINS[agent])
 
 
-def tell(run: Measured, campaigns: int) -> float:
-    """The ratio of time and bound."""
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """Of a run's time to what the quotas need, alone and with the chain."""
+
+    to_quota: float
+    to_bound: float
+
+
+def tell(run: Measured, campaigns: int) -> Ratios:
     print(f"\n### {run.leads} leads, campaigns at once: {campaigns}\n")
     print("| quota | calls | turned away | quota needs, s |\n|---|--:|--:|--:|")
     for used in run.used:
@@ -295,7 +307,7 @@ def tell(run: Measured, campaigns: int) -> float:
     print(f"| all, to the end of 3.3 | {row(quota, chain, run.took_s)}")
     share, load = run.cpu_s / run.whole_s, os.getloadavg()[0]
     print(f"\nProcessor: {share:.2f} of a core for the runs, start and imports included; load {load:.1f}.")
-    return run.took_s / (quota + chain)
+    return Ratios(run.took_s / quota, run.took_s / (quota + chain))
 
 
 def row(quota: float, chain: float, took: float) -> str:
@@ -307,12 +319,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--scale", type=float, default=0.014, help="1.0 is the campaign at full size")
     parser.add_argument("--campaigns", type=int, nargs="+", default=[1, 4], help="at once, one run each")
+    parser.add_argument("--long", type=float, default=0.1, help="scale of the longer campaign; 0: none")
     parser.add_argument("--at-most", type=float, default=1.05, help="fail above this ratio")
     given = parser.parse_args()
     runs = [(measured(given.scale, campaigns), campaigns) for campaigns in given.campaigns]
-    ratios = [tell(run, campaigns) for run, campaigns in runs]
+    ratios = [tell(run, campaigns).to_bound for run, campaigns in runs]
+    if given.long:
+        longer = measured(given.long, 1)
+        ratios.append(tell(longer, 1).to_quota)
+        runs.append((longer, 1))
     refused = sum(used.turned_away for run, _ in runs for used in run.used)
-    print(f"\nAt most {max(ratios):.3f} ({given.at_most} wanted); {refused} calls were turned away.")
+    shown = ", ".join(f"{ratio:.3f}" for ratio in ratios)
+    wanted = f"at most {given.at_most} wanted, of a longer campaign without the chain"
+    print(f"\nRatios {shown} ({wanted}); {refused} calls were turned away.")
     return 0 if max(ratios) <= given.at_most and not refused else 1
 
 

@@ -217,7 +217,7 @@ class PostgresLedger:
         match after_loss(lost, intent.replay, intent.replay_window, row.now):
             case AfterLoss.LEAVE:
                 if in_flight:
-                    lost_row = {"key": row.key, "attempt": row.attempt}
+                    lost_row = {"key": row.key, "attempt": row.attempt, "lost_after": row.lost_after}
                     await self._rest.rows(BOOK_AS_LOST, lost_row | self._lease)
                 return Withheld(paid(intent, row, int(in_flight)))
             case AfterLoss.ASK_AGAIN:
@@ -227,7 +227,7 @@ class PostgresLedger:
 
     async def _others(self, row: Row) -> bool:
         """In flight, and whoever asked lives."""
-        if row.state != "intent" or row.overdue or self._predecessor(row):
+        if row.state != "intent" or self._predecessor(row) or self._owners.too_late(row.overdue_s):
             return False
         return not await self._owners.gone(row.campaign_id, row.run_id)
 
@@ -237,7 +237,7 @@ class PostgresLedger:
 
     async def _ask_again(self, intent: Intent, row: Row, *, booked: int) -> Opened:
         has_job = row.job_id is not None
-        asking = Asking(intent, row.key, row.attempt + 1, row.state, booked, has_job)
+        asking = Asking(intent, row.key, row.attempt + 1, row, booked, has_job)
         claimed = await self._admitted(self._claim, asking)
         if isinstance(claimed, OverBudget | Suppressed):
             return claimed

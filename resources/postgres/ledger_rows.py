@@ -33,8 +33,9 @@ class Row:
     asked_at: datetime
     settled_at: datetime
     now: datetime
+    lost_after: datetime | None
     fresh: bool
-    overdue: bool
+    overdue_s: float
 
     @property
     def answered(self) -> bool:
@@ -43,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """An intent under its key: the `attempt`-th. `state` is the row's before, `booked` as in CLAIM.
+    """An intent under its key: the `attempt`-th. `seen` is the row before, `booked` as in CLAIM.
 
     `has_job`: the vendor has taken it, so that only an answer tells what became of it.
     """
@@ -51,7 +52,7 @@ class Asking:
     intent: Intent
     key: bytes
     attempt: int = 1
-    state: str = ""
+    seen: Row | None = None
     booked: int = 0
     has_job: bool = False
 
@@ -106,9 +107,11 @@ def questions(askings: Sequence[Asking]) -> dict[str, Any]:
 
 def as_seen(askings: Sequence[Asking]) -> dict[str, Any]:
     """Columns of CLAIM alone: the row as its caller saw it."""
+    rows = [asking.seen for asking in askings if asking.seen]
     return {
-        "attempt": [asking.attempt - 1 for asking in askings],
-        "state": [asking.state for asking in askings],
+        "attempt": [row.attempt for row in rows],
+        "state": [row.state for row in rows],
+        "lost_after": [row.lost_after for row in rows],
         "booked": [asking.booked for asking in askings],
     }
 

@@ -60,14 +60,17 @@ NEWEST = """
 SELECT q.place, c.key, c.state, c.outcome, c.attempt, c.losses, c.job_id, c.run_id, c.campaign_id,
        c.lead_id, c.cost_usd + c.unknown_usd AS booked,
        c.http_status, c.response, c.asked_at, c.settled_at, now() AS now,
-       coalesce(c.expires_at > now(), false) AS fresh, coalesce(c.lost_after < now(), true) AS overdue
+       c.lost_after,
+       coalesce(c.expires_at > now(), false) AS fresh,
+       coalesce(extract(epoch FROM now() - c.lost_after)::float8, 'infinity') AS overdue_s
 FROM unnest(%(first)b::bytea[], %(last)b::bytea[]) WITH ORDINALITY AS q(first, last, place)
 CROSS JOIN LATERAL (
     SELECT * FROM provider_calls WHERE key BETWEEN q.first AND q.last ORDER BY key DESC LIMIT 1
 ) AS c
 """
 
-# Only the caller that saw the row as it still is gets it: attempt and state are the fencing token.
+# Only the caller that saw the row as it still is gets it: attempt, state and deadline are the fencing token.
+# A grant whose statement was repeated has a new deadline, and its call leaves.
 # `booked` is 1 where an intent turns out lost, -1 where a job in doubt is in flight again. The free
 # window runs from the first attempt in doubt, so that one keeps its time.
 # A job that was submitted is read whatever the budgets say: it is on the bill already.
@@ -83,12 +86,14 @@ WITH {BARRED}, asked AS MATERIALIZED (
            CASE WHEN c.job_id IS NULL THEN q.keeps_usd ELSE 0 END AS keeps,
            CASE WHEN c.job_id IS NULL THEN q.change_usd ELSE 0 END AS beside_usd,
            c.campaign_id AS old_campaign_id, c.agent AS old_agent, c.tier AS old_tier, c.day AS old_day
-    FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(state)b::text[], %(booked)b::int[],
-                %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[],
+    FROM unnest(%(key)b::bytea[], %(attempt)b::int[], %(state)b::text[],
+                %(lost_after)b::timestamptz[], %(booked)b::int[], %(reserved)b::numeric[],
+                %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[],
                 %(keeps)b::numeric[], %(beside_usd)b::numeric[], %(covered)b::bool[])
-         WITH ORDINALITY AS q(key, attempt, state, booked, reserved, lead_id, deadline_s, tier,
+         WITH ORDINALITY AS q(key, attempt, state, lost_after, booked, reserved, lead_id, deadline_s, tier,
                               keeps_usd, change_usd, covered, place)
     JOIN provider_calls AS c ON c.key = q.key AND c.attempt = q.attempt AND c.state = q.state
+        AND c.lost_after IS NOT DISTINCT FROM q.lost_after
     WHERE {NOT_BARRED}
 ), {WEIGHED}, claimed AS (
     UPDATE provider_calls AS c
@@ -99,6 +104,7 @@ WITH {BARRED}, asked AS MATERIALIZED (
         losses = greatest(c.losses + q.booked, 0), unknown_usd = q.unknown_usd, reserved_usd = q.reserved_usd
     FROM asked AS q
     WHERE c.key = q.key AND c.attempt = q.attempt AND c.state = q.state
+        AND c.lost_after IS NOT DISTINCT FROM q.lost_after
         AND c.key NOT IN (SELECT key FROM refused) AND {HELD}
     RETURNING c.key
 )
@@ -118,7 +124,8 @@ UPDATE provider_calls AS c
 SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd,
     {UNLINKED}
 WHERE (SELECT phase3_hold_budgets(ARRAY[%(key)s::bytea])) >= 0
-    AND key = %(key)s AND attempt = %(attempt)s AND state = 'intent' AND {HELD}
+    AND key = %(key)s AND attempt = %(attempt)s AND state = 'intent'
+    AND lost_after IS NOT DISTINCT FROM %(lost_after)s::timestamptz AND {HELD}
 """  # noqa: S608 - made of constants of the code; every value is bound
 
 STILL_HELD = f"SELECT {HELD}"

@@ -85,7 +85,7 @@ class Outage:
     async def _tried(self, work: Callable[[], Awaitable[Result]]) -> Result:
         try:
             return await _unentangled(work)
-        except (psycopg.Error, DBAPIError, NoFreeConnection) as failure:
+        except (psycopg.Error, DBAPIError) as failure:
             if is_away(failure):
                 self.last_seen = self.monotonic()
             raise

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from phase3_core.ledger import CallLedger, Granted, Intent, Opened
@@ -10,6 +11,8 @@ from resources.providers.gate import Gate
 from resources.providers.naps import Naps
 from resources.providers.request import Request
 from resources.providers.response import Response
+
+LONGEST_OPENING_S = 15.0  # of a batch; half of what its deadline leaves beside the vendor's own time
 
 
 class Alone(Exception):
@@ -53,6 +56,7 @@ class Gathering:
     naps: Naps
     submit: Callable[[dict[bytes, Member]], Awaitable[None]]
     unwanted: str = ""  # why the vendor takes no batches
+    monotonic: Callable[[], float] = monotonic
 
     def __post_init__(self) -> None:
         self._gathering: list[Member] = []
@@ -105,8 +109,11 @@ class Gathering:
         async with self.gate.place() as moment:
             if why := self.parked() or self.unwanted:
                 fail((one.opened for one in batch), Alone(why))
-            elif await self._leaves(await self._open(batch)):
-                return
+            else:
+                began = self.monotonic()
+                fresh = await self._open(batch)
+                if await self._leaves(fresh, self.monotonic() - began):
+                    return
             self.gate.not_asked(moment)
 
     async def _open(self, batch: list[Member]) -> dict[bytes, Member]:
@@ -124,11 +131,11 @@ class Gathering:
         member.opened.set_result(opened)
         return opened
 
-    async def _leaves(self, fresh: dict[bytes, Member]) -> bool:
-        """Whether there was anything to submit."""
+    async def _leaves(self, fresh: dict[bytes, Member], opening_s: float) -> bool:
+        """Whether there was anything to submit, and time enough left before the first grant's deadline."""
         waiting = [member.sent for member in fresh.values()]
-        if len(fresh) < max(1, self.least):
-            fail(waiting, Alone("too few for a batch"))
+        if len(fresh) < max(1, self.least) or opening_s > LONGEST_OPENING_S:
+            fail(waiting, Alone("too few for a batch, or too late"))
             return False
         try:
             await self.submit(fresh)

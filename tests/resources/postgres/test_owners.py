@@ -17,7 +17,13 @@ from resources.postgres.database import driver_url
 from resources.postgres.lease import Lease
 from resources.postgres.ledger import PostgresLedger
 from resources.postgres.outage import Outage
-from resources.postgres.owners import GONE_AFTER_S, LOOK_EVERY_S, Owners
+from resources.postgres.owners import (
+    GONE_AFTER_S,
+    LONGEST_BELIEVED_S,
+    LOOK_EVERY_S,
+    STEADY_S,
+    Owners,
+)
 from tests.fakes.clock import FakeClock
 from tests.resources.postgres.test_ledger import asks
 
@@ -133,6 +139,52 @@ async def test_a_run_that_has_lost_its_lock_in_an_outage_has_the_time_again_afte
     assert await looked_at(books, intent, 2.0) is None
 
 
+async def test_a_lock_that_was_free_long_ago_may_have_been_held_since(books: Books, lease: Lease) -> None:
+    intent = asks("dana", replay=ReplayClass.JOB, deadline_s=3_840.0)
+    await books.other.open(intent)
+    await lease.let_go()
+    assert await books.mine.glance(intent) == Elsewhere()
+    books.clock.advance(GONE_AFTER_S + 1)
+    assert await books.mine.glance(intent) == Elsewhere()
+    assert await looked_at(books, intent, GONE_AFTER_S + 1) is None
+
+
+async def test_after_an_outage_who_was_answered_in_it_has_time_to_write_it_down(
+    books: Books, query: Query
+) -> None:
+    intent = asks("dana", replay=ReplayClass.ON_HIT)
+    await books.other.open(intent)
+    query("UPDATE provider_calls SET lost_after = now() - interval '1 second'")
+    await away_for_a_moment(books.outage)
+    assert await books.mine.open(intent) == Elsewhere()
+    books.clock.advance(STEADY_S + 1)
+    assert isinstance(await books.mine.open(intent), Granted)
+
+
+async def test_a_call_long_overdue_is_lost_whatever_the_database_does(books: Books, query: Query) -> None:
+    intent = asks("dana", replay=ReplayClass.ON_HIT)
+    await books.other.open(intent)
+    query(f"UPDATE provider_calls SET lost_after = now() - interval '{LONGEST_BELIEVED_S + 1} seconds'")
+    await away_for_a_moment(books.outage)
+    assert isinstance(await books.mine.open(intent), Granted)
+
+
+@pytest.mark.parametrize("replay", [ReplayClass.ON_HIT, ReplayClass.PER_CALL])
+async def test_a_grant_that_was_renewed_meanwhile_is_not_taken_over(
+    books: Books, query: Query, replay: ReplayClass
+) -> None:
+    intent = asks("dana", replay=replay)
+    await books.other.open(intent)
+    query("UPDATE provider_calls SET lost_after = now() - interval '1 second'")
+    seen = await books.mine._newest(intent.question)
+    assert seen is not None
+    query("UPDATE provider_calls SET lost_after = now() + interval '60 seconds'")
+    await books.mine._after_silence(intent, seen)
+    assert query("SELECT state, attempt, losses FROM provider_calls") == [
+        {"state": "intent", "attempt": 1, "losses": 0}
+    ]
+
+
 async def away_for_a_moment(outage: Outage) -> None:
     """A statement meets a server that shuts down, and is repeated."""
     failures = [AdminShutdown("terminating connection")]
@@ -154,6 +206,22 @@ async def test_where_its_campaign_has_another_run_the_one_before_is_dead(
     await successor.take()
     assert isinstance(await books.mine.open(intent), Granted)
     await successor.let_go()
+
+
+async def test_what_a_successor_asks_is_not_judged_by_what_was_seen_of_the_run_before(
+    books: Books, lease: Lease, engine: AsyncEngine
+) -> None:
+    await books.other.open(asks("dana"))
+    assert await books.mine.glance(asks("dana")) == Elsewhere()
+    await lease.let_go()
+    successor = Run("next", OTHER.campaign_id, Agent.EMAIL_VERIFICATION)
+    taken = Lease(engine, successor)
+    await taken.take()
+    theirs = PostgresLedger(successor, 86_400.0, engine)
+    await theirs.open(asks("ada"))
+    assert await books.mine.glance(asks("ada")) == Elsewhere()
+    await taken.let_go()
+    await theirs.close()
 
 
 async def test_where_no_lease_tells_the_deadline_does(books: Books, query: Query) -> None:

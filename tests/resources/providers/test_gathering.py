@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any, cast
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from phase3_core.errors import OutsideFailure
 from phase3_core.ledger import Granted
 from resources.providers.gate import Gate, Limits
-from resources.providers.gathering import Gathering, Member
+from resources.providers.gathering import LONGEST_OPENING_S, Alone, Gathering, Member
 from resources.providers.naps import Naps
 from resources.providers.request import Request
 from tests.fakes.clock import FakeClock
@@ -68,3 +69,11 @@ async def test_a_batch_that_breaks_when_some_have_their_answers_leaves_nobody_wa
     assert await asyncio.wait_for(first.sent, 5) == "answered"
     with pytest.raises(ValueError, match="second part"):
         await asyncio.wait_for(second.sent, 5)
+
+
+async def test_a_batch_that_took_long_to_open_does_not_leave() -> None:
+    moments = count(step=LONGEST_OPENING_S + 1)
+    for member in two(gathering(monotonic=lambda: next(moments))):
+        assert isinstance(await member.opened, Granted)
+        with pytest.raises(Alone):
+            await asyncio.wait_for(member.sent, 5)

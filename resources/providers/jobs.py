@@ -56,7 +56,8 @@ class Jobs:
         answer = self.spec.problem(response) or operation.read(response)
         if not isinstance(answer, Pending) or operation.poll is None:
             return response, answer
-        await self.ledger.note_job(granted.key, plain(answer.job_id))
+        if not operation.poll.billed:
+            await self.ledger.note_job(granted.key, plain(answer.job_id))
         return await self._poll(operation, answer.job_id)
 
     async def _poll(self, operation: Operation, job_id: str) -> tuple[Response, Answer]:
@@ -71,25 +72,32 @@ class Jobs:
                 return response, answer
 
     async def _read(self, poll: Poll, job_id: str, timeout_s: float) -> tuple[Response, Answer]:
-        response, problem = await self.look(poll.ask(job_id), job_id, timeout_s)
+        response, problem = await self.look(poll.ask(job_id), job_id, timeout_s, billed=poll.billed)
         return response, problem or poll.read(response)
 
     async def look(
-        self, request: Request, job_id: str, timeout_s: float
+        self, request: Request, job_id: str, timeout_s: float, *, billed: bool = False
     ) -> tuple[Response, Pending | Problem | None]:
-        """A hiccup on the way to a job says nothing of the job: it is looked at again."""
+        """A hiccup on the way to a job says nothing of the job: it is looked at again.
+
+        Where the look itself is `billed` it does: raises Lost.
+        """
         try:
             if not await self.readings.pace():
                 return Response(0), Pending(job_id)
             response = await self.channel.send(request, timeout_s)
-        except (NotSent, Lost, QuotaSpent):
+        except Lost:
+            if billed:
+                raise
+            return Response(0), Pending(job_id)
+        except (NotSent, QuotaSpent):
             return Response(0), Pending(job_id)
         problem = self.spec.problem(response)
         if problem is None:
             return response, None
         if problem.remedy is Remedy.RATE_LIMITED:
             self.readings.hold(min(problem.wait_s or 0.0, LONGEST_WAIT_S))
-        passing = problem.remedy in {Remedy.DOWN, Remedy.RATE_LIMITED}
+        passing = problem.remedy is Remedy.RATE_LIMITED or (problem.remedy is Remedy.DOWN and not billed)
         return response, Pending(job_id) if passing else problem
 
 

@@ -17,13 +17,16 @@ from resources.providers.signing import Secrets, Signature, TokenGrant, unsigned
 class Poll:
     """How a job's result is fetched: never faster than `every_s`, given up after `give_up_s` seconds.
 
-    A problem that `read` finds is the job's own and ends it: the next attempt submits it again.
+    A problem that `read` finds is the job's own and ends it: the next attempt submits it again. `billed`:
+    reading is asking again, and the answer is billed: there is no job to come back to, and a reading whose
+    answer is lost is a lost call.
     """
 
     ask: Callable[[str], Request]
     read: Callable[[Response], Answer]
     every_s: float
     give_up_s: float
+    billed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

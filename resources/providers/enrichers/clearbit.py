@@ -52,6 +52,8 @@ def sign(secrets: Secrets) -> Signature:
     return Signature({"Authorization": f"Basic {b64encode(f'{key}:'.encode()).decode()}", "X-API-KEY": key})
 
 
+POLL = Poll(find, read, every_s=5.0, give_up_s=65.0, billed=True)
+
 SPEC = ProviderSpec(
     name="clearbit",
     role=Role.ENRICHER,
@@ -59,9 +61,7 @@ SPEC = ProviderSpec(
     secrets=("CLEARBIT_API_KEY",),
     sign=sign,
     problem=problem,
-    operations=(
-        Operation("companies-find", by_domain, read, poll=Poll(find, read, every_s=5.0, give_up_s=65.0)),
-    ),
+    operations=(Operation("companies-find", by_domain, read, poll=POLL),),
     topics=frozenset({Topic.COMPANY, Topic.TECH_STACK, Topic.WEBSITE}),
     per_company=True,
 )

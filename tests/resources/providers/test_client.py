@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from phase3_core.calls import Gap, Hit, Judgement, Miss, NoAnswer
+from phase3_core.calls import Facts, Gap, Hit, Judgement, Miss, NoAnswer
 from phase3_core.ledger import End
 from phase3_core.money import ZERO, usd
 from phase3_core.statuses import Verdict
@@ -559,6 +559,24 @@ async def test_reading_a_job_tells_nothing_of_a_submission_that_was_lost_before_
     await vendor.ask()
     assert await vendor.next_run(DONE).ask() == Hit(EMAIL, 99)
     assert (vendor.call.cost, vendor.call.unknown) == (ICYPEAS_PRICE, ICYPEAS_PRICE)
+
+
+QUEUED, COMPANY = answer("", 202), answer({"name": "Acme", "domain": "acme.example"})
+CLEARBIT_PRICE = usd("0.05")
+
+
+@pytest.mark.parametrize("hiccup", [LOST, answer("", 502)])
+async def test_where_reading_is_asking_again_a_lost_reading_is_a_lost_call(hiccup: Step) -> None:
+    vendor = a_vendor("clearbit", QUEUED, hiccup, COMPANY)
+    assert isinstance(await vendor.ask(), Facts)
+    assert vendor.sends == 3
+    assert (vendor.call.cost, vendor.call.unknown) == (CLEARBIT_PRICE, CLEARBIT_PRICE)
+
+
+async def test_where_reading_is_asking_again_what_a_dead_run_read_is_in_doubt() -> None:
+    vendor = await died("clearbit", QUEUED, DEATH)
+    assert isinstance(await vendor.next_run(COMPANY).ask(), Facts)
+    assert (vendor.call.cost, vendor.call.unknown) == (CLEARBIT_PRICE, CLEARBIT_PRICE)
 
 
 async def test_a_job_without_funds_costs_nothing_parks_and_is_submitted_again_by_the_next_run() -> None:

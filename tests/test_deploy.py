@@ -16,9 +16,13 @@ from phase3_assets.celery_launcher import LeaseCeleryRunLauncher, served
 from phase3_assets.launcher import LOCATION, LeaseHealth, LeaseRunLauncher
 from phase3_assets.workplace import DAGSTER_URL, STATE_DIR, project_root, with_schema
 from phase3_core.errors import BadInput
+from resources.exports.files import EXPORTS_DIR
+from resources.settings import FILE_NAME, FILE_VARIABLE, read_settings
+from tests.end_to_end.machines import shipped
 
 ROOT = project_root()
 DEPLOY = ROOT / "deploy"
+PAGE = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
 ONE_MACHINE, CELERY = ROOT, DEPLOY / "celery"
 SAID_OTHERWISE = {  # whose launcher, places of all machines together, and that a task may wait for one
     "run_launcher",
@@ -29,6 +33,15 @@ SAID_OTHERWISE = {  # whose launcher, places of all machines together, and that 
 
 def read(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def chart() -> Any:
+    return read(DEPLOY / "helm" / "values.yaml")
+
+
+def of_our_image() -> list[str]:
+    return [name for name, service in shipped.services().items() if service["image"] == "phase3"]
 
 
 def flat(tree: Any, *place: str) -> dict[str, Any]:
@@ -112,6 +125,65 @@ def test_compose_says_what_the_second_file_adds_to() -> None:
     first, second = (read(DEPLOY / name)["services"] for name in ("compose.yaml", "compose.celery.yaml"))
     assert second.keys() - first.keys() == {"redis", "worker"}
     assert second["worker"]["command"][:4] == ["celery", "-A", "phase3_assets.celery_worker", "worker"]
+
+
+def test_every_container_finds_its_settings() -> None:
+    """The file of whoever deploys, not one that Docker makes where none is."""
+    place = shipped.image_variables()[FILE_VARIABLE]
+    assert {"upgrade", "code", "webserver", "daemon", "worker"} <= set(of_our_image())
+    for service in of_our_image():
+        assert FILE_VARIABLE not in shipped.variables(service)
+        file = shipped.bound(service)[place]
+        assert (DEPLOY / file["source"]).resolve() == ROOT / FILE_NAME
+        assert file["read_only"]
+        assert not file["bind"]["create_host_path"]
+
+
+def test_every_pod_finds_its_settings(chart: Any) -> None:
+    """The code location's, and those of its runs, which have what it has."""
+    (code,) = chart["dagster-user-deployments"]["deployments"]
+    assert code["includeConfigInLaunchedRuns"]["enabled"]
+    (volume,), (mount,) = code["volumes"], code["volumeMounts"]
+    assert mount["name"] == volume["name"]
+    assert mount["readOnly"]
+    (item,) = volume["configMap"]["items"]
+    assert f"{mount['mountPath']}/{item['path']}" == shipped.image_variables()[FILE_VARIABLE]
+    made = f"kubectl create configmap {volume['configMap']['name']} --from-file={item['key']}"
+    assert made in PAGE
+    assert item["key"] == FILE_NAME
+
+
+def test_the_example_of_settings_is_good_and_names_who_decides() -> None:
+    settings = read_settings(DEPLOY / "phase3.example.toml")
+    assert settings.approval.approvers
+    assert settings.web.contact
+    assert "cp deploy/phase3.example.toml phase3.toml" in PAGE
+
+
+def test_a_pod_has_its_passwords_from_secrets(chart: Any) -> None:
+    """Left alone, the chart makes a secret of its own, with the password `test`."""
+    assert not chart["generatePostgresqlPasswordSecret"]
+    made = f"generic {chart['global']['postgresqlSecretName']} --from-literal=postgresql-password="
+    assert made in PAGE
+    assert "postgresqlPassword" not in chart["postgresql"]
+    (code,) = chart["dagster-user-deployments"]["deployments"]
+    for pod in (code, chart["runLauncher"]["config"]["k8sRunLauncher"]):
+        assert pod["envSecrets"] == [{"name": "phase3"}]
+
+
+def test_a_container_has_its_passwords_from_the_environment() -> None:
+    told = [one for service in shipped.services() for one in shipped.variables(service).items()]
+    of_servers = [value for name, value in told if name.endswith("PASSWORD")]
+    of_addresses = [password for _, value in told for password in re.findall("://[^:@/]*:(.*)@", value)]
+    assert of_servers
+    assert of_addresses
+    assert all(one.startswith("${POSTGRES_PASSWORD") for one in of_servers + of_addresses)
+
+
+def test_what_one_machine_exports_lies_in_one_place() -> None:
+    folder = Path(shipped.image_variables()[EXPORTS_DIR])
+    for service in of_our_image():
+        assert f"state:{folder.parent}" in shipped.services()[service]["volumes"]
 
 
 def test_the_image_is_of_files_that_are_there() -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from resources.settings import FILE_VARIABLE
 from tests.end_to_end.campaign import Books
 from tests.end_to_end.dagster_ui import ANY_NUMBER, Dagster
 from tests.end_to_end.machines import shipped
@@ -30,7 +31,7 @@ class Deployment:
     names: Mapping[str, str]
 
     def shell(self, machine: str = OFFICE) -> Shell:
-        """As in a container on that machine: no file is shared."""
+        """As in a container on that machine: no file is shared but the settings."""
         directory = self.directory / machine
         own = {
             "DAGSTER_HOME": str(directory / "home"),
@@ -43,8 +44,10 @@ class Deployment:
     def _of_vendors(self) -> dict[str, str]:
         """Without the door to its web sites, which is on loopback or nowhere."""
         told = self.vendors.variables(self.directory)
-        with Path(told["PHASE3_SETTINGS"]).open("a", encoding="utf-8") as settings:
+        with Path(told[FILE_VARIABLE]).open("a", encoding="utf-8") as settings:
             settings.write(f"\n[thresholds]\n{ANY_NUMBER}\n")
+        place = shipped.image_variables()[FILE_VARIABLE]
+        assert place in shipped.bound("worker"), "no container would find its settings"
         return {name: value for name, value in told.items() if name != "PHASE3_SANDBOX_WEB"}
 
     def _of_servers(self) -> dict[str, str]:

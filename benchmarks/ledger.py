@@ -48,6 +48,8 @@ from resources.providers.settlement import Tally
 
 IN_FLIGHT = 256
 VENDORS = ("--latency-ms", "0", "--rate-factor", "100000")
+AIM = 0.6  # of the bare loop; what is reached, and why: docs/decisions/0018
+FOR_ONE_OF_OTHERS = 20  # calls, in the time of one of dbos or of Dagster's ops
 
 Item = TypeVar("Item")
 
@@ -69,6 +71,47 @@ class Rates:
     @property
     def ratio_to_asyncio(self) -> float:
         return self.durable / self.on_asyncio
+
+    @property
+    def times_dbos(self) -> float | None:
+        return self.durable / self.dbos if self.dbos else None
+
+    @property
+    def times_ops(self) -> float:
+        return self.durable / self.dagster
+
+
+@dataclass(frozen=True, slots=True)
+class Medians:
+    """Our calls as parts of the bare loops', and as times those of others. None: dbos is not installed."""
+
+    of_bare: float
+    of_asyncio: float
+    times_dbos: float | None
+    times_ops: float
+
+    def good(self, at_least: float) -> bool:
+        times = [one for one in (self.times_dbos, self.times_ops) if one is not None]
+        return self.of_bare >= at_least and min(times) >= FOR_ONE_OF_OTHERS
+
+    def told(self, at_least: float) -> str:
+        return (
+            f"median ratio {self.of_bare:.2f} to the bare loop on uvloop (the aim was {AIM}; why some 0.4 is "
+            f"reached: docs/decisions/0018; below {at_least} fails), "
+            f"{self.of_asyncio:.2f} to it on asyncio's own event loop; "
+            f"{shown(self.times_dbos)} times dbos, {shown(self.times_ops)} times Dagster's ops "
+            f"(at least {FOR_ONE_OF_OTHERS} wanted); {IN_FLIGHT} in flight"
+        )
+
+
+def medians(rounds: Sequence[Rates]) -> Medians:
+    dbos = [one.times_dbos for one in rounds if one.times_dbos]
+    return Medians(
+        of_bare=statistics.median(one.ratio for one in rounds),
+        of_asyncio=statistics.median(one.ratio_to_asyncio for one in rounds),
+        times_dbos=statistics.median(dbos) if dbos else None,
+        times_ops=statistics.median(one.times_ops for one in rounds),
+    )
 
 
 def lead(number: int) -> Lead:
@@ -215,8 +258,8 @@ def places(directory: Path, server: EmbeddedPostgres) -> dict[str, str]:
     }
 
 
-def times(rates: Rates, other: float | None) -> str:
-    return f"{rates.durable / other:>6.0f}" if other else f"{'-':>6}"
+def shown(times: float | None) -> str:
+    return "-" if times is None else f"{times:.0f}"
 
 
 def told(rounds: Sequence[Rates]) -> None:
@@ -228,7 +271,8 @@ def told(rounds: Sequence[Rates]) -> None:
         print(
             f"{number:>5} {one.bare:>8,.0f} {one.on_asyncio:>8,.0f} {one.durable:>9,.0f} "
             f"{one.ratio:>7.2f} {one.ratio_to_asyncio:>6.2f} "
-            f"{one.dbos or 0:>7,.0f} {times(one, one.dbos)} {one.dagster:>6,.0f} {times(one, one.dagster)}"
+            f"{one.dbos or 0:>7,.0f} {shown(one.times_dbos):>6} "
+            f"{one.dagster:>6,.0f} {shown(one.times_ops):>6}"
         )
 
 
@@ -238,17 +282,13 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=500, help="calls as steps of dbos")
     parser.add_argument("--ops", type=int, default=40, help="calls as Dagster ops")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--at-least", type=float, default=0.4, help="fail below this ratio")
+    parser.add_argument("--at-least", type=float, default=0.4, help="fail below this part of the bare loop")
     given = parser.parse_args()
     rounds = measured(Sizes(given.calls, given.steps, given.ops), given.rounds)
     told(rounds)
-    median = statistics.median(one.ratio for one in rounds)
-    of_asyncio = statistics.median(one.ratio_to_asyncio for one in rounds)
-    print(
-        f"median ratio {median:.2f} to the bare loop on uvloop (at least {given.at_least} wanted), "
-        f"{of_asyncio:.2f} to it on asyncio's own event loop; {IN_FLIGHT} in flight"
-    )
-    return 0 if median >= given.at_least else 1
+    found = medians(rounds)
+    print(found.told(given.at_least))
+    return 0 if found.good(given.at_least) else 1
 
 
 if __name__ == "__main__":

@@ -49,9 +49,9 @@ def by_status(response: Response) -> Problem | None:
         return Problem(Remedy.BAD_KEY, f"HTTP {status}")
     if status == 402:
         return Problem(Remedy.OUT_OF_CREDITS, "HTTP 402")
-    if status in {408, 429}:
-        return Problem(Remedy.RATE_LIMITED, f"HTTP {status}", told_to_wait(response))
-    if status >= 500:
+    if status == 429:
+        return Problem(Remedy.RATE_LIMITED, "HTTP 429", told_to_wait(response))
+    if status == 408 or status >= 500:
         return Problem(Remedy.DOWN, f"HTTP {status}")
     if status >= 300:
         return Problem(Remedy.BAD_INPUT, f"HTTP {status}")

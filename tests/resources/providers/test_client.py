@@ -17,6 +17,8 @@ from phase3_core.money import ZERO, usd
 from phase3_core.statuses import Verdict
 from resources.http_client import Received
 from resources.providers import client
+from resources.providers.answers import Remedy
+from resources.providers.catalogue import CATALOGUE, Row
 from resources.providers.client import ELSEWHERE_EVERY_S, SUPPRESSED
 from resources.providers.gate import Limits
 from resources.providers.request import Question
@@ -36,6 +38,7 @@ from tests.resources.providers.sheet import (
     NORBERT_SEARCHING,
     REOON,
     TOMBA,
+    response,
 )
 from tests.resources.providers.vendor import LOST, NOT_SENT, Step, Vendor, answer
 
@@ -199,10 +202,18 @@ async def test_an_input_that_is_refused_is_a_miss_and_not_asked_again() -> None:
 BREAKDOWNS = {
     "no answer": LOST,
     "server fault": answer({"message": "Server Error"}, 500),
+    "a timeout of the vendor's own": answer({"message": "Request Timeout"}, 408, retry_after="1"),
     "a page": answer(HTML),
     "cut off": answer('{"contact": {"email": "dana'),
 }
 each_breakdown = pytest.mark.parametrize("broken", BREAKDOWNS.values(), ids=BREAKDOWNS)
+
+
+@pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: one.spec.label)
+def test_a_timeout_that_a_vendor_tells_is_no_rate_limit_for_it_may_be_billed(one: Row) -> None:
+    problem = one.spec.problem(response(408, {}, {"retry-after": "1"}))
+    assert problem is not None
+    assert problem.remedy is Remedy.DOWN
 
 
 @each_breakdown

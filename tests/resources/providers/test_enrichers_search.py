@@ -305,6 +305,7 @@ def refusal(kind: str, words: str = "..") -> dict[str, Any]:
     ("forbidden", 403, refusal("permission_error"), BAD_KEY),
     ("no such model", 404, refusal("not_found_error", "model: claude-1"), BAD_KEY),
     ("wrong base URL", 404, HTML, NONSENSE),
+    ("timed out at the vendor's", 408, refusal("timeout_error"), DOWN),
     ("conflict", 409, refusal("conflict_error"), LIMITED),
     ("too large", 413, refusal("request_too_large"), BAD_INPUT),
     ("too fast", 429, refusal("rate_limit_error"), LIMITED),

@@ -172,8 +172,9 @@ class CallLedger(Protocol):
         ...
 
     async def drop_job(self, call: bytes) -> bool:
-        """The vendor has ended the job and bills nothing for it: what is asked next is submitted anew.
+        """The vendor has ended the job, or knows it no more: what is asked next is submitted anew.
 
+        Unless it bills nothing for the job, the call is then settled as lost, before anything is submitted.
         False, and nothing is changed, where another attempt has the call by now.
         """
         ...

@@ -27,7 +27,7 @@ class Jobs:
     ledger: CallLedger
     clock: Clock
     sleep: Callable[[float], Awaitable[None]]
-    _resubmitted: set[bytes] = field(default_factory=set)
+    _dropped: set[bytes] = field(default_factory=set)
 
     async def exchange(
         self, granted: Granted, operation: Operation, request: Request
@@ -40,14 +40,15 @@ class Jobs:
         return await self.submit(granted, operation, request)
 
     async def to_resubmit(self, granted: Granted, answer: Answer) -> bool:
-        """Whether the job has failed and is submitted again, which is done once a run.
+        """Whether the vendor has ended the job unbilled and it is submitted again, which is done once a run.
 
-        From then on a submission that is lost is one in doubt, which no reading of the old job excuses.
+        From then on a submission that is lost is one in doubt, which no reading of the old job excuses. A job
+        that is merely unknown may be billed: without its number it is a lost call, and asked again as such.
         """
-        if not _failed_job(answer) or granted.key in self._resubmitted:
+        if not isinstance(answer, Problem) or not _fails_job(answer) or granted.key in self._dropped:
             return False
-        self._resubmitted.add(granted.key)
-        return await self.ledger.drop_job(granted.key)
+        self._dropped.add(granted.key)
+        return await self.ledger.drop_job(granted.key) and answer.ends_job
 
     async def submit(
         self, granted: Granted, operation: Operation, request: Request
@@ -106,6 +107,6 @@ def in_task(operation: Operation, job_id: str | None) -> bool:
     return operation.bulk is not None and job_id is not None and job_id.startswith(operation.bulk.prefix)
 
 
-def _failed_job(answer: Answer) -> bool:
-    """The vendor gave up on it, and reading it would tell the same for ever: submitted again, once a run."""
-    return isinstance(answer, Problem) and (answer.remedy is Remedy.DOWN or answer.ends_job)
+def _fails_job(problem: Problem) -> bool:
+    """The vendor gave up on it or knows it no more, and reading it would tell the same for ever."""
+    return problem.remedy is Remedy.DOWN or problem.ends_job

@@ -17,9 +17,10 @@ from resources.providers.signing import Secrets, Signature, TokenGrant, unsigned
 class Poll:
     """How a job's result is fetched: never faster than `every_s`, given up after `give_up_s` seconds.
 
-    A problem that `read` finds is the job's own and ends it: the next attempt submits it again. `billed`:
-    reading is asking again, and the answer is billed: there is no job to come back to, and a reading whose
-    answer is lost is a lost call.
+    A problem that `read` finds is the job's own. What is DOWN or ends the job has it submitted again. Where
+    repeats are free an unknown job is GONE instead: what is no free repeat must not settle the doubt.
+    `billed`: reading is asking again, and the answer is billed: there is no job to come back to, and a
+    reading whose answer is lost is a lost call.
     """
 
     ask: Callable[[str], Request]
@@ -38,7 +39,7 @@ class Bulk:
     `part` is then the answer that the single call would have had. `least`, `size`: how many make a task.
     `prefix`: what tasks' numbers begin with, where single calls are jobs with numbers of their own.
     `limits`: of submissions; None: those of single calls. `again`: problems with which a task or a part has
-    failed, so that the question is submitted again singly, once a run; what else is unanswered never is.
+    failed, so that the question is submitted again, once a run; what else is unanswered never is.
     `first_s`: seconds before a task is first read; then twice as long each time, at most `every_s`.
     """
 

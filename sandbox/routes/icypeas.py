@@ -117,10 +117,10 @@ class Icypeas(Vendor):
         return answer({"success": True, "item": {"_id": item.number, "status": status}})
 
     def found(self, question: str, row: tuple[str, str, str], external: str, hook: str, order: int) -> Item:
-        """One credit when found; a repeat is charged again."""
+        """One credit when found, and a repeat is charged again; what is aborted was never looked for."""
         first, last, company = row
         person = self.known(self.world.person(f"{first} {last}".strip(), company))
-        paid = self.sell("find", question, hit=person is not None)
+        paid = self.sell("find", question, hit=person is not None and "aborted" not in self.on)
         item = self.item(first, last, external, hook, order)
         item.status = self.status(person) if paid else "INSUFFICIENT_FUNDS"
         if person is not None and item.status in {"FOUND", "DEBITED"}:
@@ -128,7 +128,7 @@ class Icypeas(Vendor):
         return item
 
     def status(self, person: Person | None) -> str:
-        """How a paid search ends."""
+        """How a search ends that the balance covers."""
         if "aborted" in self.on:
             return "ABORTED"
         if person is None:

@@ -56,6 +56,13 @@ async def test_a_miss_ends_without_addresses(client: Client, variant: str, statu
     assert client.billed("icypeas") == []
 
 
+async def test_a_search_that_was_aborted_was_never_looked_for_and_costs_nothing(client: Client) -> None:
+    await client.switch("icypeas", "aborted")
+    item = await result(client, FIND["icypeas"](next(known_to("icypeas", client.world))))
+    assert (item["status"], item["results"]["emails"]) == ("ABORTED", [])
+    assert client.billed("icypeas") == []
+
+
 async def test_rare_answers(client: Client) -> None:
     for variant in ("found_not_debited", "certainty_not_found", "submit_scheduled"):
         await client.switch("icypeas", variant)

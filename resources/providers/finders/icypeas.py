@@ -10,6 +10,7 @@ from resources.providers.spec import Operation, Poll, ProviderSpec
 
 CONFIDENCE = {"ultra_sure": 99, "very_sure": 99, "probable": 95, "sure": 95}
 FAILED = {"BAD_INPUT": Remedy.BAD_INPUT, "INSUFFICIENT_FUNDS": Remedy.OUT_OF_CREDITS, "ABORTED": Remedy.DOWN}
+NEVER_RUN = {"INSUFFICIENT_FUNDS", "ABORTED"}  # and so not billed (api-doc.icypeas.com/statuses)
 REFUSED = {"validation": Remedy.BAD_INPUT, "Unpaid": Remedy.OUT_OF_CREDITS, "UserNotFound": Remedy.BAD_KEY}
 
 
@@ -27,7 +28,7 @@ def read(response: Response) -> Answer:
 
 
 def read_search(response: Response) -> Answer:
-    """A charge without an address is a miss; a search that the vendor does not know is made again."""
+    """A charge without an address is a miss; a search that the vendor does not know is one that was lost."""
     match text_at(response.body, "items", 0, "status"):
         case status if status in GOING:
             return Pending("")
@@ -38,7 +39,7 @@ def read_search(response: Response) -> Answer:
         case status:
             otherwise = Remedy.DOWN if "SearchNotFound" in response.text else Remedy.NONSENSE
             remedy, told = FAILED.get(status, otherwise), status[:40] or "no status in the answer"
-            return Problem(remedy, told, ends_job=status == "INSUFFICIENT_FUNDS")
+            return Problem(remedy, told, ends_job=status in NEVER_RUN)
 
 
 def _found(emails: object) -> Answer:

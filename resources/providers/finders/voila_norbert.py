@@ -31,11 +31,11 @@ def read(response: Response) -> Answer:
 
 
 def read_contact(response: Response) -> Answer:
-    """202 and 204 say that the search goes on; a contact that is gone is searched for again."""
+    """202 and 204 say that the search goes on. A contact that is gone is free no more: not searched again."""
     if response.status in {202, 204}:
         return Pending("")
     if response.status == 404:
-        return Problem(Remedy.DOWN, "the contact is gone")
+        return Problem(Remedy.GONE, "the contact is gone")
     return read(response)
 
 

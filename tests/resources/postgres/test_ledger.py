@@ -312,6 +312,32 @@ async def test_a_job_that_the_vendor_ended_unbilled_is_no_doubt_and_is_submitted
     assert await runs.begin().open(job) == Granted(call.key)
 
 
+async def test_a_job_that_the_vendor_forgot_is_a_lost_call_and_made_once_more(runs: Runs, row: Row) -> None:
+    book = runs.begin()
+    job = asks(replay=ReplayClass.JOB)
+    call = await granted(book, job)
+    await book.note_job(call.key, "forgotten")
+    assert await book.drop_job(call.key)
+    await book.settle(ended(call.key, End.LOST))
+    assert (row()["state"], row()["losses"], money(row())) == ("unknown", 1, (0, CEILING))
+    assert (await granted(book, job)).job_id is None
+    await book.note_job(call.key, "job-2")
+    await book.settle(hit(call.key, ends_doubt=True))
+    assert money(row()) == (PRICE, CEILING)
+
+
+async def test_a_job_that_the_vendor_forgets_twice_is_not_submitted_again(runs: Runs, row: Row) -> None:
+    campaign, job = uuid4(), asks(replay=ReplayClass.JOB)
+    for number in range(2):
+        book = runs.begin(campaign)
+        call = await granted(book, job)
+        assert call.job_id is None
+        await book.note_job(call.key, f"job-{number}")
+        assert await book.drop_job(call.key), "and then the process dies"
+    assert isinstance(await runs.begin(campaign).open(job), Withheld)
+    assert (row()["state"], row()["losses"], money(row())) == ("unknown", 2, (0, 2 * CEILING))
+
+
 async def test_a_run_that_lost_its_job_to_another_neither_drops_it_nor_takes_back_the_others_doubt(
     runs: Runs, row: Row
 ) -> None:

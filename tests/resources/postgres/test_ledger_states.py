@@ -145,6 +145,12 @@ class Vendor:
         if flight.key in self.bills:
             self.bills[flight.key] -= PRICE
 
+    def forgets(self, flight: Flight, *, billed: bool) -> None:
+        """It tells nothing of the job any more, and has billed it or never will."""
+        flight.job_id = None
+        if not billed and flight.key in self.bills:
+            self.bills[flight.key] -= PRICE
+
 
 class LedgerMachine(RuleBasedStateMachine):
     loop: Loop
@@ -325,6 +331,17 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         if self._run(process.book.drop_job(flight.key)):
             self.vendor.ends_unbilled(flight)
+
+    @precondition(lambda self: self._flights())
+    @rule(pick=PICKS, billed=st.booleans())
+    def forget_job(self, pick: int, *, billed: bool) -> None:
+        """The vendor knows it no more, billed or not: whoever has the call tells of a loss."""
+        process, flight = self._picked(pick)
+        if flight.job_id is None or flight.end is not None or (not billed and self._answers(flight)):
+            return
+        if self._run(process.book.drop_job(flight.key)):
+            self.vendor.forgets(flight, billed=billed)
+            flight.end = End.LOST
 
     def _answers(self, flight: Flight) -> bool:
         """Whether the job has told, or may still tell, somebody else something."""

@@ -623,6 +623,57 @@ async def test_a_lost_submission_in_place_of_a_failed_job_stays_booked(failed: R
     assert (vendor.call.cost, vendor.call.unknown) == (ICYPEAS_PRICE, ICYPEAS_PRICE)
 
 
+UNKNOWN = answer({"success": False, "error": "SearchNotFoundError"})
+
+
+async def test_a_job_that_the_vendor_knows_no_more_is_submitted_once_more_and_stays_booked() -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    following = vendor.next_run(UNKNOWN, SUBMITTED_AGAIN, DONE)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert following.transport.paths == [READ, SUBMIT, READ]
+    assert (vendor.call.job_id, vendor.call.cost) == ("def456", ICYPEAS_PRICE)
+    assert vendor.call.unknown == following.client.tally.spent - ICYPEAS_PRICE == ICYPEAS_PRICE
+
+
+async def test_a_job_that_is_forgotten_every_time_is_not_submitted_a_third_time() -> None:
+    vendor = a_vendor("icypeas", SUBMITTED, UNKNOWN, UNKNOWN, SUBMITTED_AGAIN, UNKNOWN)
+    assert (await vendor.ask()).gap is Gap.DOWN
+    for _ in range(2):
+        following = vendor.next_run(UNKNOWN, AssertionError("nothing may be submitted"))
+        assert (await following.ask()).gap is Gap.LOST
+    assert vendor.transport.paths.count(SUBMIT) == 2
+    assert (vendor.call.job_id, vendor.ledger.booked) == (None, 2 * ICYPEAS_PRICE)
+
+
+async def test_a_run_that_dies_where_a_job_was_forgotten_leaves_it_booked() -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    following = vendor.next_run(UNKNOWN, DEATH)
+    with pytest.raises(Death):
+        await following.ask()
+    last = following.next_run(SUBMITTED_AGAIN, AssertionError("nothing may be asked"))
+    assert (await last.ask()).gap is Gap.LOST
+    assert (last.sends, vendor.ledger.booked) == (0, 2 * ICYPEAS_PRICE)
+
+
+async def test_a_contact_that_is_gone_stays_booked_and_is_not_searched_again_for_that_is_free_no_more() -> (
+    None
+):
+    gone, nothing_more = answer({"message": "Contact not found"}, 404), AssertionError("nothing may be asked")
+    vendor = a_vendor("voila_norbert", answer(NORBERT_SEARCHING), gone, nothing_more)
+    assert (await vendor.ask()).gap is Gap.LOST
+    following = vendor.next_run(gone, nothing_more)
+    assert (await following.ask()).gap is Gap.LOST
+    assert following.transport.paths == ["GET /contacts/5512"]
+    assert (vendor.call.cost, vendor.call.unknown) == (ZERO, usd("0.049"))
+
+
+async def test_a_contact_that_is_back_is_read_and_billed_once() -> None:
+    vendor = a_vendor("voila_norbert", answer(NORBERT_SEARCHING), answer({"message": "Not found"}, 404))
+    assert (await vendor.ask()).gap is Gap.LOST
+    assert await vendor.next_run(answer(NORBERT)).ask() == Hit(EMAIL, 100)
+    assert (vendor.call.cost, vendor.call.unknown) == (usd("0.049"), ZERO)
+
+
 async def test_a_job_that_an_unpaid_account_may_not_read_stays_booked_and_is_not_submitted_again() -> None:
     unpaid = answer({"success": False, "error": "UnpaidSubscriptionError"})
     vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
@@ -635,7 +686,7 @@ async def test_an_aborted_job_is_submitted_once_more() -> None:
     vendor = a_vendor("icypeas", SUBMITTED, ABORTED, ABORTED, SUBMITTED_AGAIN, DONE)
     assert await vendor.ask() == Hit(EMAIL, 99)
     assert vendor.transport.paths == [SUBMIT, READ, READ, SUBMIT, READ]
-    assert vendor.call.job_id == "def456"
+    assert (vendor.call.job_id, vendor.ledger.booked) == ("def456", ICYPEAS_PRICE)
 
 
 async def test_a_job_that_is_aborted_every_time_is_not_submitted_for_ever() -> None:

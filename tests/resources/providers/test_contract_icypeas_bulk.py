@@ -12,6 +12,7 @@ from resources.providers.client import ProviderClient
 from resources.providers.request import Question
 from sandbox.options import Options
 from sandbox.people import Person
+from sandbox.routes.icypeas import Icypeas
 from tests.polling import until
 from tests.resources.providers.market import Market, Query, a_market, lead_of
 from tests.resources.providers.test_contract_bulk import billed, dead, jobs, requests
@@ -89,6 +90,23 @@ async def test_a_hiccup_while_reading_costs_nothing(market: Market, kind: str) -
     assert (await requests(market))["bulk"] == 2
     assert set(billed(market).values()) == {1}
     await market.assert_books_agree()
+
+
+async def test_a_file_that_the_vendor_billed_and_forgot_is_covered_by_the_ledger(market: Market) -> None:
+    market.switch("icypeas", "never_done")
+    async with market.opened("icypeas", bulk=True) as client:
+        asking = asyncio.ensure_future(everybody(client, market))
+        await until(lambda: sum(one["n"] for one in jobs(market) if one["job_id"]) >= LEADS)
+        await dead(client, asking)
+    vendor = market.vendor("icypeas")
+    assert isinstance(vendor, Icypeas)
+    vendor.on.clear()
+    vendor.files.clear()
+    assert found(await searched(market)) == len(billed(market))
+    assert set(billed(market).values()) == {2}
+    await market.assert_nothing_is_missing()
+    (owed,) = (await market.bill()).values()
+    assert owed == 2 * market.booked("cost_usd")["icypeas"]
 
 
 @pytest.mark.parametrize("bulk", [True, False])

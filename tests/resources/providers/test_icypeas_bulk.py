@@ -350,12 +350,21 @@ async def test_a_refused_file_is_searched_singly() -> None:
     assert rows(vendor) == [PAID] * 12
 
 
-async def test_a_file_that_the_vendor_forgot_is_searched_singly() -> None:
+async def test_a_file_that_the_vendor_forgot_is_submitted_again_and_stays_booked() -> None:
     vendor, files = a_vendor(says={READ: [answer(UNKNOWN), answer(UNKNOWN)]})
     assert await ask(vendor) == [FOUND] * 12
-    assert (files.sizes, sorted(files.single)) == ([12], sorted(NAMES))
-    assert rows(vendor) == [PAID] * 12
+    assert (files.sizes, files.single) == ([12, 12], [])
+    assert rows(vendor) == [("settled", PRICE, PRICE)] * 12
     assert not vendor.client.health.parked
+
+
+async def test_a_file_that_the_vendor_forgets_every_time_is_not_submitted_a_third_time() -> None:
+    vendor, files = a_vendor()
+    for _ in range(3):
+        vendor, files = next_run(vendor, files, says={READ: [answer(UNKNOWN)] * 9})
+        await ask(vendor)
+    assert files.sizes == [12, 12]
+    assert rows(vendor) == [("unknown", ZERO, 2 * PRICE)] * 12
 
 
 HICCUPS = [Lost("reset"), NotSent("refused"), answer(HTML), answer("", 502), answer({"success": False}, 429)]

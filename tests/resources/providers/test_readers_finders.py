@@ -48,7 +48,7 @@ from tests.resources.providers.sheet import (
 
 MISS = Miss()
 BAD_KEY, BROKE, LIMITED = Remedy.BAD_KEY, Remedy.OUT_OF_CREDITS, Remedy.RATE_LIMITED
-BAD_INPUT, DOWN, NONSENSE = Remedy.BAD_INPUT, Remedy.DOWN, Remedy.NONSENSE
+BAD_INPUT, DOWN, NONSENSE, GONE = Remedy.BAD_INPUT, Remedy.DOWN, Remedy.NONSENSE, Remedy.GONE
 
 Case = tuple[str, int, Any, Said]  # what happens, HTTP status, body, what it is taken for
 
@@ -256,7 +256,7 @@ def test_norbert_search(status: int, body: Any, expected: Said) -> None:
     ("address is text", 200, NORBERT | {"email": EMAIL}, NONSENSE),
     ("address is a number", 200, NORBERT | {"email": {"email": 5}}, NONSENSE),
     ("searching is no flag", 200, NORBERT | {"searching": "maybe"}, NONSENSE),
-    ("the contact was deleted", 404, {"message": "Contact not found"}, DOWN),
+    ("the contact was deleted", 404, {"message": "Contact not found"}, GONE),
     ("a page", 200, HTML, NONSENSE),
 )
 def test_norbert_contact(status: int, body: Any, expected: Said) -> None:

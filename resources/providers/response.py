@@ -74,6 +74,9 @@ def _seconds_until(at: datetime, response: Response) -> float:
 
 
 def told_to_wait(response: Response) -> float | None:
-    """Seconds of `Retry-After`, where the vendor sends it as a number."""
-    value = response.headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
+    """Seconds of `Retry-After`, told as a number or as a time, which is measured as that of a reset."""
+    value = response.headers.get("retry-after", "").strip()
+    try:
+        return float(value) if value.isdecimal() else _seconds_until(parsedate_to_datetime(value), response)
+    except (ValueError, TypeError, OverflowError):
+        return None

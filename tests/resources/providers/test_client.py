@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Awaitable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from resources.providers.catalogue import CATALOGUE, Row
 from resources.providers.client import ELSEWHERE_EVERY_S, SUPPRESSED
 from resources.providers.gate import Limits
 from resources.providers.request import Question
+from resources.providers.response import told_to_wait
 from tests.attacks import attack, replaced
 from tests.fakes.people import a_lead, a_run
 from tests.resources.providers.sheet import (
@@ -152,6 +154,40 @@ async def test_a_rate_limit_is_waited_out_as_told() -> None:
     assert await vendor.ask() == Hit(EMAIL)
     assert vendor.transport.sent_at == [0.0, 7.0]
     assert (vendor.call.attempt, vendor.ledger.booked) == (2, FINDYMAIL_PRICE)
+
+
+@pytest.mark.parametrize(
+    ("until", "date", "again_at"),
+    [
+        ("Mon, 21 Sep 2026 14:13:27 GMT", "Mon, 21 Sep 2026 14:13:20 GMT", 7.0),
+        ("Mon, 21 Sep 2026 14:13:27 -0000", "Mon, 21 Sep 2026 16:13:20 +0200", 7.0),
+        ("Monday, 21-Sep-26 14:13:27 GMT", "Mon, 21 Sep 2026 14:13:20 GMT", 7.0),
+        ("Mon, 21 Sep 2026 15:13:20 GMT", "Mon, 21 Sep 2026 14:13:20 GMT", None),
+    ],
+    ids=["HTTP date", "other zones", "old HTTP date", "too long"],
+)
+async def test_a_wait_told_as_a_time_is_kept_by_the_vendors_own_clock(
+    until: str, date: str, again_at: float | None
+) -> None:
+    vendor = a_vendor("findymail", answer({}, 429, retry_after=until, date=date), FOUND)
+    reply = await vendor.ask()
+    assert vendor.transport.sent_at == ([0.0, again_at] if again_at else [0.0])
+    assert reply == Hit(EMAIL) if again_at else reply.until == vendor.time.now() + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("until", ["soon", "-7", "0.5", "Mon, 99 Sep 2026 14:13:27 GMT", "2026-09-21"])
+@pytest.mark.parametrize("date", ["Mon, 21 Sep 2026 14:13:20 GMT", ""])
+def test_a_wait_that_cannot_be_read_is_none(until: str, date: str) -> None:
+    assert told_to_wait(response(429, {}, {"retry-after": until, "date": date})) is None
+
+
+def test_a_wait_that_is_over_is_no_wait() -> None:
+    told = {"retry-after": "Mon, 21 Sep 2026 14:13:19 GMT", "date": "Mon, 21 Sep 2026 14:13:20 GMT"}
+    assert told_to_wait(response(429, {}, told)) == 0.0
+
+
+def test_a_time_is_no_wait_where_the_vendor_does_not_tell_its_own() -> None:
+    assert told_to_wait(response(429, {}, {"retry-after": "Mon, 21 Sep 2026 14:13:27 GMT"})) is None
 
 
 async def test_a_rate_limit_holds_everybody() -> None:

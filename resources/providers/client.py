@@ -131,7 +131,7 @@ class ProviderClient:
             submit=lambda request: self._channel.send_signed(
                 request, bulk.sign(self.secrets), bulk.timeout_s
             ),
-            look=lambda task: self._jobs.look(bulk.look(task), task, bulk.timeout_s),
+            look=lambda request: self._jobs.look(request, "", bulk.timeout_s),
             problem=self.spec.problem,
             answer=operation.poll.read if operation.poll else operation.read,
         )
@@ -414,7 +414,7 @@ class ProviderClient:
         if task is None or not in_task(operation, task):
             async with self._gate.place() if member else nullcontext():
                 return await self._jobs.exchange(granted, operation, request)
-        response, answer = await self._desks[operation.name].part(task, request)
+        response, answer = await self._desks[operation.name].part(granted.key, task, request)
         if operation.poll is None or granted.job_id is None:
             return response, answer
         if not await self._jobs.to_resubmit(granted, answer):

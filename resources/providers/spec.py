@@ -31,6 +31,14 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """The vendor's tasks, newest first; `number` is that of the one with our name, empty if there is none."""
+
+    request: Request
+    number: Callable[[Response, str], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Bulk:
     """How many questions are submitted as one task, and how the finished task is read.
 
@@ -40,6 +48,7 @@ class Bulk:
     `prefix`: what tasks' numbers begin with, where single calls are jobs with numbers of their own.
     `limits`: of submissions; None: those of single calls. `again`: problems with which a task or a part has
     failed, so that the question is submitted again, once a run; what else is unanswered never is.
+    `listing`: where a task is looked for by our name if the answer to its submission never came.
     `first_s`: seconds before a task is first read; then twice as long each time, at most `every_s`.
     """
 
@@ -55,6 +64,7 @@ class Bulk:
     prefix: str = ""
     limits: Limits | None = None
     again: frozenset[Remedy] = frozenset()
+    listing: Listing | None = None
     linger_s: float = 5.0
     first_s: float = 10.0
     every_s: float = 10.0

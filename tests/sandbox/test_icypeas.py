@@ -164,6 +164,16 @@ async def test_a_file_keeps_the_order_of_its_rows_and_is_read_in_pages(client: C
     assert len(client.billed("icypeas")) == sum("icypeas" in one.finders for one in people)
 
 
+async def test_files_are_listed_newest_first_under_the_names_that_they_were_given(client: Client) -> None:
+    await client.control("POST", "limits", {"vendor": "icypeas", "group": "bulk"})
+    names = [f"spring-{number}" for number in range(4)]
+    document = {"task": "email-search", "data": [["Dana", "Reyes", "acme.example"]]}
+    for name in names:
+        await client.ask("icypeas", Question("POST", "api/bulk-search", document={**document, "name": name}))
+    listed = await client.ask("icypeas", Question("POST", "api/search-files/read", document={"limit": 3}))
+    assert [one["name"] for one in listed.json["files"]] == names[:0:-1]
+
+
 @pytest.mark.parametrize("data", [[], [["Dana"]], "rows"])
 async def test_a_bad_file_is_refused(client: Client, data: object) -> None:
     document = {"name": "spring", "task": "email-search", "data": data}

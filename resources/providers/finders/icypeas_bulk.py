@@ -1,6 +1,7 @@
 """Icypeas's bulk searches: files of at most a hundred rows, so that one reading tells a whole file.
 
-Every reading counts against the same thirty a minute, of one search or of a file (api-doc.icypeas.com).
+Every reading counts against the same thirty a minute, of one search or of a file (api-doc.icypeas.com). A
+file whose submission was not answered is looked for among the newest fifty, by the name that we gave it.
 """
 
 import json
@@ -12,12 +13,13 @@ from resources.providers.reading import dig, items_at, text_at, whole_number_at
 from resources.providers.request import Request, post
 from resources.providers.response import Response
 from resources.providers.signing import key_in_header
-from resources.providers.spec import Bulk
+from resources.providers.spec import Bulk, Listing
 
 GOING = frozenset(("NONE", "SCHEDULED", "IN_PROGRESS"))
 CELLS = ("firstname", "lastname", "domainOrCompany")
 ROWS = 100  # as many as one reading tells
 FILE = "file:"  # before a file's number, which is no search's
+FILES = 50  # as many as one listing tells, newest first
 
 
 def in_bulk(name: str, asked: Sequence[Request]) -> Request:
@@ -27,10 +29,18 @@ def in_bulk(name: str, asked: Sequence[Request]) -> Request:
 
 
 def read_file_id(response: Response) -> Pending | Problem:
-    number = text_at(response.body, "file")
-    if not number or not number.isprintable():
-        return Problem(Remedy.NONSENSE, "no file in the answer")
-    return Pending(FILE + number)
+    task = _task(text_at(response.body, "file"))
+    return Pending(task) if task else Problem(Remedy.NONSENSE, "no file in the answer")
+
+
+def file_named(response: Response, name: str) -> str:
+    """The vendor documents the list and not its fields, so a file's number is read under either name."""
+    ours = [one for one in items_at(response.body, "files") if text_at(one, "name") == name]
+    return _task(text_at(ours, 0, "file") or text_at(ours, 0, "_id"))
+
+
+def _task(number: str) -> str:
+    return FILE + number if number and number.isprintable() else ""
 
 
 def look(task: str) -> Request:
@@ -72,5 +82,6 @@ BULK = Bulk(
     prefix=FILE,
     limits=Limits(per_second=1),
     again=frozenset((Remedy.DOWN,)),
+    listing=Listing(post("/search-files/read", limit=FILES), file_named),
     timeout_s=60.0,
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from phase3_core.calls import Gap, Hit, Miss, NoAnswer
+from resources.http_client import http_client
 from resources.providers.client import ProviderClient
 from resources.providers.request import Question
 from sandbox.options import Options
@@ -15,9 +16,9 @@ from sandbox.people import Person
 from sandbox.routes.icypeas import Icypeas
 from tests.polling import until
 from tests.resources.providers.market import Market, Query, a_market, lead_of
-from tests.resources.providers.test_contract_bulk import billed, dead, jobs, requests
+from tests.resources.providers.test_contract_bulk import Deaf, billed, dead, jobs, requests
 
-LEADS = 130
+LEADS, FILES = 130, 2
 
 
 @pytest.fixture
@@ -41,6 +42,12 @@ async def searched(market: Market, *, bulk: bool = True) -> list[Any]:
     """Everybody's address, in a run of its own."""
     async with market.opened("icypeas", bulk=bulk) as client:
         return await everybody(client, market)
+
+
+def numbered(market: Market) -> bool:
+    """Whether everybody's row has its file's number, no longer our name for it alone."""
+    told: int = sum(one["n"] for one in jobs(market) if "named:" not in (one["job_id"] or "named:"))
+    return told >= LEADS
 
 
 def found(replies: list[Any]) -> int:
@@ -92,11 +99,49 @@ async def test_a_hiccup_while_reading_costs_nothing(market: Market, kind: str) -
     await market.assert_books_agree()
 
 
+@pytest.mark.parametrize("kind", ["reset_after_billing", "truncated_json", "wrong_types"])
+async def test_a_file_that_was_billed_and_not_confirmed_is_found_by_its_name(
+    market: Market, kind: str
+) -> None:
+    await market.fault("icypeas", kind, operation="bulk")
+    assert found(await searched(market)) == len(billed(market))
+    asked = await requests(market)
+    assert (asked["bulk"], asked["files"] > 0, asked["find"]) == (FILES, True, 0)
+    assert set(billed(market).values()) == {1}
+    await market.assert_books_agree()
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_a_file_of_a_process_that_died_before_it_heard_of_it_is_found_by_its_name(
+    market: Market, *, bulk: bool
+) -> None:
+    async with http_client() as http:
+        deaf = Deaf(http, "bulk-search")
+        async with market.opened("icypeas", bulk=True, transport=deaf) as client:
+            asking = asyncio.ensure_future(everybody(client, market))
+            await until(lambda: deaf.taken >= FILES)
+            await dead(client, asking)
+    replies = await searched(market, bulk=bulk)
+    asked = await requests(market)
+    assert (asked["bulk"], asked["files"] >= FILES, asked["find"]) == (FILES, True, 0)
+    assert len(billed(market)) == found(replies)
+    assert set(billed(market).values()) == {1}
+    await market.assert_books_agree()
+
+
+async def test_a_file_that_never_arrived_is_submitted_again_and_stays_booked(market: Market) -> None:
+    await market.fault("icypeas", "reset_before_billing", operation="bulk")
+    assert found(await searched(market)) == len(billed(market))
+    assert set(billed(market).values()) == {1}
+    assert market.booked("cost_usd") == await market.bill()
+    assert market.booked("unknown_usd") != {}
+
+
 async def test_a_file_that_the_vendor_billed_and_forgot_is_covered_by_the_ledger(market: Market) -> None:
     market.switch("icypeas", "never_done")
     async with market.opened("icypeas", bulk=True) as client:
         asking = asyncio.ensure_future(everybody(client, market))
-        await until(lambda: sum(one["n"] for one in jobs(market) if one["job_id"]) >= LEADS)
+        await until(lambda: numbered(market))
         await dead(client, asking)
     vendor = market.vendor("icypeas")
     assert isinstance(vendor, Icypeas)
@@ -116,7 +161,7 @@ async def test_a_file_of_a_process_that_died_is_read_and_nothing_submitted(
     market.switch("icypeas", "never_done")
     async with market.opened("icypeas", bulk=True) as client:
         asking = asyncio.ensure_future(everybody(client, market))
-        await until(lambda: sum(one["n"] for one in jobs(market) if one["job_id"]) >= LEADS)
+        await until(lambda: numbered(market))
         await dead(client, asking)
     assert {one["state"] for one in jobs(market)} == {"intent"}
     market.vendor("icypeas").on.clear()

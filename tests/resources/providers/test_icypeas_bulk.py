@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from phase3_core.calls import Gap, Hit, Miss
+from phase3_core.calls import Gap, Hit, Miss, NoAnswer
 from phase3_core.ledger import CallLedger
 from phase3_core.money import ZERO, usd
 from phase3_core.ports.books import Books
@@ -37,6 +37,7 @@ PAID, FREE, IN_DOUBT = ("settled", PRICE, ZERO), ("settled", ZERO, ZERO), ("unkn
 NAMES = [f"Dana {number}" for number in range(12)]
 FOUND = Hit(EMAIL, 99)
 SUBMIT, READ, SINGLE = "bulk-search", "bulk-single-searchs/read", "email-search"
+LIST = "search-files/read"
 INVALID = {"success": False, "validationErrors": [{"field": "data", "type": "length"}]}
 UNKNOWN = {"success": False, "error": "SearchNotFoundError"}
 
@@ -90,6 +91,33 @@ def test_a_submission_without_a_file_is_nonsense(body: Any) -> None:
 def test_a_files_number_is_told_from_a_searchs() -> None:
     taken = {"success": True, "file": "f1", "status": "in_progress"}
     assert BULK.read(response(200, taken)) == Pending("file:f1")
+
+
+def listed(**file: Any) -> Any:
+    other = {"file": "f8", "name": "phase3-2", "finished": True}
+    return {"success": True, "files": [other, {"file": "f9", "name": "phase3-1", **file}], "total": 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "number"),
+    [
+        (listed(), "file:f9"),
+        (listed(file=None, _id="f9"), "file:f9"),
+        (listed(name="phase3-10"), ""),
+        (listed(name=None), ""),
+        (listed(file=7), ""),
+        (listed(file="a\x00b"), ""),
+        ({"success": True, "files": []}, ""),
+        ({"success": True, "files": {"name": "phase3-1"}}, ""),
+        ({"success": False}, ""),
+        (HTML, ""),
+        ([], ""),
+    ],
+)
+def test_among_the_newest_files_ours_is_known_by_its_name_alone(body: Any, number: str) -> None:
+    assert BULK.listing is not None
+    assert BULK.listing.request == Request("POST", "/search-files/read", body={"limit": 50})
+    assert BULK.listing.number(response(200, body), "phase3-1") == number
 
 
 STATES: list[tuple[str, Any, bool]] = [
@@ -154,18 +182,26 @@ def test_a_row_is_known_by_the_id_of_the_single_search() -> None:
 # --- a run in bulk ---------------------------------------------------------------------------------------
 
 
+class Death(Exception):
+    """The process is gone while a request is under way."""
+
+
 @dataclass
 class Files:
     """Implements `Transport`: files are done after `takes_s`; `says` replaces an answer once.
 
-    `ends` are the statuses of rows by name; a single search always finds, at once.
+    `ends` are the statuses of rows by name; a single search always finds, at once. A submission with one of
+    `unheard` is taken and answered so; files are listed after `lists_s`.
     """
 
     time: FakeTime
     takes_s: float = 25.0
     ends: dict[str, str] = field(default_factory=dict)
     says: dict[str, list[Received | Exception]] = field(default_factory=dict)
+    unheard: list[Received | Exception] = field(default_factory=list)
+    lists_s: float = 0.0
     files: dict[str, tuple[float, list[tuple[str, str]]]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     sent: list[tuple[str, float]] = field(default_factory=list)
     headers: list[Any] = field(default_factory=list)
     single: list[str] = field(default_factory=list)
@@ -176,12 +212,12 @@ class Files:
         self.sent.append((what, self.time.seconds))
         self.headers.append(sending.headers)
         if said := self.says.get(what):
-            step = said.pop(0)
-            if isinstance(step, Exception):
-                raise step
-            return step
+            return _heard(said.pop(0))
         if what == SUBMIT:
-            return self._take(sending.body)
+            taken = self._take(sending.body)
+            return _heard(self.unheard.pop(0)) if self.unheard else taken
+        if what == LIST:
+            return self._listed()
         if what == SINGLE:
             self.single.append(sending.body["firstname"])
             return answer({"success": True, "item": {"_id": f"s{len(self.single)}", "status": "NONE"}})
@@ -189,9 +225,15 @@ class Files:
 
     def _take(self, body: Any) -> Received:
         number = f"f{len(self.files) + 1}"
+        self.names[number] = body["name"]
         names = [cells[0] for cells in body["data"]]
         self.files[number] = (self.time.seconds, list(zip(names, body["custom"]["externalIds"], strict=True)))
         return answer({"success": True, "file": number, "status": "in_progress"})
+
+    def _listed(self) -> Received:
+        old = [number for number, (at, _) in self.files.items() if self.time.seconds >= at + self.lists_s]
+        newest_first = [{"file": number, "name": self.names[number]} for number in old[::-1]]
+        return answer({"success": True, "files": newest_first, "total": len(old)})
 
     def _told(self, number: str) -> Received:
         if number not in self.files:
@@ -209,6 +251,12 @@ class Files:
         return [len(named) for _, named in self.files.values()]
 
 
+def _heard(step: Received | Exception) -> Received:
+    if isinstance(step, Exception):
+        raise step
+    return step
+
+
 def a_vendor(**files: Any) -> tuple[Vendor, Files]:
     vendor = Vendor("icypeas", (), limits=None, bulk=True)
     return vendor, behind(vendor, **files)
@@ -223,7 +271,8 @@ def behind(vendor: Vendor, **files: Any) -> Files:
 def next_run(vendor: Vendor, files: Files, *, bulk: bool = True, **changes: Any) -> tuple[Vendor, Files]:
     following = vendor.next_run()
     following.client.bulk = bulk
-    return following, behind(following, **({"files": dict(files.files)} | changes))
+    kept = {"files": dict(files.files), "names": dict(files.names)}
+    return following, behind(following, **(kept | changes))
 
 
 async def ask(vendor: Vendor, names: Sequence[str] = NAMES) -> list[Any]:
@@ -381,7 +430,133 @@ async def test_a_hiccup_while_reading_is_read_over(hiccup: Received | Exception)
 async def test_a_submission_that_is_lost_is_made_once_more_and_stays_booked() -> None:
     vendor, files = a_vendor(says={SUBMIT: [Lost("reset")]})
     assert await ask(vendor) == [FOUND] * 12
-    assert len(files.times(SUBMIT)) == 2
+    assert (len(files.times(SUBMIT)), len(files.times(LIST))) == (2, 2)
+    assert rows(vendor) == [("settled", PRICE, PRICE)] * 12
+
+
+UNHEARD = [Lost("reset"), answer("", 502), answer({"success": False}, 408), answer(HTML), answer("{")]
+
+
+@pytest.mark.parametrize("unheard", UNHEARD)
+async def test_a_file_whose_submission_was_not_answered_is_found_by_its_name(
+    unheard: Received | Exception,
+) -> None:
+    vendor, files = a_vendor(unheard=[unheard])
+    assert await ask(vendor) == [FOUND] * 12
+    assert (files.sizes, len(files.times(LIST)), files.single) == ([12], 1, [])
+    assert {call.job_id for call in vendor.ledger.calls} == {"file:f1"}
+    assert rows(vendor) == [PAID] * 12
+    assert vendor.client.tally.spent == 12 * PRICE
+
+
+async def test_a_file_that_is_not_listed_at_once_is_looked_for_once_more() -> None:
+    vendor, files = a_vendor(unheard=[Lost("timeout")], lists_s=20.0)
+    assert await ask(vendor) == [FOUND] * 12
+    assert (files.sizes, len(files.times(LIST))) == ([12], 2)
+    assert rows(vendor) == [PAID] * 12
+
+
+async def test_a_file_that_is_listed_too_late_is_submitted_once_more_and_both_are_booked() -> None:
+    vendor, files = a_vendor(unheard=[Lost("timeout")], lists_s=60.0)
+    assert await ask(vendor) == [FOUND] * 12
+    assert (files.sizes, len(files.times(LIST))) == ([12, 12], 2)
+    assert len(set(files.names.values())) == 2
+    assert rows(vendor) == [("settled", PRICE, PRICE)] * 12
+
+
+@pytest.mark.parametrize("said", [answer(HTML), answer(listed()), answer("{", 400), answer("", 404)])
+async def test_a_list_that_does_not_tell_of_the_file_leaves_it_in_doubt(said: Received) -> None:
+    vendor, files = a_vendor(unheard=[Lost("reset")], says={LIST: [said, said]})
+    assert await ask(vendor) == [FOUND] * 12
+    assert files.sizes == [12, 12]
+    assert rows(vendor) == [("settled", PRICE, PRICE)] * 12
+
+
+@pytest.mark.parametrize("hiccup", [*HICCUPS[:2], answer("", 502), answer({"success": False}, 429)])
+async def test_a_hiccup_while_the_file_is_looked_for_is_passed_over(hiccup: Received | Exception) -> None:
+    vendor, files = a_vendor(unheard=[Lost("reset")], says={LIST: [hiccup, hiccup, hiccup]})
+    assert await ask(vendor) == [FOUND] * 12
+    assert (files.sizes, len(files.times(LIST))) == ([12], 4)
+    assert rows(vendor) == [PAID] * 12
+
+
+async def test_a_key_that_is_refused_while_the_file_is_looked_for_leaves_it_to_the_next_run() -> None:
+    vendor, files = a_vendor(unheard=[Lost("reset")], says={LIST: [answer({"success": False}, 401)]})
+    assert {reply.gap for reply in await ask(vendor)} == {Gap.PARKED}
+    assert rows(vendor) == [IN_DOUBT] * 12
+    following, other = next_run(vendor, files)
+    assert await ask(following) == [FOUND] * 12
+    assert (other.sizes, rows(vendor)) == ([12], [PAID] * 12)
+
+
+REFUSALS = [NotSent("refused"), answer({"success": False}, 429, retry_after="5")]
+
+
+@pytest.mark.parametrize("said", REFUSALS)
+async def test_a_submission_that_was_surely_not_taken_is_not_looked_for(said: Received | Exception) -> None:
+    vendor, files = a_vendor(says={SUBMIT: [said]})
+    assert await ask(vendor) == [FOUND] * 12
+    assert (files.sizes, files.times(LIST)) == ([12], [])
+    assert rows(vendor) == [PAID] * 12
+
+
+@pytest.mark.parametrize("status", [401, 402])
+async def test_a_submission_that_was_refused_is_in_no_doubt_when_the_vendor_is_parked(status: int) -> None:
+    vendor, _ = a_vendor(says={SUBMIT: [answer({"success": False}, status)]})
+    assert {reply.gap for reply in await ask(vendor)} == {Gap.PARKED}
+    assert rows(vendor) == [FREE] * 12
+    assert {call.job_id for call in vendor.ledger.calls} == {None}
+
+
+async def test_a_vendor_that_answers_no_submission_is_soon_left_alone() -> None:
+    vendor, files = a_vendor(says={SUBMIT: [Lost("reset") for _ in range(10)]})
+    await ask(vendor, [f"Dana {number}" for number in range(1_000)])
+    assert len(files.times(SUBMIT)) <= 6
+    assert vendor.client.health.broken
+
+
+async def test_a_run_that_ends_looks_for_nothing_and_the_next_one_does() -> None:
+    vendor, files = a_vendor(unheard=[Lost("reset")])
+    asking = [asyncio.ensure_future(vendor.asking(first_name=name)) for name in NAMES]
+    await vendor.time.idle()
+    while not files.times(SUBMIT):
+        vendor.time._wake()
+        await vendor.time.idle()
+    await vendor.time.until(vendor.client.drain())
+    assert {type(reply) for reply in await asyncio.gather(*asking)} == {NoAnswer}
+    assert (files.times(LIST), rows(vendor)) == ([], [IN_DOUBT] * 12)
+    following, other = next_run(vendor, files)
+    assert await ask(following) == [FOUND] * 12
+    assert (other.sizes, rows(vendor)) == ([12], [PAID] * 12)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_a_run_that_died_before_it_heard_of_its_file_is_followed_by_one_that_finds_it(
+    monkeypatch: pytest.MonkeyPatch, *, bulk: bool
+) -> None:
+    vendor, files = a_vendor()
+    note = vendor.ledger.note_job
+
+    async def never_a_number(call: bytes, job: str) -> None:
+        await (note(call, job) if "named:" in job else asyncio.Event().wait())
+
+    monkeypatch.setattr(vendor.ledger, "note_job", never_a_number)  # it dies here
+    await left_behind(vendor, files, SUBMIT)
+    following, other = next_run(vendor, files, bulk=bulk)
+    assert await ask(following) == [FOUND] * 12
+    assert (other.times(SUBMIT), len(other.times(LIST)), other.single) == ([], 1, [])
+    assert {call.job_id for call in vendor.ledger.calls} == {"file:f1"}
+    assert rows(vendor) == [PAID] * 12
+
+
+async def test_a_run_that_died_before_its_file_left_is_booked_and_followed_by_one_that_submits_it() -> None:
+    vendor, files = a_vendor(says={SUBMIT: [Death()]})
+    asking = (vendor.asking(first_name=name) for name in NAMES)
+    await vendor.time.until(asyncio.gather(*asking, return_exceptions=True))
+    assert {call.state for call in vendor.ledger.calls} == {"intent"}
+    following, other = next_run(vendor, files)
+    assert await ask(following) == [FOUND] * 12
+    assert (other.sizes, len(other.times(LIST))) == ([12], 2)
     assert rows(vendor) == [("settled", PRICE, PRICE)] * 12
 
 

@@ -3,12 +3,14 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 
 from phase3_core.budget import Budget
-from phase3_core.money import ZERO, Money, total
-from phase3_core.planner import Line
+from phase3_core.course import Line
+from phase3_core.money import ZERO, Money, total, usd
+from phase3_core.quotas import Quota, Quotas, Stock
 from phase3_core.rate_limits import Allowed
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
@@ -27,6 +29,16 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """A provider at work: `calls` of its account, how long limits keep it at them, UTC days by its quota."""
+
+    provider: str
+    calls: float
+    busy_s: float
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """A budget that does not carry what is expected under it, USD; `leads` that it leaves waiting."""
 
@@ -34,6 +46,10 @@ class Cut:
     left: Money
     expected: Money
     leads: Mapping[Tier, int]
+
+    @property
+    def carries(self) -> str:
+        return f"{self.left:,.2f} of {self.expected:,.2f} USD"
 
     @property
     def told(self) -> str:
@@ -71,7 +87,7 @@ class Circumstances:
     def account(self, provider: str) -> str:
         return self.of(provider).account or provider
 
-    def loads(self, bought: Iterable[Line]) -> Mapping[str, Load]:
+    def _loads(self, bought: Iterable[Line]) -> Mapping[str, Load]:
         """By account: questions that a vendor counts together."""
         loads: defaultdict[str, Load] = defaultdict(Load)
         for line in bought:
@@ -88,27 +104,45 @@ class Circumstances:
 
     def takes_s(self, provider: str, calls: float) -> float:
         """As `busy_s`, with the days for which its quota makes the rest wait."""
-        allowed = self.of(provider)
-        beyond = calls - max(0, (allowed.per_day or 0) - self.used_today.get(allowed.account, 0))
-        waiting = max(0.0, beyond) * DAY_S / allowed.per_day if allowed.per_day else 0.0
+        a_day = self.quota(provider).calls
+        waiting = max(0.0, calls - a_day.today) * DAY_S / a_day.a_day if a_day else 0.0
         return self.busy_s(provider, calls) + waiting
 
     def left_for(self, agent: Agent) -> float:
         """USD under the campaign's cap for the agent; without end where there is none."""
-        caps = (one.cap - one.spent for one in self.budgets if one.agent is agent)
-        return float(max(ZERO, min(caps, default=Money("Infinity"))))
+        return float(min((_left(one) for one in self.budgets if one.agent is agent), default=math.inf))
 
     def is_paced(self, provider: str, calls: float) -> bool:
         """Whether it is its pace that keeps it busy for so long."""
         rate = self.of(provider).rate
         return rate is not None and calls / rate >= self.busy_s(provider, calls)
 
-    def days(self, provider: str, load: Load) -> int:
-        """UTC days in which its quota and its cap of a day carry the load; today's rest is the first."""
+    def quotas(self, providers: Iterable[str]) -> Quotas:
+        return {name: quota for name in providers if (quota := self.quota(name)) != Quota()}
+
+    def quota(self, provider: str) -> Quota:
+        """What is left of its quota and of its cap of a day."""
         allowed, budget = self.of(provider), self.day_budget(provider)
-        quota_left = (allowed.per_day or 0) - self.used_today.get(allowed.account, 0)
-        by_quota = _days(round(load.calls), quota_left, allowed.per_day)
-        return max(by_quota, _days(load.cost, budget.cap - budget.spent, budget.cap) if budget else 1)
+        calls = spend = None
+        if allowed.per_day:
+            left = allowed.per_day - self.used_today.get(allowed.account, 0)
+            calls = Stock(self.account(provider), max(0, left), allowed.per_day)
+        if budget and budget.cap:
+            spend = Stock(budget.scope, float(_left(budget)), float(budget.cap))
+        return Quota(calls, spend)
+
+    def work(self, bought: Sequence[Line]) -> Mapping[tuple[Agent, str], Work]:
+        """What is bought keeps its providers at work for so long, by agent and provider."""
+        loads = self._loads(bought)
+        return {
+            (line.agent, line.provider): self._work(line.provider, loads[self.account(line.provider)])
+            for line in bought
+        }
+
+    def _work(self, provider: str, load: Load) -> Work:
+        """`load` of all its account."""
+        days = self.quota(provider).days(load.calls, float(load.cost))
+        return Work(provider, load.calls, self.busy_s(provider, load.calls), days)
 
     def day_budget(self, provider: str) -> Budget | None:
         return next((one for one in self.budgets if one.provider == _vendor(provider)), None)
@@ -124,31 +158,53 @@ class Circumstances:
         """The campaign's budgets that carry only part of it. `waiting`: leads that agents will work on."""
         for budget in self.budgets:
             under = [line for line in bought if _is_under(budget, line)]
-            expected, left = total(line.cost for line in under), max(ZERO, budget.cap - budget.spent)
+            expected, left = total(line.cost for line in under), _left(budget)
             if not budget.provider and expected > left:
                 yield Cut(budget.words, left, expected, _left_waiting(under, left, waiting))
 
     def carried(self, bought: Sequence[Line], times: float = 1.0) -> float:
         """USD that the campaign's budgets carry, if all of it costs so many times what is expected."""
-        costs = [times * float(line.cost) for line in bought]
-        for budget in self.budgets:
-            if budget.provider:
-                continue
-            under = [place for place, line in enumerate(bought) if _is_under(budget, line)]
-            cost, left = sum(costs[place] for place in under), float(max(ZERO, budget.cap - budget.spent))
-            for place in under:
-                costs[place] *= min(1.0, left / cost) if cost else 1.0
-        return sum(costs)
+        parts = self._carried_parts(bought, times)
+        return sum(times * float(line.cost) * part for line, part in zip(bought, parts, strict=True))
+
+    def affordable(self, bought: Sequence[Line]) -> list[Line]:
+        """As much of it as the campaign's budgets carry."""
+        return [
+            replace(line, calls=line.calls * part, hits=line.hits * part, cost=_part(line.cost, part))
+            for line, part in zip(bought, self._carried_parts(bought), strict=True)
+        ]
+
+    def _carried_parts(self, bought: Sequence[Line], times: float = 1.0) -> list[float]:
+        """Of each line; what is bought on a day is paid before what is bought on the next."""
+        parts = [1.0] * len(bought)
+        for budget in (one for one in self.budgets if not one.provider):
+            left = float(_left(budget))
+            for places in _day_by_day(budget, bought):
+                cost = times * sum(parts[place] * float(bought[place].cost) for place in places)
+                part = min(1.0, left / cost) if cost else 1.0
+                left = max(0.0, left - cost)
+                for place in places:
+                    parts[place] *= part
+        return parts
+
+
+def _left(budget: Budget) -> Money:
+    return max(ZERO, budget.cap - budget.spent)
+
+
+def _part(cost: Money, part: float) -> Money:
+    return usd(cost * Decimal(f"{part:.9f}"))
+
+
+def _day_by_day(budget: Budget, bought: Sequence[Line]) -> Iterator[list[int]]:
+    """The places of the lines under it that begin on the same day."""
+    under = [place for place, line in enumerate(bought) if _is_under(budget, line)]
+    for day in sorted({bought[place].day for place in under}):
+        yield [place for place in under if bought[place].day == day]
 
 
 def _vendor(provider: str) -> str:
     return provider.partition(":")[0]
-
-
-def _days(wanted: Money | int, today: Money | int, a_day: Money | int | None) -> int:
-    if not a_day:
-        return 1
-    return 1 + max(0, math.ceil((wanted - max(0, today)) / a_day))
 
 
 def _is_under(budget: Budget, line: Line) -> bool:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from phase3_core.circumstances import AGENTS, Circumstances, Cut
+from phase3_core.circumstances import AGENTS, Circumstances, Cut, Work
+from phase3_core.course import Flow, Line, flow, lines
 from phase3_core.money import Money, total, usd
-from phase3_core.planner import Flow, Line, Model, Values, flow, lines
+from phase3_core.planner import Model, Values
+from phase3_core.quotas import Quotas
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 
@@ -39,6 +41,7 @@ class Expected:
     """One provider's part for one agent. `cost` USD; `busy_s`: how long its limits keep it at work.
 
     `days`: UTC days that its quota, or its cap for a day, carries it in; 1 where neither is in the way.
+    `put_off`: leads that it has no room for today, who go on to the next finder.
     """
 
     agent: Agent
@@ -49,6 +52,7 @@ class Expected:
     interval: Interval
     busy_s: float
     days: int
+    put_off: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         interval = self.interval.as_usd()
@@ -62,6 +66,7 @@ class Expected:
             "high_usd": interval["high"],
             "busy_s": round(self.busy_s),
             "days": self.days,
+            "put_off": round(self.put_off),
         }
 
 
@@ -71,7 +76,8 @@ class Forecast:
 
     `within_caps`: the part of the cost that the campaign's budgets carry.
     `based_on`: leads of earlier campaigns that the figures rest on. `done_at` under quotas and limits, if it
-    begins now; `binds`: what sets that time. `lines` add up to every sum of money in it.
+    begins now and ends with the campaign's budgets; `binds`: what sets that time. `lines` add up to every sum
+    of money in it.
     """
 
     leads: int
@@ -132,13 +138,15 @@ class Forecast:
 
 def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast:
     """`based_on`: leads that the model's rates were learned from."""
-    going = flow(model, model.usual)
+    quotas = around.quotas(model.sellers)
+    going = flow(model, model.usual, quotas)
     bought = lines(model, going)
-    intervals = _intervals(model, going)
-    providers = _expected(bought, intervals, around)
+    intervals = _intervals(model, going, quotas)
+    providers = _expected(bought, going, intervals, around)
+    work = around.work(around.affordable(bought))
     cuts = tuple(around.cuts(bought, _waiting(model, going)))
     carried = _within_caps(bought, intervals["cost"], around)
-    seconds, days = _duration(providers)
+    seconds, days = _duration(work)
     late = [one for one in providers if one.days > 1]
     return Forecast(
         leads=sum(group.to_verify for group in model.groups),
@@ -151,7 +159,7 @@ def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast
         seconds=seconds,
         days=days,
         done_at=_done_at(around.now, seconds, days),
-        binds=_binds(providers, around),
+        binds=_binds(work, cuts, around),
         cuts=cuts,
         warnings=[*(_days_told(one, around) for one in late), *_cuts_told(cuts, carried)],
         based_on=based_on,
@@ -172,9 +180,9 @@ def _waiting(model: Model, going: Flow) -> Mapping[tuple[Agent, Tier], float]:
     return waiting
 
 
-def _measured(model: Model, values: Values) -> dict[str, float]:
+def _measured(model: Model, values: Values, quotas: Quotas) -> dict[str, float]:
     """What intervals are wanted of: accepted addresses, cost, each provider's cost for each agent."""
-    going = flow(model, values)
+    going = flow(model, values, quotas)
     found: defaultdict[str, float] = defaultdict(float)
     to_enrich = sum(group.to_enrich for group in model.groups)
     found["accepted"] = sum(going.accepted.values()) - to_enrich
@@ -185,16 +193,16 @@ def _measured(model: Model, values: Values) -> dict[str, float]:
     return found
 
 
-def _intervals(model: Model, going: Flow) -> dict[str, Interval]:
+def _intervals(model: Model, going: Flow, quotas: Quotas) -> dict[str, Interval]:
     """Each rate in turn is moved by a standard deviation; they are independent, so their squares add up."""
     usual = model.usual
-    expected = _measured(model, usual)
+    expected = _measured(model, usual, quotas)
     squares: defaultdict[str, float] = defaultdict(float)
     for name, trials in going.trials.items():
         rate = model.rates[name]
         moved = rate.deviation(trials)
-        less = _measured(model, {**usual, name: max(0.0, rate.mean - moved)})
-        more = _measured(model, {**usual, name: min(rate.highest, rate.mean + moved)})
+        less = _measured(model, {**usual, name: max(0.0, rate.mean - moved)}, quotas)
+        more = _measured(model, {**usual, name: min(rate.highest, rate.mean + moved)}, quotas)
         for of in expected:
             squares[of] += ((more.get(of, 0.0) - less.get(of, 0.0)) / 2) ** 2
     return {of: _interval(mean, math.sqrt(squares[of])) for of, mean in expected.items()}
@@ -205,36 +213,37 @@ def _interval(mean: float, deviation: float) -> Interval:
 
 
 def _expected(
-    bought: Sequence[Line], intervals: Mapping[str, Interval], around: Circumstances
+    bought: Sequence[Line], going: Flow, intervals: Mapping[str, Interval], around: Circumstances
 ) -> list[Expected]:
     """One for each provider and agent, in the order of asking."""
     asked: dict[tuple[Agent, str], list[Line]] = {}
     for line in bought:
         asked.setdefault((line.agent, line.provider), []).append(line)
-    loads = around.loads(bought)
-    rows = []
-    for (agent, name), own in asked.items():
-        load = loads[around.account(name)]
-        rows.append(
-            Expected(
-                agent=agent,
-                provider=name,
-                calls=sum(line.calls for line in own),
-                hits=sum(line.hits for line in own),
-                cost=total(line.cost for line in own),
-                interval=intervals[f"{agent} {name}"],
-                busy_s=around.busy_s(name, load.calls),
-                days=around.days(name, load),
-            )
+    work = around.work(bought)
+    return [
+        Expected(
+            agent=agent,
+            provider=name,
+            calls=sum(line.calls for line in own),
+            hits=sum(line.hits for line in own),
+            cost=total(line.cost for line in own),
+            interval=intervals[f"{agent} {name}"],
+            busy_s=work[agent, name].busy_s,
+            days=work[agent, name].days,
+            put_off=going.put_off.get(name, 0.0),
         )
-    return rows
+        for (agent, name), own in asked.items()
+    ]
 
 
-def _duration(providers: Sequence[Expected]) -> tuple[float, int]:
-    """Seconds at work, UTC days: agents one after the other, the providers of each beside one another."""
-    slowest = (max((one.busy_s for one in providers if one.agent is agent), default=0.0) for agent in AGENTS)
-    days = (max((one.days for one in providers if one.agent is agent), default=1) for agent in AGENTS)
-    return sum(slowest), 1 + sum(day - 1 for day in days)
+def _duration(work: Mapping[tuple[Agent, str], Work]) -> tuple[float, int]:
+    """Seconds at work: agents one after the other, the providers of each beside one another. UTC days: both
+    agents work on each.
+    """
+    slowest = (
+        max((one.busy_s for (of, _), one in work.items() if of is agent), default=0.0) for agent in AGENTS
+    )
+    return sum(slowest), max((one.days for one in work.values()), default=1)
 
 
 def _done_at(now: datetime, seconds: float, days: int) -> datetime:
@@ -245,10 +254,18 @@ def _done_at(now: datetime, seconds: float, days: int) -> datetime:
     return datetime.combine(last_day, time(), UTC) + timedelta(seconds=seconds / days)
 
 
-def _binds(providers: Sequence[Expected], around: Circumstances) -> str:
-    if not providers:
+def _binds(work: Mapping[tuple[Agent, str], Work], cuts: Sequence[Cut], around: Circumstances) -> str:
+    """The slowest limit; before it the tightest budget, where one ends the campaign without a person."""
+    if not work:
         return "nothing is left to ask"
-    slowest = max(providers, key=lambda one: (one.days, one.busy_s))
+    limit = _limit(max(work.values(), key=lambda one: (one.days, one.busy_s)), around)
+    if not cuts:
+        return limit
+    tightest = min(cuts, key=lambda cut: cut.left / cut.expected)
+    return f"the budget for {tightest.budget} carries {tightest.carries}; {limit}"
+
+
+def _limit(slowest: Work, around: Circumstances) -> str:
     allowed = around.of(slowest.provider)
     if slowest.days > 1:
         return f"{slowest.provider} needs {slowest.days} days"
@@ -265,8 +282,13 @@ def _cuts_told(cuts: Sequence[Cut], carried: Interval) -> Iterator[str]:
 
 
 def _days_told(one: Expected, around: Circumstances) -> str:
-    return (
+    told = (
         f"{one.provider}: about {round(one.calls):,} look-ups for {one.cost:.2f} USD are expected and "
-        f"{around.day_told(one.provider)}: {one.days} days. Leads beyond a day's part go on to the next "
-        "provider, and wait for it where nobody else knows."
+        f"{around.day_told(one.provider)}: {one.days} days."
+    )
+    if not round(one.put_off):
+        return f"{told} What is beyond a day's part waits."
+    return (
+        f"{told} About {round(one.put_off):,} leads beyond today's part go on to the next provider, and wait "
+        "for it where nobody else knows."
     )

@@ -7,11 +7,12 @@ from datetime import datetime
 from uuid import UUID
 
 from phase3_core.circumstances import Circumstances
+from phase3_core.course import flow, lines
 from phase3_core.foresight import bench_of, circumstances, roles
 from phase3_core.money import total
 from phase3_core.order import CheapestValid
 from phase3_core.plan import Plan
-from phase3_core.planner import Bench, flow, lines, model_of
+from phase3_core.planner import Bench, model_of
 from phase3_core.policy import Ordering, Policy, Routing
 from phase3_core.ports.books import Books
 from phase3_core.ports.providers import Providers

@@ -1,13 +1,12 @@
-"""What a campaign is expected to ask, find and cost: leads alike flow through the waterfall as shares.
+"""A campaign as the planner sees it: leads alike, whom they are asked of, and how likely each answer is.
 
-Everything that is not certain is a named rate. `flow` follows the leads for given values of the rates, so
-that each rate can be moved to see what hangs on it.
+Everything that is not certain is a named rate, so that each can be moved to see what hangs on it.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain, combinations
 
 from phase3_core.calls import Billing, Price
 from phase3_core.enrichment import Source, in_order
@@ -18,7 +17,6 @@ from phase3_core.policy import LeadCaps
 from phase3_core.priors import CATCH_ALL, usual_chances, usual_guessing, usually_reached
 from phase3_core.rates import FinderRates, Mean, Rate
 from phase3_core.record import Count, Group, Makeup, Record
-from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 
 USUAL_DELIVERED_VALID = 0.85
@@ -44,6 +42,12 @@ class Seller:
         paid = calls if self.price.billing is Billing.PER_CALL else hits
         return usd(self.price.per_credit * Decimal(f"{paid:.6f}"))
 
+    def each(self, hit_rate: float) -> float:
+        """USD expected for one call."""
+        if self.price.billing is Billing.FREE:
+            return 0.0
+        return float(self.price.per_credit) * (1 if self.price.billing is Billing.PER_CALL else hit_rate)
+
 
 @dataclass(frozen=True, slots=True)
 class EnricherSeller(Seller):
@@ -57,15 +61,21 @@ class Way:
     share: float
     finders: Sequence[Seller]
 
-    def find(self, place: int) -> str:
-        """The name of the rate at which the finder in this place names an address."""
-        before = sorted(seller.name for seller in self.finders[:place])
-        return " ".join(["find", self.finders[place].name, "after", *before])
+    def untried(self, missed: Collection[str]) -> list[Seller]:
+        return [seller for seller in self.finders if seller.name not in missed]
+
+
+def find_rate(finder: str, missed: Collection[str]) -> str:
+    """The name of the rate at which it names an address of leads that these brought nothing."""
+    return " ".join(["find", finder, "after", *sorted(missed)])
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A campaign's leads, whom they are asked of in which order, and how likely each answer is."""
+    """A campaign's leads, whom they are asked of in which order, and how likely each answer is.
+
+    `before`: finders that were asked already and brought none of the leads an accepted address.
+    """
 
     groups: Sequence[Group]
     ways: Sequence[Way]
@@ -73,6 +83,7 @@ class Model:
     second: Seller | None
     enrichers: Sequence[EnricherSeller]
     rates: Rates
+    before: frozenset[str] = frozenset()
 
     @property
     def usual(self) -> Values:
@@ -84,113 +95,6 @@ class Model:
         verifiers = [self.verifier, self.second] if self.second else [self.verifier]
         finders = [seller for way in self.ways for seller in way.finders]
         return {seller.name: seller for seller in (*finders, *verifiers, *self.enrichers)}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One provider's part for one agent and one tier. `calls` and `hits` are expected, not whole numbers."""
-
-    agent: Agent
-    tier: Tier
-    provider: str
-    calls: float
-    hits: float
-    cost: Money
-
-
-@dataclass
-class Flow:
-    """What is expected: calls and hits, accepted leads by tier, and how often each rate is tried."""
-
-    asked: defaultdict[tuple[Agent, Tier, str], list[float]] = field(
-        default_factory=lambda: defaultdict(lambda: [0.0, 0.0])
-    )
-    accepted: defaultdict[Tier, float] = field(default_factory=lambda: defaultdict(float))
-    firsts: defaultdict[Tier, float] = field(default_factory=lambda: defaultdict(float))
-    trials: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    def ask(self, agent: Agent, tier: Tier, seller: Seller, calls: float, hits: float) -> None:
-        counts = self.asked[agent, tier, seller.name]
-        counts[0] += calls
-        counts[1] += hits
-
-
-def flow(model: Model, values: Values) -> Flow:
-    """Follows every group of leads; `values` of all the model's rates."""
-    going = Flow()
-    for group in model.groups:
-        _verify(model, values, group, going)
-    for tier in sorted(going.accepted):
-        _enrich(model, values, tier, going)
-    return going
-
-
-def lines(model: Model, going: Flow) -> list[Line]:
-    """What is asked of whom, with its cost; nobody who is not asked."""
-    sellers = model.sellers
-    return [
-        Line(agent, tier, name, calls, hits, sellers[name].cost(calls, hits))
-        for (agent, tier, name), (calls, hits) in going.asked.items()
-        if calls > 0
-    ]
-
-
-def _verify(model: Model, values: Values, group: Group, going: Flow) -> None:
-    left = float(group.to_verify)
-    if group.delivered:
-        left -= _judged(model, values, group, going, left, "delivered")
-    if group.place and f"guess {group.place}" in values:
-        left -= _guessed(model, values, group, going, left)
-    left = sum(_missed(model, values, group, going, left * way.share, way) for way in model.ways)
-    accepted = group.to_verify - left
-    going.accepted[group.tier] += accepted + group.to_enrich
-    share = accepted / group.to_verify if group.to_verify else 0.0
-    going.firsts[group.tier] += accepted * (1 - share) ** max(0, group.place - 1) + group.firsts
-
-
-def _judged(model: Model, values: Values, group: Group, going: Flow, candidates: float, accept: str) -> float:
-    """Candidates that verification accepts; some need the second verifier."""
-    going.trials[accept] += candidates
-    _ask_verifier(model, group, going, candidates)
-    if model.second:
-        doubt = "doubt delivered" if accept == "delivered" else "doubt"
-        going.trials[doubt] += candidates
-        doubted = candidates * values[doubt]
-        going.ask(Agent.EMAIL_VERIFICATION, group.tier, model.second, doubted, doubted)
-    return candidates * values[accept]
-
-
-def _guessed(model: Model, values: Values, group: Group, going: Flow, left: float) -> float:
-    share, guesses = f"guess {group.place}", f"guesses {group.place}"
-    going.trials[share] += left
-    going.trials[guesses] += left
-    _ask_verifier(model, group, going, left * values[guesses])
-    return left * values[share]
-
-
-def _missed(model: Model, values: Values, group: Group, going: Flow, left: float, way: Way) -> float:
-    """Leads of whom nobody on this way names an accepted address."""
-    for place, seller in enumerate(way.finders):
-        find = way.find(place)
-        going.trials[find] += left
-        hits = left * values[find]
-        going.ask(Agent.EMAIL_VERIFICATION, group.tier, seller, left, hits)
-        left -= _judged(model, values, group, going, hits, f"accept {seller.name}")
-    return left
-
-
-def _ask_verifier(model: Model, group: Group, going: Flow, addresses: float) -> None:
-    going.ask(Agent.EMAIL_VERIFICATION, group.tier, model.verifier, addresses, addresses)
-
-
-def _enrich(model: Model, values: Values, tier: Tier, going: Flow) -> None:
-    for seller in model.enrichers:
-        asked, known = f"ask {tier} {seller.name}", f"know {seller.name}"
-        leads = going.firsts[tier] if seller.per_company else going.accepted[tier]
-        calls = leads * values[asked]
-        going.trials[asked] += leads
-        going.trials[known] += calls
-        going.ask(Agent.ENRICHMENT, tier, seller, calls, calls * values[known])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +110,7 @@ class Bench:
 
 
 def model_of(bench: Bench, groups: Sequence[Group], record: Record, before: Sequence[str] = ()) -> Model:
-    """The campaign under the plan's order, each rate as the record leaves it.
-
-    `before`: finders that were asked already and brought none of the leads an accepted address.
-    """
+    """The campaign under the plan's order, each rate as the record leaves it."""
     plan, ways = bench.plan, ways_of(bench.plan, before)
     second = Seller(bench.second, plan.second) if plan.second_opinion and plan.second else None
     enrichers = [bench.enrichers[place] for place in in_order(bench.enrichers)]
@@ -224,6 +125,7 @@ def model_of(bench: Bench, groups: Sequence[Group], record: Record, before: Sequ
         second=second,
         enrichers=[EnricherSeller(one.name, one.price, one.per_company) for one in enrichers],
         rates=rates | dict(_enrichment_rates(bench, record, makeup)),
+        before=frozenset(before),
     )
 
 
@@ -250,17 +152,24 @@ def _address_rates(plan: Plan, record: Record, makeup: Makeup) -> Iterator[tuple
 def _finder_rates(
     plan: Plan, record: Record, makeup: Makeup, ways: Sequence[Way], before: Sequence[str]
 ) -> Iterator[tuple[str, Rate]]:
-    """Of the leads whom guesses leave, all on catch-all domains among them."""
+    """Of the leads whom guesses leave, all on catch-all domains among them.
+
+    A finder is asked after any of the others: whose day is spent is passed over.
+    """
     reached = usually_reached(makeup.groups, usual_guessing(plan))
     doubt = Rate(CATCH_ALL / (1 - reached), alike=makeup.alike(1.0))
     yield "doubt", doubt.after(record.doubted.hits, record.doubted.trials)
     finders = FinderRates(record.finders, FINDERS.beyond_guesses(reached))
-    for way in ways:
-        missed = list(before)
-        for place, seller in enumerate(way.finders):
-            yield way.find(place), finders.find(seller.name, missed)
-            yield f"accept {seller.name}", finders.accept(seller.name)
-            missed.append(seller.name)
+    names = sorted({seller.name for way in ways for seller in way.finders})
+    for name in names:
+        yield f"accept {name}", finders.accept(name)
+        for missed in _some_of([other for other in names if other != name]):
+            yield find_rate(name, {*before, *missed}), finders.find(name, {*before, *missed})
+
+
+def _some_of(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """All ways to choose, none and all among them."""
+    return chain.from_iterable(combinations(names, size) for size in range(len(names) + 1))
 
 
 def _enrichment_rates(bench: Bench, record: Record, makeup: Makeup) -> Iterator[tuple[str, Rate]]:

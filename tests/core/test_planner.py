@@ -15,7 +15,7 @@ from phase3_core.circumstances import Circumstances
 from phase3_core.forecast import Forecast, forecast
 from phase3_core.money import ZERO, total, usd
 from phase3_core.plan import Plan, Quote
-from phase3_core.planner import Bench, Model, model_of
+from phase3_core.planner import Bench, Model, find_rate, model_of
 from phase3_core.policy import LeadCaps
 from phase3_core.rate_limits import Allowed
 from phase3_core.rates import Seen
@@ -44,6 +44,7 @@ def per_hit(amount: str) -> Price:
 TOMBA, MURAENA = Quote("tomba", per_hit("0.01")), Quote("muraena", per_hit("0.02"))
 REOON = Price(usd("0.001"), Billing.PER_CALL)
 PLAN = Plan((TOMBA, MURAENA), REOON, second_opinion=True, second=per_hit("0.003"), guessing=False)
+TOMBA_ALONE = replace(PLAN, finders=(TOMBA,))
 CLEARBIT = Known("clearbit", per_hit("0.05"), frozenset({Topic.COMPANY, Topic.WEBSITE}))
 PEOPLE = Known("apollo:people", per_hit("0.025"), frozenset({Topic.CONTACT}), per_company=False)
 
@@ -238,8 +239,7 @@ def test_companies_are_asked_about_once() -> None:
 def test_whom_guesses_leave_is_found_and_accepted_less_often() -> None:
     """They take out those who are easily found; what is left sits on catch-all domains or is known to few."""
     plain, guessing = (a_model([some(1_000)], replace(PLAN, guessing=guesses)) for guesses in (False, True))
-    first, second = plain.ways[0].find(0), plain.ways[0].find(1)
-    for rate in (first, second, "accept tomba"):
+    for rate in (find_rate("tomba", []), find_rate("muraena", ["tomba"]), "accept tomba"):
         assert guessing.rates[rate].mean < plain.rates[rate].mean
     assert guessing.rates["doubt"].mean > 2 * plain.rates["doubt"].mean
     assert guessing.rates["doubt delivered"] == plain.rates["doubt delivered"]
@@ -268,7 +268,7 @@ def test_what_was_bought_before_says_what_will_be() -> None:
 
 def test_a_day_of_5000_look_ups_carries_42100_in_nine_days() -> None:
     around = replace(NOW, allowed={"tomba": Allowed("tomba/1", per_day=5_000)})
-    foreseen = forecast(a_model([some(42_100)]), around)
+    foreseen = forecast(a_model([some(42_100)], TOMBA_ALONE), around)
     assert foreseen.days == 9
     assert foreseen.done_at.date().isoformat() == "2026-11-30"
     assert foreseen.binds == "tomba needs 9 days"
@@ -276,6 +276,13 @@ def test_a_day_of_5000_look_ups_carries_42100_in_nine_days() -> None:
     assert "42,100 look-ups" in warning
     assert "5,000 a day" in warning
     assert "9 days" in warning
+
+
+def test_a_second_finder_takes_on_whom_the_day_has_no_room_for() -> None:
+    around = replace(NOW, allowed={"tomba": Allowed("tomba/1", per_day=5_000)})
+    foreseen = forecast(a_model([some(42_100)]), around)
+    assert (foreseen.days, foreseen.binds) == (6, "tomba needs 6 days")
+    assert "About 37,100 leads beyond today's part go on" in foreseen.warnings[0]
 
 
 def test_what_was_asked_today_is_gone_from_the_day() -> None:
@@ -288,7 +295,7 @@ def test_what_was_asked_today_is_gone_from_the_day() -> None:
 
 def test_a_cap_of_a_day_takes_days_too() -> None:
     cap = Budget("tomba 2026-11-22", usd(1), provider="tomba", day=NOON.date())
-    foreseen = forecast(a_model([some(1_000)]), replace(NOW, budgets=[cap]))
+    foreseen = forecast(a_model([some(1_000)], TOMBA_ALONE), replace(NOW, budgets=[cap]))
     cost = next(one.cost for one in foreseen.providers if one.provider == "tomba")
     assert (cost, foreseen.days) == (usd("4.50"), 5)
     assert "1.00 USD a day" in foreseen.warnings[0]

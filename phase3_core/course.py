@@ -1,0 +1,230 @@
+"""What becomes of a campaign day after day: leads alike flow through the waterfall as shares.
+
+A finder takes no more leads in a day than its quota carries. The others go on to the next finder at once, as
+not asked; only whom nobody names an accepted address for waits until another day. The best tier goes first.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from phase3_core.money import Money
+from phase3_core.planner import Model, Seller, Values, Way, find_rate
+from phase3_core.quotas import NO_QUOTAS, Quotas, Room
+from phase3_core.record import Group
+from phase3_core.statuses import Agent
+from phase3_core.tiers import Tier
+
+AT_ONCE = (
+    1 / 8
+)  # of the days to come, where leads wait for several finders: as exact as day by day, and quick
+NOBODY = 0.5  # of so few leads it is not told that they wait: shares are no whole leads
+
+States = Mapping[frozenset[str], float]  # leads, by the finders that brought them nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One provider's part for one agent and one tier. `calls` and `hits` are expected, not whole numbers.
+
+    `day`: on which it begins; today is 1.
+    """
+
+    agent: Agent
+    tier: Tier
+    provider: str
+    calls: float
+    hits: float
+    cost: Money
+    day: int = 1
+
+
+@dataclass
+class Flow:
+    """What is expected: calls and hits, accepted leads by tier, and how often each rate is tried.
+
+    `put_off`: leads that finders have no room for today, who go on to the next.
+    """
+
+    asked: defaultdict[tuple[int, Agent, Tier, str], list[float]] = field(
+        default_factory=lambda: defaultdict(lambda: [0.0, 0.0])
+    )
+    accepted: defaultdict[Tier, float] = field(default_factory=lambda: defaultdict(float))
+    trials: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    put_off: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    day: int = 1
+
+    def ask(self, agent: Agent, tier: Tier, seller: Seller, calls: float, hits: float) -> None:
+        counts = self.asked[self.day, agent, tier, seller.name]
+        counts[0] += calls
+        counts[1] += hits
+
+
+def flow(model: Model, values: Values, quotas: Quotas = NO_QUOTAS) -> Flow:
+    """Follows every group of leads until nobody waits; `values` of all the model's rates."""
+    course = _Course(model, values, quotas, Room(quotas))
+    parties = [course.set_out(group) for group in sorted(model.groups, key=attrgetter("tier"))]
+    course.work(parties)
+    while course.pass_days(parties):
+        course.work(parties)
+    return course.going
+
+
+def lines(model: Model, going: Flow) -> list[Line]:
+    """What is asked of whom, in the order of asking, with its cost; nobody who is not asked."""
+    sellers = model.sellers
+    places = {name: place for place, name in enumerate(sellers)}
+    return [
+        Line(agent, tier, name, calls, hits, sellers[name].cost(calls, hits), day)
+        for (day, agent, tier, name), (calls, hits) in sorted(
+            going.asked.items(), key=lambda one: places[one[0][3]]
+        )
+        if calls > 0
+    ]
+
+
+@dataclass
+class _Party:
+    """Leads of a group under way. `waiting`: whom a finder may yet know, by the place of their way."""
+
+    group: Group
+    waiting: dict[int, States]
+    accepted: float = 0.0
+    handed_on: float = 0.0
+
+
+@dataclass
+class _Course:
+    """The waterfall for given values of the rates. Several days alike are gone through at once."""
+
+    model: Model
+    values: Values
+    quotas: Quotas
+    room: Room
+    days: int = 1
+    going: Flow = field(default_factory=Flow)
+
+    def set_out(self, group: Group) -> _Party:
+        """Addresses that are there, and guesses, come before any finder."""
+        left = float(group.to_verify)
+        if group.delivered:
+            left -= self._judged(group, left, "delivered")
+        if group.place and f"guess {group.place}" in self.values:
+            left -= self._guessed(group, left)
+        waiting: dict[int, States] = {
+            place: {self.model.before: left * way.share} for place, way in enumerate(self.model.ways)
+        }
+        return _Party(group, waiting, accepted=group.to_verify - left)
+
+    def work(self, parties: Iterable[_Party]) -> None:
+        """What the days at hand leave room for: addresses are found, and whoever has one is enriched."""
+        ready: defaultdict[Tier, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for party in parties:
+            for place, way in enumerate(self.model.ways):
+                party.waiting[place] = self._in_turn(party, way, party.waiting[place])
+            leads, firsts = self._hand_on(party)
+            ready[party.group.tier][0] += leads
+            ready[party.group.tier][1] += firsts
+        for tier in sorted(ready):
+            self._enrich(tier, *ready[tier])
+
+    def pass_days(self, parties: Iterable[_Party]) -> int:
+        """On until the first of the quotas that leads wait for is through; 0 days where nobody waits."""
+        waiting = [one for party in parties for one in self._waiting(party)]
+        if sum(leads for _, _, leads in waiting) < NOBODY:
+            return 0
+        days = self._first_through(waiting)
+        self.going.day += self.days
+        self.days = max(1, math.floor(days))
+        self.room.pass_days(self.days)
+        return self.days
+
+    def _waiting(self, party: _Party) -> Iterator[tuple[Way, frozenset[str], float]]:
+        for place, states in party.waiting.items():
+            for missed, leads in states.items():
+                yield self.model.ways[place], missed, leads
+
+    def _first_through(self, waiting: Iterable[tuple[Way, frozenset[str], float]]) -> float:
+        """Days from tomorrow on; a part of them where several finders are waited for: they take leads from
+        one another.
+        """
+        calls, usd = defaultdict[str, float](float), defaultdict[str, float](float)
+        for way, missed, leads in waiting:
+            for seller in way.untried(missed):
+                calls[seller.name] += leads
+                usd[seller.name] += leads * seller.each(self.values[find_rate(seller.name, missed)])
+        days = min(self.quotas[name].takes(calls[name], usd[name]) for name in calls)
+        return days * (AT_ONCE if len(calls) > 1 else 1)
+
+    def _in_turn(self, party: _Party, way: Way, states: States) -> States:
+        """The leads for whom some finder of the way has no room yet."""
+        for seller in way.finders:
+            after: defaultdict[frozenset[str], float] = defaultdict(float)
+            for missed, leads in states.items():
+                if seller.name in missed:
+                    after[missed] += leads
+                    continue
+                asked, found = self._find(party.group, seller, missed, leads)
+                party.accepted += found
+                after[missed | {seller.name}] += asked - found
+                after[missed] += leads - asked
+            states = {missed: leads for missed, leads in after.items() if leads}
+        return {missed: leads for missed, leads in states.items() if way.untried(missed)}
+
+    def _find(
+        self, group: Group, seller: Seller, missed: frozenset[str], leads: float
+    ) -> tuple[float, float]:
+        """Of the leads those that there is room to ask about, and those that get an accepted address."""
+        find = find_rate(seller.name, missed)
+        asked = self.room.take(seller.name, leads, seller.each(self.values[find]))
+        if self.going.day == 1 and asked < leads:
+            self.going.put_off[seller.name] += leads - asked
+        if not asked:
+            return 0.0, 0.0
+        self.going.trials[find] += asked
+        hits = asked * self.values[find]
+        self.going.ask(Agent.EMAIL_VERIFICATION, group.tier, seller, asked, hits)
+        return asked, self._judged(group, hits, f"accept {seller.name}")
+
+    def _judged(self, group: Group, candidates: float, accept: str) -> float:
+        """Candidates that verification accepts; some need the second verifier."""
+        self.going.trials[accept] += candidates
+        self._ask_verifier(group, candidates)
+        if self.model.second:
+            doubt = "doubt delivered" if accept == "delivered" else "doubt"
+            self.going.trials[doubt] += candidates
+            doubted = candidates * self.values[doubt]
+            self.going.ask(Agent.EMAIL_VERIFICATION, group.tier, self.model.second, doubted, doubted)
+        return candidates * self.values[accept]
+
+    def _guessed(self, group: Group, left: float) -> float:
+        share, guesses = f"guess {group.place}", f"guesses {group.place}"
+        self.going.trials[share] += left
+        self.going.trials[guesses] += left
+        self._ask_verifier(group, left * self.values[guesses])
+        return left * self.values[share]
+
+    def _ask_verifier(self, group: Group, addresses: float) -> None:
+        self.going.ask(Agent.EMAIL_VERIFICATION, group.tier, self.model.verifier, addresses, addresses)
+
+    def _hand_on(self, party: _Party) -> tuple[float, float]:
+        """Leads that may be enriched from these days on, and the first of their companies among them."""
+        group, fresh = party.group, party.accepted - party.handed_on
+        party.handed_on = party.accepted
+        share = party.accepted / group.to_verify if group.to_verify else 0.0
+        firsts = fresh * (1 - share) ** max(0, group.place - 1)
+        if self.going.day > 1:
+            return fresh, firsts
+        return fresh + group.to_enrich, firsts + group.firsts
+
+    def _enrich(self, tier: Tier, accepted: float, firsts: float) -> None:
+        self.going.accepted[tier] += accepted
+        for seller in self.model.enrichers:
+            asked, known = f"ask {tier} {seller.name}", f"know {seller.name}"
+            leads = firsts if seller.per_company else accepted
+            calls = leads * self.values[asked]
+            self.going.trials[asked] += leads
+            self.going.trials[known] += calls
+            self.going.ask(Agent.ENRICHMENT, tier, seller, calls, calls * self.values[known])

@@ -107,14 +107,15 @@ class _Course:
     going: Flow = field(default_factory=Flow)
 
     def set_out(self, group: Group) -> _Party:
-        """Addresses that are there, and guesses, come before any finder."""
+        """Addresses that are there, and guesses, come before any finder; who was asked is not asked again."""
         left = float(group.to_verify)
-        if group.delivered:
+        if group.delivered and not group.missed:
             left -= self._judged(group, left, "delivered")
-        if group.place and f"guess {group.place}" in self.values:
+        if group.place and not group.missed and f"guess {group.place}" in self.values:
             left -= self._guessed(group, left)
         waiting: dict[int, States] = {
-            place: {self.model.before: left * way.share} for place, way in enumerate(self.model.ways)
+            place: {self.model.before | way.names & group.missed: left * way.share}
+            for place, way in enumerate(self.model.ways)
         }
         return _Party(group, waiting, accepted=group.to_verify - left)
 

@@ -17,7 +17,7 @@ async def foresee(
     campaign_id: UUID, books: Books, providers: Providers, plan: Plan, caps: LeadCaps, now: datetime
 ) -> Forecast:
     """Of what is left to do. `caps`: USD that one lead may cost. Nothing is asked, nothing written."""
-    groups = await books.track_record.groups(campaign_id)
+    groups = await books.track_record.groups(campaign_id, roles(providers).finders)
     record = Record()
     if any(group.to_verify or group.to_enrich for group in groups):
         record = await books.track_record.record(campaign_id, roles(providers))

@@ -45,11 +45,12 @@ class Ordered:
         return self._with(plan, kept)
 
     async def _figures(self, plan: Plan) -> Kept:
-        record = await self.books.track_record.record(self.campaign_id, roles(self.providers))
+        known = roles(self.providers)
+        record = await self.books.track_record.record(self.campaign_id, known)
         kept = Kept(record.finders)
         if self.policy.routing is Routing.FIRST:
             return kept
-        groups = await self.books.track_record.groups(self.campaign_id)
+        groups = await self.books.track_record.groups(self.campaign_id, known.finders)
         around = await circumstances(self.campaign_id, self.books, self.providers, record, self.now)
         bench = bench_of(self.providers, self._with(plan, kept), self.policy.lead_caps)
         return replace(kept, starts=dealt_out(bench, groups, record, around))

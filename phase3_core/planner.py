@@ -61,6 +61,10 @@ class Way:
     share: float
     finders: Sequence[Seller]
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(seller.name for seller in self.finders)
+
     def untried(self, missed: Collection[str]) -> list[Seller]:
         return [seller for seller in self.finders if seller.name not in missed]
 

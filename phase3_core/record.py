@@ -19,7 +19,8 @@ class Group:
 
     `delivered`: phase 2 brought an address. `to_verify` wait for agent 3.1, `to_enrich` for agent 3.2
     alone, `firsts` of those are the first of their company with an accepted address. `colleagues`: leads of
-    their companies in the campaign, themselves included, on average.
+    their companies in the campaign, themselves included, on average. `missed`: finders that an earlier run
+    asked in vain about those who still wait.
     """
 
     tier: Tier
@@ -29,6 +30,7 @@ class Group:
     to_enrich: int = 0
     firsts: int = 0
     colleagues: float = 1.0
+    missed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Everything that is written down, and how it is opened."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from typing import Protocol
@@ -29,7 +29,7 @@ class Budgets(Protocol):
 class TrackRecord(Protocol):
     """What estimates rest on."""
 
-    async def groups(self, campaign_id: UUID) -> list[Group]:
+    async def groups(self, campaign_id: UUID, finders: Collection[str]) -> list[Group]:
         """The campaign's leads, those that are alike counted together."""
         ...
 

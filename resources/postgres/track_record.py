@@ -4,7 +4,7 @@ Only the newest campaigns are looked at, and of those a sample of leads, whateve
 found by the indexes on campaigns and leads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -47,9 +47,9 @@ class PostgresTrackRecord:
         self._actor = actor
 
     @repeatable
-    async def groups(self, campaign_id: UUID) -> list[Group]:
+    async def groups(self, campaign_id: UUID, finders: Collection[str]) -> list[Group]:
         async with self._engine.connect() as connection:
-            return [Group(Tier(row.tier), *row[1:]) for row in await connection.execute(_groups(campaign_id))]
+            return [_group(row) for row in await connection.execute(_groups(campaign_id, finders))]
 
     @repeatable
     async def record(self, campaign_id: UUID, roles: Roles) -> Record:
@@ -98,7 +98,37 @@ def _colleagues() -> Any:
     return case((lead_domain == "", 1), else_=func.count().over(partition_by=lead_domain))
 
 
-def _groups(campaign_id: UUID) -> Select[Any]:
+def _group(row: Row[Any]) -> Group:
+    missed = frozenset(row.missed or ())
+    return Group(
+        Tier(row.tier),
+        row.place,
+        row.delivered,
+        row.to_verify,
+        row.to_enrich,
+        row.firsts,
+        row.colleagues,
+        missed,
+    )
+
+
+def _asked_in_vain(finders: Collection[str]) -> Any:
+    """Finders that brought a lead without a verdict no address, or none that was accepted."""
+    named = aggregate_order_by(_CALLS.provider.distinct(), _CALLS.provider)
+    asked = (
+        select(func.array_agg(named))
+        .where(
+            _CALLS.lead_id == leads.c.id,
+            _CALLS.agent == Agent.EMAIL_VERIFICATION,
+            _CALLS.provider.in_(finders),
+            _OUTCOME.in_(("hit", "miss")),
+        )
+        .scalar_subquery()
+    )
+    return case((~VERIFIED, asked))
+
+
+def _groups(campaign_id: UUID, finders: Collection[str]) -> Select[Any]:
     pending = ACCEPTABLE & ~ENRICHED
     each = (
         select(
@@ -107,15 +137,16 @@ def _groups(campaign_id: UUID) -> Select[Any]:
             (BROUGHT != "").label("delivered"),
             (~VERIFIED).label("to_verify"),
             pending.label("to_enrich"),
-            (pending & (_place(lead_domain, ACCEPTABLE) <= 1)).label("first"),
+            (pending & (_place(lead_domain, ACCEPTABLE) <= 1)).label("firsts"),
             _colleagues().label("colleagues"),
+            _asked_in_vain(finders).label("missed"),
         )
         .where(leads.c.campaign_id == campaign_id, OURS)
         .subquery()
     )
-    counts = (_count_of(each.c[name]) for name in ("to_verify", "to_enrich", "first"))
-    kind = (each.c.tier, each.c.place, each.c.delivered)
-    colleagues = cast(func.avg(each.c.colleagues), Float)
+    counts = (_count_of(each.c[name]).label(name) for name in ("to_verify", "to_enrich", "firsts"))
+    kind = (each.c.tier, each.c.place, each.c.delivered, each.c.missed)
+    colleagues = cast(func.avg(each.c.colleagues), Float).label("colleagues")
     return select(*kind, *counts, colleagues).group_by(*kind).order_by(*kind)
 
 

@@ -89,6 +89,16 @@ def test_what_is_left_of_today_comes_first() -> None:
     assert calls_of(forecast(model, used), "tomba") < calls_of(forecast(model, fresh), "tomba")
 
 
+def test_the_next_day_asks_only_whom_the_day_before_left_out() -> None:
+    waiting = replace(some(400), missed=frozenset({"muraena", "who is no finder of this campaign"}), place=1)
+    model = a_model(replace(a_plan("tomba", "muraena"), guessing=True), None, waiting)
+    foreseen = forecast(model, a_day_of(tomba=200))
+    assert calls_of(foreseen, "muraena") == 0
+    assert calls_of(foreseen, "tomba") == pytest.approx(400)
+    assert foreseen.days == 2
+    assert calls_of(foreseen, "reoon") == pytest.approx(400 * model.usual[find_rate("tomba", ["muraena"])])
+
+
 def test_who_goes_on_to_a_dearer_finder_costs_more() -> None:
     plan = Plan(
         (Quote("tomba", PER_HIT), Quote("muraena", replace(PER_HIT, per_credit=usd("0.05")))),

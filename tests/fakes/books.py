@@ -1,8 +1,8 @@
 """The database in memory: the same rules as the tables and statements of `resources/postgres`."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,6 +13,7 @@ from uuid import UUID
 from phase3_core.approval import EFFECTS, Choice
 from phase3_core.approval_request import Asked, Binding, MoreWanted, Nudge
 from phase3_core.budget import Budget
+from phase3_core.calls import NoAnswer
 from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
@@ -533,8 +534,9 @@ class FakeTrackRecord:
 
     tables: Tables
 
-    async def groups(self, campaign_id: UUID) -> list[Group]:
+    async def groups(self, campaign_id: UUID, finders: Collection[str]) -> list[Group]:
         await self.tables.reached()
+        missed = self._asked_in_vain(finders)
         rows = [row for row in self.tables.of(campaign_id) if row.ours]
         place = {row.lead.id: _place(row, rows) for row in rows}
         return [
@@ -546,9 +548,17 @@ class FakeTrackRecord:
                 to_enrich=int(row.accepted and row.enrichment_status is None),
                 firsts=int(row.accepted and row.enrichment_status is None and place[row.lead.id] <= 1),
                 colleagues=_colleagues(row, rows),
+                missed=frozenset(missed[row.lead.id] if row.email_status is None else ()),
             )
             for row in rows
         ]
+
+    def _asked_in_vain(self, finders: Collection[str]) -> Mapping[UUID, set[str]]:
+        missed = defaultdict[UUID, set[str]](set)
+        for bill in self.tables.bills.rows:
+            if bill.question.provider in finders and not isinstance(bill.reply, NoAnswer):
+                missed[bill.lead_id].add(bill.question.provider)
+        return missed
 
     async def record(self, campaign_id: UUID, roles: Roles) -> Record:
         del campaign_id, roles

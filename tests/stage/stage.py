@@ -34,13 +34,14 @@ from resources.http_client import HttpClient, Received, Sending, http_client
 from resources.postgres import tables
 from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
 from resources.postgres.ledger import ledger
-from resources.providers.source import BreakerOpener, VendorSource
+from resources.providers.source import BreakerOpener, VendorSource, unshared
 from resources.providers.website import SANDBOX_WEB
 from resources.settings import Settings
 from resources.settings_tables import ProviderSettings, WaterfallSettings
 from sandbox.app import Sandbox
 from sandbox.people import Person
 from tests.resources.providers.market import HastyClock
+from tests.stage.days import counted_days
 
 HURRY = 100.0
 PATIENT = 1.0
@@ -87,13 +88,15 @@ class Play:
     hurry: float = HURRY
     hurried: str = ""
     prices: Mapping[str, Decimal] = field(default_factory=dict)
+    per_day: Mapping[str, int] = field(default_factory=dict)
     caps: Caps | None = None
     breakers: BreakerOpener | None = None
     lead_caps: LeadCaps = field(default_factory=LeadCaps)
 
     def source(self) -> VendorSource:
         own = {
-            name: ProviderSettings(opt_in=name in UNCONFIRMED) for name in UNCONFIRMED | self.prices.keys()
+            name: ProviderSettings(opt_in=name in UNCONFIRMED, per_day=self.per_day.get(name))
+            for name in UNCONFIRMED | self.prices.keys() | self.per_day.keys()
         }
         priced = {
             name: one.model_copy(update={"price_usd": self.prices.get(name)}) for name, one in own.items()
@@ -108,6 +111,7 @@ class Play:
             clock.sleep,
             self._http,
             breakers=self.breakers,
+            open_limits=counted_days(clock) if self.per_day else unshared,
         )
 
     def _ledger(self, books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:

@@ -36,7 +36,7 @@ async def test_leads_alike_are_counted_together(books: PostgresBooks, make_campa
             a_lead("C", 2, domain="", status="duplicate"),
         ]
     )
-    assert await books.track_record.groups(campaign.id) == [
+    assert await books.track_record.groups(campaign.id, ROLES.finders) == [
         Group(Tier.A, 1, delivered=False, to_verify=1, colleagues=3),
         Group(Tier.B, 2, delivered=True, to_verify=1, colleagues=3),
         Group(Tier.B, 3, delivered=False, to_verify=1, colleagues=3),
@@ -46,6 +46,24 @@ async def test_leads_alike_are_counted_together(books: PostgresBooks, make_campa
         Group(Tier.C, 3, delivered=False, to_verify=1, colleagues=6),
         Group(Tier.C, 4, delivered=False, to_verify=3, colleagues=6),
     ]
+
+
+async def test_who_waits_is_counted_by_whom_it_was_asked_of_in_vain(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall
+) -> None:
+    campaign = make_campaign(
+        [a_lead(domain=""), a_lead(domain=""), a_lead(domain="", email_status="invalid")]
+    )
+    waiting, _, finished = campaign.leads
+    for lead in (waiting, finished):
+        book_call(campaign.id, lead, provider="muraena", outcome="miss")
+        book_call(campaign.id, lead, provider="reoon", outcome="invalid")
+    book_call(campaign.id, waiting, provider="tomba", outcome=None, state="unknown")
+    groups = await books.track_record.groups(campaign.id, ROLES.finders)
+    assert {(group.missed, group.to_verify) for group in groups} == {
+        (frozenset({"muraena"}), 1),
+        (frozenset(), 1),
+    }
 
 
 async def test_what_is_left_to_enrich_is_counted_by_lead_and_by_company(
@@ -60,7 +78,7 @@ async def test_what_is_left_to_enrich_is_counted_by_lead_and_by_company(
             accepted("tomba", domain="b.com", score=10),
         ]
     )
-    groups = await books.track_record.groups(campaign.id)
+    groups = await books.track_record.groups(campaign.id, ROLES.finders)
     assert sum(group.to_verify for group in groups) == 0
     assert (sum(group.to_enrich for group in groups), sum(group.firsts for group in groups)) == (3, 1)
 

@@ -6,6 +6,7 @@ from phase3_assets.approval import approval
 from phase3_assets.campaign_leads import campaign_leads
 from phase3_assets.checks import CHECKS
 from phase3_assets.compensating import cancelled_runs, failed_runs, open_compensations
+from phase3_assets.executing import LivingExecutor
 from phase3_assets.gate_sensors import approval_reminders, decisions, outbox, re_enrichment
 from phase3_assets.jobs import ASSETS, phase2_completion, phase3, waiting_leads
 from phase3_assets.pruning import retention, retention_nightly
@@ -36,5 +37,5 @@ defs = dg.Definitions(
     },
     # Also for materializations from the UI and for backfills: a killed multiprocess run leaves its step
     # running, and the lease of a campaign is held by the process that works.
-    executor=dg.in_process_executor,
+    executor=LivingExecutor(),
 )

@@ -2,10 +2,10 @@
 
 import logging
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from uuid import UUID
 
 import dagster as dg
@@ -15,9 +15,11 @@ from dagster_postgres.utils import DagsterPostgresException, create_pg_engine
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from phase3_assets.living import is_gone_here, unmark
 from phase3_assets.looking import look
 from phase3_assets.workplace import DAGSTER_HOME, DAGSTER_URL
 from phase3_core.errors import BadInput, CampaignBusy, OutsideFailure
+from resources.postgres.signs_of_life import BEFORE_THE_FIRST_S, SignsOfLife
 
 UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.NOT_STARTED]
 # A run from a shell keeps its own stdout and stderr: Dagster's capture starts helpers that die of a Ctrl-C
@@ -28,8 +30,8 @@ UNCAPTURED = {
         "class": "NoOpComputeLogManager",
     }
 }
-BETWEEN_ASSETS_S = 3.0  # a live run lets go of its campaign for less than this
-LOOK_EVERY_S = 0.25
+LOOK_EVERY_S = 1.0
+MISSED_AFTER_S = 10.0  # this process stood still, and maybe the database with it
 
 
 @contextmanager
@@ -90,23 +92,37 @@ def make_tables_once() -> None:
         instance.get_runs(limit=1)
 
 
-def end_dead_runs(url: str, instance: dg.DagsterInstance, campaign_id: UUID) -> None:
-    """A run whose process was killed is still STARTED; the campaign's lock, when free, proves it dead."""
-    tags = {"dagster/partition": str(campaign_id)}
-    unfinished = instance.get_runs(filters=dg.RunsFilter(tags=tags, statuses=UNFINISHED))
-    if not unfinished:
+def end_dead_runs(
+    url: str, instance: dg.DagsterInstance, campaign_id: UUID, tell: Callable[[str], None]
+) -> None:
+    """A run whose process was killed is still STARTED. Raises CampaignBusy where one of them is alive.
+
+    One whose process is known to be gone is ended at once; others are waited for, and `tell` says so.
+    """
+    signs = SignsOfLife(longest_gap_s=MISSED_AFTER_S)
+    if _ended(url, instance, campaign_id, signs):
         return
-    if _at_work(url, campaign_id):
+    tell(f"An earlier run may be alive: it is given up to {BEFORE_THE_FIRST_S:.0f} s for a sign of life.")
+    while not _ended(url, instance, campaign_id, signs):
+        sleep(LOOK_EVERY_S)
+
+
+def _ended(url: str, instance: dg.DagsterInstance, campaign_id: UUID, signs: SignsOfLife) -> bool:
+    """Whether none is left that is neither over nor dead."""
+    unfinished = _unfinished(instance, campaign_id)
+    if not unfinished:
+        return True
+    found = look(url, lambda books: books.sighting(campaign_id))
+    if found.held:
         raise CampaignBusy(str(campaign_id))
-    for run in unfinished:
+    signs.seen(found, monotonic())
+    dead = [run for run in unfinished if is_gone_here(run.run_id) or signs.is_dead(run.run_id)]
+    for run in dead:
         instance.report_run_failed(run, "Its process is gone; a later run resumes the campaign.")
+        unmark(run.run_id)
+    return dead == unfinished
 
 
-def _at_work(url: str, campaign_id: UUID) -> bool:
-    """Looked at for a while: a run that starts, or goes from one asset to the next, holds no lock."""
-    patience = time.monotonic() + BETWEEN_ASSETS_S
-    while not look(url, lambda books: books.is_held(campaign_id)):
-        if time.monotonic() > patience:
-            return False
-        time.sleep(LOOK_EVERY_S)
-    return True
+def _unfinished(instance: dg.DagsterInstance, campaign_id: UUID) -> Sequence[dg.DagsterRun]:
+    tags = {"dagster/partition": str(campaign_id)}
+    return instance.get_runs(filters=dg.RunsFilter(tags=tags, statuses=UNFINISHED))

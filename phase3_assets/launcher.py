@@ -2,14 +2,14 @@
 
 Dagster's own has no health check, and Celery's believes the broker: after a reboot their runs stay STARTED
 for ever and hold their place in the queue. A run of ours holds its campaign's lock for as long as it lives,
-so a lock that is free tells, whatever machine it ran on.
+so a lock that stays free tells, whatever machine it ran on. Of one that was killed on this machine its mark
+tells at once.
 """
 
 import os
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -17,32 +17,24 @@ import dagster as dg
 from dagster._core.launcher.base import CheckRunHealthResult, RunLauncher, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 
+from phase3_assets.living import is_gone_here, unmark
 from phase3_assets.looking import look
 from phase3_assets.workplace import DATABASE_URL
 from phase3_core.errors import Phase3Error
-from resources.postgres.lease import Standing
+from resources.postgres.signs_of_life import SignsOfLife
 
 LOCATION = "phase3"
-# A live run lets go of its campaign between two assets. Whoever takes it again raises the fence, so this is
-# how long it may take from one asset to the next, and the longer one from a run's start to its first asset.
-BETWEEN_ASSETS_S = 10.0
-BEFORE_THE_FIRST_S = 40.0
-
-
-@dataclass(frozen=True, slots=True)
-class Absence:
-    """Since when, on our clock, a run has not held its campaign, and the fence at that time."""
-
-    since: float
-    fence: int
+LATE_S = 5.0  # Dagster looks at no run while its records are away: a look so late has missed one
+REMEMBERED = 1_000  # runs; those at work are few
 
 
 class LeaseHealth(RunLauncher):
     """For any launcher, before it among the bases: a run is as alive as its hold on the campaign."""
 
     @cached_property
-    def _absent(self) -> dict[str, Absence]:
-        return {}
+    def _signs_of(self) -> Callable[[str], SignsOfLife]:
+        longest_gap_s = self._instance.run_monitoring_poll_interval_seconds + LATE_S
+        return lru_cache(REMEMBERED)(lambda _run_id: SignsOfLife(longest_gap_s=longest_gap_s))
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -53,26 +45,16 @@ class LeaseHealth(RunLauncher):
         url, campaign_id = os.environ.get(DATABASE_URL), _campaign(run)
         if url is None or campaign_id is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
+        signs = self._signs_of(run.run_id)
         try:
-            found = look(url, lambda books: books.standing(campaign_id))
+            signs.seen(look(url, lambda books: books.sighting(campaign_id)), monotonic())
         except Phase3Error as failure:
+            signs.look_failed()
             return CheckRunHealthResult(WorkerStatus.RUNNING, str(failure))
-        if self.seems_dead(run.run_id, found, time.monotonic()):
+        if is_gone_here(run.run_id) or signs.is_dead(run.run_id):
+            unmark(run.run_id)
             return CheckRunHealthResult(WorkerStatus.FAILED, "its process no longer holds its campaign")
         return CheckRunHealthResult(WorkerStatus.RUNNING)
-
-    def seems_dead(self, run_id: str, found: Standing | None, now: float) -> bool:
-        """At the second look at the earliest: the lock was free all the time in between."""
-        its_own = found is not None and found.run_id == run_id
-        if found is not None and its_own and found.held:
-            self._absent.pop(run_id, None)
-            return False
-        fence = found.fence if found else 0
-        absence = self._absent.setdefault(run_id, Absence(now, fence))
-        if absence.fence != fence:
-            self._absent[run_id] = Absence(now, fence)
-            return False
-        return now - absence.since >= (BETWEEN_ASSETS_S if its_own else BEFORE_THE_FIRST_S)
 
 
 class LeaseRunLauncher(LeaseHealth, DefaultRunLauncher):

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
@@ -17,6 +18,7 @@ from phase3_assets.definitions import defs
 from phase3_assets.failures import EXIT_CODE
 from phase3_assets.following import followed, post_result
 from phase3_assets.instance import end_dead_runs, opened
+from phase3_assets.living import living
 from phase3_assets.looking import look
 from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_assets.progress import shown_progress
@@ -68,12 +70,14 @@ def run_campaign(url: str, name: str, options: Options, words: Console, *, follo
     campaign_id = campaign.id
     with opened() as instance:
         instance.add_dynamic_partitions(str(campaigns.name), [str(campaign_id)])
-        end_dead_runs(url, instance, campaign_id)
+        end_dead_runs(url, instance, campaign_id, partial(words.print, markup=False, soft_wrap=True))
         take_back_what_is_over(instance, PostgresDatabase(url), exporter, campaign_id)
         watching = followed(url, campaign_id) if follow else shown_progress(url, campaign_id, words)
-        with watching, foretold(words):
+        run_id = str(uuid4())
+        with watching, foretold(words), living(run_id):
             done = defs.resolve_job_def("phase3").execute_in_process(
                 instance=instance,
+                run_id=run_id,
                 partition_key=str(campaign_id),
                 run_config=config,
                 tags={CAMPAIGN_TAG: campaign.name, **NO_RETRIES},

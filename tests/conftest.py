@@ -16,12 +16,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from coverage import Coverage
-from sqlalchemy import Engine, NullPool, create_engine, insert, text
+from sqlalchemy import Engine, NullPool, create_engine, func, insert, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from resources.postgres import tables
 from resources.postgres.database import driver_url
 from resources.postgres.embedded.server import running
+from resources.postgres.lease import campaign_lock
 from resources.postgres.upgrade import upgrade
 from tests.caretaker import cared_for
 
@@ -159,6 +160,14 @@ def query(database_url: str) -> Callable[..., list[dict[str, Any]]]:
             return [dict(row) for row in result.mappings()] if result.returns_rows else []
 
     return run
+
+
+@contextmanager
+def at_work(database_url: str, campaign_id: UUID) -> Iterator[None]:
+    """A run that holds the campaign, for all that others see."""
+    with _engine(database_url).connect() as line:
+        line.execute(select(func.pg_advisory_lock(campaign_lock(campaign_id))))
+        yield
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from resources.postgres.checkpoints import PostgresCheckpoints
 from resources.postgres.events import PostgresEvents
 from resources.postgres.jsonb import json_text
 from resources.postgres.leads import PostgresLeads
-from resources.postgres.lease import LOOK_EVERY_S, Begin, Standing, leased, standing
+from resources.postgres.lease import LOOK_EVERY_S, Begin, Sighting, at_work, leased, sighting
 from resources.postgres.outage import LONGEST_S, Outage
 from resources.postgres.outbox import PostgresOutbox
 from resources.postgres.saga import PostgresSaga
@@ -48,12 +48,12 @@ _PATIENCE = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
+    "tcp_user_timeout": 20_000,
 }
 # The server must notice as well, and let go of what a machine that vanished had locked.
 _SERVER_PATIENCE = {
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "3",
     "tcp_keepalives_count": "3",
     "idle_in_transaction_session_timeout": "60s",
 }
@@ -82,15 +82,15 @@ class PostgresBooks:
     fence: int | None
     outage: Outage
 
-    async def standing(self, campaign_id: UUID) -> Standing | None:
+    async def sighting(self, campaign_id: UUID) -> Sighting:
         """Which run took the campaign last, and whether it is alive."""
         async with self.engine.connect() as connection:
-            return await standing(connection, campaign_id)
+            return await sighting(connection, campaign_id)
 
-    async def is_held(self, campaign_id: UUID) -> bool:
-        """Whether a live run works on the campaign."""
-        found = await self.standing(campaign_id)
-        return found is not None and found.held
+    async def at_work(self) -> set[UUID]:
+        """Campaigns whose runs are alive."""
+        async with self.engine.connect() as connection:
+            return await at_work(connection)
 
 
 @dataclass(frozen=True, slots=True)

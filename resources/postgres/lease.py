@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -34,7 +35,11 @@ INSERT INTO campaign_leases AS lease (campaign_id, run_id, fence) VALUES (:campa
 ON CONFLICT (campaign_id) DO UPDATE SET run_id = excluded.run_id, fence = lease.fence + 1, taken_at = now()
 RETURNING fence
 """)
-_FENCE = text("SELECT fence FROM campaign_leases WHERE campaign_id = :campaign_id")
+_STILL_OURS = text("SELECT 1 FROM campaign_leases WHERE campaign_id = :campaign_id AND fence = :fence")
+# Changes nothing but `xmin`: whoever looks now and then sees that the lock was taken in between.
+_OURS_AGAIN = text("""
+UPDATE campaign_leases SET fence = fence WHERE campaign_id = :campaign_id AND fence = :fence RETURNING 1
+""")
 # Whoever takes the campaign waits for the transactions that have proved the fence before.
 _PROOF = text("SELECT 1 FROM campaign_leases WHERE campaign_id = :campaign_id AND fence = :fence FOR SHARE")
 _HELD = """
@@ -43,8 +48,10 @@ WHERE locktype = 'advisory' AND granted AND objsubid = 1
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 _LOCKS_HELD = text(_HELD)
-_STANDING = text(f"""
-SELECT run_id, fence, :lock IN ({_HELD}) AS held FROM campaign_leases WHERE campaign_id = :campaign_id
+_SIGHTING = text(f"""
+SELECT pg_postmaster_start_time() AS serving_since, lease.xmin::text AS written, run_id, fence,
+    :lock IN ({_HELD}) AS held
+FROM (SELECT) AS server LEFT JOIN campaign_leases AS lease ON campaign_id = :campaign_id
 """)  # noqa: S608 - made of constants of the code; every value is bound
 
 
@@ -67,11 +74,34 @@ class Standing:
     held: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A campaign as one look found it; `lease` is None where no run ever worked on it.
+
+    Between two that are equal nobody has taken the campaign, nor its own run taken it again, and the server
+    was not started. `written`: of the lease, changed by each taking.
+    """
+
+    lease: Standing | None
+    written: str | None
+    serving_since: datetime
+
+    @property
+    def held(self) -> bool:
+        """Whether a live run works on the campaign."""
+        return self.lease is not None and self.lease.held
+
+
+async def sighting(connection: AsyncConnection, campaign_id: UUID) -> Sighting:
+    values = {"campaign_id": campaign_id, "lock": campaign_lock(campaign_id)}
+    row = (await connection.execute(_SIGHTING, values)).one()
+    lease = Standing(row.run_id, row.fence, row.held) if row.written else None
+    return Sighting(lease, row.written, row.serving_since)
+
+
 async def standing(connection: AsyncConnection, campaign_id: UUID) -> Standing | None:
     """None where no run ever worked on the campaign."""
-    values = {"campaign_id": campaign_id, "lock": campaign_lock(campaign_id)}
-    row = (await connection.execute(_STANDING, values)).one_or_none()
-    return Standing(row.run_id, row.fence, row.held) if row else None
+    return (await sighting(connection, campaign_id)).lease
 
 
 async def at_work(connection: AsyncConnection) -> set[UUID]:
@@ -94,9 +124,8 @@ class Lease:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction of this run; raises Superseded where the campaign is another's by now."""
-        proof = {"campaign_id": self._run.campaign_id, "fence": self.fence}
         async with self._engine.begin() as connection:
-            if not await connection.scalar(_PROOF, proof):
+            if not await connection.scalar(_PROOF, self._proof):
                 raise self._superseded()
             yield connection
 
@@ -123,11 +152,13 @@ class Lease:
 
     async def _look(self) -> None:
         """The lock first: what the fence says under the lock stays so."""
-        regained = self._line is not None or await self._locked()
+        was_lost = self._line is None
+        locked = not was_lost or await self._locked()
         line = await self._connected()
-        if await line.scalar(_FENCE, {"campaign_id": self._run.campaign_id}) != self.fence:
+        ours = _OURS_AGAIN if was_lost and locked else _STILL_OURS
+        if not await line.scalar(ours, self._proof):
             raise self._superseded()
-        if not regained:
+        if not locked:
             await self._hang_up()  # our own broken connection, for all we know: the server has yet to notice
 
     async def _locked(self) -> bool:
@@ -157,6 +188,10 @@ class Lease:
         if line is not None:
             await line.invalidate()
             await line.close()
+
+    @property
+    def _proof(self) -> dict[str, Any]:
+        return {"campaign_id": self._run.campaign_id, "fence": self.fence}
 
     def _superseded(self) -> Superseded:
         return Superseded(str(self._run.campaign_id))

@@ -11,10 +11,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from resources.postgres.lease import Standing, standing
+from resources.postgres.lease import Sighting, sighting
 from resources.postgres.outage import Outage
+from resources.postgres.signs_of_life import SignsOfLife
 
-# A living run may take a minute to notice that its connection is dead, and then takes its lock again.
+# A living run may be long in noticing that its connection is dead. Who only waits for it loses but time.
 GONE_AFTER_S = 120.0
 LOOK_EVERY_S = 1.0
 LONGEST_BLIND_S = 30.0  # between looks: longer ago is no sign that the lock was free all the time
@@ -22,13 +23,12 @@ STEADY_S = 30.0  # without an outage: by then whoever was answered meanwhile has
 LONGEST_BELIEVED_S = 600.0  # past its deadline: where the database is away again and again
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class _Owner:
-    """A campaign's newest lease, and since when it has been seen without its lock."""
+    """The run that took a campaign last, and when it was last looked for."""
 
-    lease: Standing | None = None
+    signs: SignsOfLife = field(default_factory=lambda: SignsOfLife(GONE_AFTER_S, LONGEST_BLIND_S))
     looked: float = -math.inf
-    free_since: float = math.inf
 
 
 @dataclass
@@ -49,13 +49,13 @@ class Owners:
         if campaign_id is None:
             return False
         async with self._one_at_a_time:
-            owner = await self._owner(campaign_id)
-            if owner.lease and owner.lease.run_id != run_id:
-                owner = await self._look(campaign_id)  # the question may be younger than what was seen
-        if owner.lease is None:
-            return False
-        free_since = max(owner.free_since, self.outage.last_seen)
-        return owner.lease.run_id != run_id or self._now() - free_since >= GONE_AFTER_S
+            owner = self._seen.setdefault(campaign_id, _Owner())
+            lease = owner.signs.lease
+            is_younger = lease is not None and lease.run_id != run_id  # the question, than what was seen
+            if is_younger or self._now() - owner.looked >= LOOK_EVERY_S:
+                await self._look(campaign_id, owner)
+        lease = owner.signs.lease
+        return lease is not None and (lease.run_id != run_id or owner.signs.is_dead(lease.run_id))
 
     def too_late(self, overdue_s: float) -> bool:
         """Whether who asked may be taken to have had no answer, so many seconds after its deadline."""
@@ -65,25 +65,13 @@ class Owners:
     def _now(self) -> float:
         return self.outage.monotonic()
 
-    async def _owner(self, campaign_id: UUID) -> _Owner:
-        owner = self._seen.get(campaign_id)
-        if owner and self._now() - owner.looked < LOOK_EVERY_S:
-            return owner
-        return await self._look(campaign_id)
+    async def _look(self, campaign_id: UUID, owner: _Owner) -> None:
+        found = await self.outage.outlast(lambda: self._sighting(campaign_id))
+        if self.outage.last_seen >= owner.looked:  # by any statement of ours
+            owner.signs.look_failed()
+        owner.looked = self._now()
+        owner.signs.seen(found, owner.looked)
 
-    async def _look(self, campaign_id: UUID) -> _Owner:
-        before = self._seen.get(campaign_id, _Owner())
-        lease = await self.outage.outlast(lambda: self._lease(campaign_id))
-        now = self._now()
-        owner = self._seen[campaign_id] = _Owner(lease, now, _free_since(lease, before, now))
-        return owner
-
-    async def _lease(self, campaign_id: UUID) -> Standing | None:
+    async def _sighting(self, campaign_id: UUID) -> Sighting:
         async with self.engine.connect() as connection:
-            return await standing(connection, campaign_id)
-
-
-def _free_since(lease: Standing | None, before: _Owner, now: float) -> float:
-    if lease is None or lease.held:
-        return math.inf
-    return now if now - before.looked > LONGEST_BLIND_S else min(before.free_since, now)
+            return await sighting(connection, campaign_id)

@@ -25,7 +25,7 @@ WHERE r.status = 'FAILURE' AND s.step <> 'reservations'
 def home(tmp_path: Path) -> Path:
     """Dagster's home with our configuration, monitored every second."""
     configuration = (project_root() / "dagster.yaml").read_text(encoding="utf-8")
-    usual = "poll_interval_seconds: 15"
+    usual = "poll_interval_seconds: 5"
     assert usual in configuration
     directory = tmp_path / "home"
     directory.mkdir()
@@ -56,6 +56,7 @@ def test_a_run_that_died_with_its_machine_is_found_and_its_campaign_finished(
         with dagster.served():
             until(lambda: dagster.runs(campaign_id)[0] == "FAILURE")
             until(lambda: {row["state"] for row in dagster.books.query(TAKEN_BACK)} == {"compensated"})
+            until(lambda: len(dagster.runs(campaign_id)) == 2, every_s=0.25)
             assert until(lambda: dagster.ended(campaign_id), every_s=0.25) == ["FAILURE", "SUCCESS"]
         complete = "campaigns WHERE id = %s AND status = 'verification_complete'"
         assert dagster.books.number(complete, campaign_id) == 1

@@ -95,6 +95,7 @@ def test_a_killed_run_is_finished_by_the_next(site: Site, uninterrupted: Site, r
     stop_when(site, reached, signal.SIGKILL)
     ended = site.shell(*site.run)
     assert ended.code == 0, ended.err
+    assert "An earlier run may be alive" not in ended.err
     assert ended.document["status"] == "pending_approval"
     assert site.books.runs() == ["FAILURE", "SUCCESS"]
     assert site.books.number("provider_calls WHERE state = 'intent'") == 0

@@ -50,7 +50,7 @@ async def test_a_run_that_breaks_lets_its_campaign_go(database_url: str) -> None
         async with database.open(run):
             raise ZeroDivisionError
     async with database.open(run) as books:
-        assert await books.is_held(run.campaign_id)
+        assert (await books.sighting(run.campaign_id)).held
 
 
 async def test_a_run_that_is_cancelled_lets_its_campaign_go(database_url: str) -> None:
@@ -73,8 +73,8 @@ async def test_a_run_that_is_cancelled_lets_its_campaign_go(database_url: str) -
 async def test_reading_goes_beside_a_run(database_url: str) -> None:
     database, run = PostgresDatabase(database_url), run_on(uuid4())
     async with database.open(run), database.reading() as books:
-        assert await books.is_held(run.campaign_id)
-        assert not await books.is_held(uuid4())
+        assert (await books.sighting(run.campaign_id)).held
+        assert not (await books.sighting(uuid4())).held
 
 
 async def test_the_lock_is_held_outside_any_transaction(database_url: str, query: Query) -> None:

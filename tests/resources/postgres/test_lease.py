@@ -50,7 +50,7 @@ async def test_the_fence_grows_with_each_taking(database_url: str, campaign: Mad
     for name in ("first", "first", "second"):
         async with PostgresDatabase(database_url).open(a_run(campaign.id, name)) as books:
             fences.append(books.fence)
-            standing = await books.standing(campaign.id)
+            standing = (await books.sighting(campaign.id)).lease
             assert standing is not None
             assert (standing.run_id, standing.fence, standing.held) == (name, books.fence, True)
     assert fences == [1, 2, 3]

@@ -127,6 +127,19 @@ async def test_a_run_whose_connection_broke_for_a_while_is_alive(books: Books, l
     assert await looked_at(books, intent, 60.0) == Elsewhere()
 
 
+async def test_a_run_whose_lock_is_cut_twice_is_alive_though_nobody_saw_it_in_between(
+    books: Books, lease: Lease
+) -> None:
+    intent = asks("dana")
+    await books.other.open(intent)
+    await lease.let_go()
+    assert await looked_at(books, intent, GONE_AFTER_S - 1) == Elsewhere()
+    await lease._look()
+    await lease.let_go()
+    assert await looked_at(books, intent, GONE_AFTER_S) == Elsewhere()
+    assert await looked_at(books, intent, 1.0) is None
+
+
 async def test_a_run_that_has_lost_its_lock_in_an_outage_has_the_time_again_after_the_next(
     books: Books, lease: Lease
 ) -> None:

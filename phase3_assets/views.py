@@ -12,6 +12,8 @@ from phase3_core.statuses import DECIDED, shown
 from phase3_core.waiting import Waiting, from_json
 from resources.postgres.database import PostgresBooks
 
+UNTRIED = "no run is at work, and nobody has tried yet"
+
 
 def campaign_rows(url: str, name: str | None) -> list[dict[str, Any]]:
     """One object per campaign, newest first; raises UnknownCampaign for a name that is none."""
@@ -22,14 +24,14 @@ async def _rows(books: PostgresBooks, name: str | None) -> list[dict[str, Any]]:
     rows = await books.campaigns.overview(await books.campaigns.campaign_named(name) if name else None)
     waiting = await books.checkpoints.all_waiting()
     budgets = await books.budgets.of_all()
-    tried = [step for step in await books.saga.open_steps() if step.attempts]
+    left = await _left_open(books)
     return [
         {
             "id": str(row.id),
             "name": row.name,
             "status": shown(row.status, row.reason),
             "reason": row.reason,
-            "compensating": [_compensation(step) for step in tried if step.campaign_id == row.id],
+            "compensating": [_compensation(step) for step in left if step.campaign_id == row.id],
             "leads": row.leads,
             "verified": row.accepted,
             "enriched": row.enriched,
@@ -41,6 +43,13 @@ async def _rows(books: PostgresBooks, name: str | None) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+async def _left_open(books: PostgresBooks) -> list[Step]:
+    """What could not be taken back, and what nobody has tried since its run died; not what a run works on."""
+    at_work = await books.at_work()
+    steps = await books.saga.open_steps()
+    return [step for step in steps if step.attempts or step.campaign_id not in at_work]
 
 
 def _waiting(one: Waiting, status: str) -> dict[str, Any]:
@@ -63,7 +72,7 @@ def _compensation(step: Step) -> dict[str, Any]:
 def troubles_of(row: Mapping[str, Any]) -> list[str]:
     """Why it stands as it does, who waits for whom, and what could not be taken back."""
     stuck = (
-        f"{one['step']} not taken back for {timedelta(seconds=one['age_s'])}: {one['error']}"
+        f"{one['step']} not taken back for {timedelta(seconds=one['age_s'])}: {one['error'] or UNTRIED}"
         for one in row["compensating"]
     )
     waiting = (_who_waits(one) for one in row["waiting"])

@@ -168,6 +168,12 @@ lead_rank = LeadRank(leads.c.lead_score)
 lead_domain = BareDomain(leads.c.company_domain)
 Index("leads_phase3_page_idx", leads.c.campaign_id, lead_tier, lead_rank, leads.c.id)
 Index("leads_phase3_domain_idx", leads.c.campaign_id, lead_domain)
+Index(
+    "leads_phase3_to_erase_idx",
+    leads.c.campaign_id,
+    leads.c.id,
+    postgresql_where=leads.c.erased_at.is_(None),
+)
 
 provider_calls = Table(
     "provider_calls",
@@ -215,6 +221,7 @@ provider_calls = Table(
     Index("provider_calls_provider_day_idx", "provider", "day"),
     Index("provider_calls_created_at_idx", "created_at", postgresql_using="brin"),
     Index("provider_calls_in_flight_idx", "provider", postgresql_where=text("state = 'intent'")),
+    Index("provider_calls_to_erase_idx", "created_at", postgresql_where=text("erased_at IS NULL")),
 )
 
 # Sums of `provider_calls`, kept by its triggers; of calls without a campaign under the id of zeros.

@@ -1,4 +1,4 @@
-"""A ledger full of other campaigns: nothing that a run asks of it, or whoever looks, reads it whole."""
+"""A ledger full of other campaigns: nobody who asks it, looks at it or erases what is old reads it whole."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +16,7 @@ from resources.postgres.database import PostgresDatabase
 from resources.postgres.dossier import dossier
 from resources.postgres.history import calls_for, providers_asked
 from resources.postgres.readings import PostgresReadings
+from resources.postgres.retention import PostgresRetention, Pruned, Retention
 from resources.postgres.scorecard import scores
 from sandbox.app import serve
 from sandbox.options import Options
@@ -24,6 +25,9 @@ from tests.stage.stage import Stage, everyone_is_needed, staged
 Query = Callable[..., list[dict[str, Any]]]
 
 OTHERS = 100_000
+KEPT = Retention(answers_days=289, leads_days=365)
+OLD = 3_963  # of the others, and one more every 260 seconds
+A_FEW = 10
 WAIT_S = 60.0
 
 # One a call, some 300 days of them, the oldest first.
@@ -37,7 +41,18 @@ FROM generate_series(1, :others) AS n
 CROSS JOIN LATERAL (SELECT now() - (:others - n) * interval '260 seconds' AS at) AS moment
 """
 KNOWN = "SELECT brin_summarize_new_values('provider_calls_created_at_idx')"
-SCANS = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'provider_calls'"
+# Of a campaign in which nothing has happened for two years.
+PEOPLE = """
+WITH campaign AS (
+    INSERT INTO campaigns (name, status, updated_at)
+    VALUES ('Last but one', 'approved_for_personalization', now() - interval '2 years') RETURNING id
+)
+INSERT INTO leads (campaign_id, first_name, erased_at)
+SELECT campaign.id, 'Ada', CASE WHEN n > :left THEN now() END FROM campaign, generate_series(1, :people) AS n
+"""
+READ = """
+SELECT seq_scan, seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_user_tables WHERE relname = :table
+"""
 OTHERS_HERE = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 CAPS = Caps(
     agents={agent: usd("1000") for agent in (Agent.EMAIL_VERIFICATION, Agent.ENRICHMENT)},
@@ -46,23 +61,29 @@ CAPS = Caps(
 
 
 @pytest.fixture
-async def stage(database_url: str, query: Query, tmp_path: Path) -> AsyncIterator[Stage]:
+def others(query: Query) -> None:
+    """Calls of other campaigns."""
     query(BUY, others=OTHERS)
     query(KNOWN)
     query("ANALYZE provider_calls")
+
+
+@pytest.fixture
+async def stage(others: None, database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    del others
     async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
         people = everyone_is_needed(sandbox.parts.world.people, each=1)
         stage = await staged(sandbox, database_url, tmp_path, people, web=False)
         yield replace(stage, play=replace(stage.play, caps=CAPS, breakers=postgres_breakers))
 
 
-def scans(query: Query) -> int:
-    """How often the ledger was read from end to end. A connection tells when it ends."""
+def read(query: Query, table: str = "provider_calls") -> dict[str, int]:
+    """How many rows were read so far, and how often all, end to end. A connection tells when it ends."""
     deadline = time.monotonic() + WAIT_S
     while query(OTHERS_HERE):
         assert time.monotonic() < deadline, "somebody stays connected"
         time.sleep(0.02)
-    return int(query(SCANS)[0]["seq_scan"])
+    return query(READ, table=table)[0]
 
 
 async def look_at_everything(stage: Stage) -> None:
@@ -82,11 +103,44 @@ async def look_at_everything(stage: Stage) -> None:
         await books.events.newest(campaign)
 
 
+async def pruned(url: str) -> tuple[Pruned, Pruned]:
+    """What a dry run told, and what was done."""
+    async with PostgresDatabase(url).reading() as books:
+        retention = PostgresRetention(books.engine, KEPT)
+        return await retention.due(), await retention.prune(lambda _: ())
+
+
 async def test_nobody_reads_a_big_ledger_from_end_to_end(stage: Stage, query: Query) -> None:
-    before = scans(query)
+    before = read(query)["seq_scan"]
     assert (await stage.perform()).why_not == ""
     assert (await stage.perform()).why_not == ""
     await look_at_everything(stage)
-    assert scans(query) == before
+    assert read(query)["seq_scan"] == before
     query("SELECT sum(cost_usd) FROM provider_calls")
-    assert scans(query) == before + 1, "the count itself is deaf"
+    assert read(query)["seq_scan"] == before + 1, "the count itself is deaf"
+
+
+@pytest.mark.usefixtures("others")
+async def test_to_erase_what_is_old_nothing_else_is_read(database_url: str, query: Query) -> None:
+    before = read(query)
+    told, done = await pruned(database_url)
+    night = read(query)
+    assert OLD <= told.calls <= done.calls <= OLD + A_FEW
+    assert night["seq_scan"] == before["seq_scan"]
+    assert OLD < night["rows"] - before["rows"] < 5 * OLD
+    await pruned(database_url)
+    assert read(query)["rows"] - night["rows"] < 10 * A_FEW, "what is erased is read again"
+    (row,) = query("SELECT count(*) AS calls, count(erased_at) AS erased FROM provider_calls")
+    assert row["calls"] == OTHERS
+    assert done.calls <= row["erased"] <= done.calls + A_FEW
+
+
+async def test_people_who_are_erased_already_are_not_read_again(database_url: str, query: Query) -> None:
+    query(PEOPLE, people=20_000, left=0)
+    query(PEOPLE, people=20_000, left=1_000)
+    query("ANALYZE leads")
+    before = read(query, "leads")
+    told, done = await pruned(database_url)
+    assert told == Pruned(0, 1_000, 1)
+    assert (done.leads, done.campaigns) == (1_000, 1)
+    assert 1_000 < read(query, "leads")["rows"] - before["rows"] < 6_000

@@ -21,7 +21,13 @@ TODAY = datetime.now(UTC)
 LONG_AGO = TODAY - timedelta(days=40)
 YEAR = Retention(answers_days=30, leads_days=30, windows={"tomba": timedelta(days=90)})
 ANSWER = '{"email": "ada@acme.com"}'
-OLD = {"request": '{"name": "Ada"}', "response": ANSWER, "asked_at": LONG_AGO, "settled_at": LONG_AGO}
+OLD = {
+    "request": '{"name": "Ada"}',
+    "response": ANSWER,
+    "created_at": LONG_AGO,
+    "asked_at": LONG_AGO,
+    "settled_at": LONG_AGO,
+}
 
 
 async def prune(books: PostgresBooks, policy: Retention = YEAR) -> Pruned:
@@ -51,12 +57,13 @@ async def test_an_old_answer_goes_and_its_amount_stays(
 @pytest.mark.parametrize(
     "columns",
     [
+        {"provider": "reoon", "created_at": TODAY, "settled_at": TODAY, "asked_at": TODAY},
         {"provider": "reoon", "settled_at": TODAY, "asked_at": TODAY},
         {"provider": "reoon", "expires_at": TODAY + timedelta(days=1)},
         {"provider": "tomba"},
         {"provider": "reoon", "state": "intent", "outcome": None},
     ],
-    ids=["young", "fresh", "free to ask again", "in flight"],
+    ids=["young", "asked again", "fresh", "free to ask again", "in flight"],
 )
 async def test_an_answer_that_may_be_needed_stays(
     books: PostgresBooks,
@@ -79,12 +86,12 @@ async def test_batches_come_to_the_end_and_a_dry_run_changes_nothing(
 ) -> None:
     monkeypatch.setattr(retention, "CALLS_AT_ONCE", 3)
     campaign = make_campaign()
-    for provider in ["reoon"] * 8 + ["tomba"] * 2:
-        book_call(campaign.id, provider=provider, **OLD)
+    for provider, days in [("reoon", 0)] * 4 + [("tomba", 1)] * 4 + [("reoon", 2)] * 4:
+        book_call(campaign.id, **OLD | {"provider": provider, "created_at": LONG_AGO - timedelta(days)})
     assert await PostgresRetention(books.engine, YEAR).due() == Pruned(8, 0, 0)
-    assert len(kept(query)) == 10
+    assert len(kept(query)) == 12
     assert (await prune(books)).calls == 8
-    assert len(kept(query)) == 2
+    assert len(kept(query)) == 4
 
 
 def ended(make_campaign: MakeCampaign, **columns: Any) -> Made:

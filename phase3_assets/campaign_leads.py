@@ -14,6 +14,7 @@ campaign_leads = dg.AssetSpec(
     metadata=schema(OF_IMPORT),
     description=(
         "The leads of a campaign as phase 2 wrote them to the table `leads`. Not made here: the sensor "
-        "`phase2_completion` notes a new version when an import is complete."
+        "`phase2_completion` notes a new version when an import is complete, and every run notes here what "
+        "it expects of the leads, before its first paid call; `phase3 estimate` tells it at any time."
     ),
 )

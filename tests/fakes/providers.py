@@ -179,6 +179,7 @@ class FakeProviders:
     verifiers: Sequence[FakeVerifier] = ()
     enrichers: Sequence[FakeEnricher] = ()
     left_out: Sequence[Skipped] = ()
+    allowed: Mapping[str, Allowed] = field(default_factory=dict)
 
     @property
     def skipped(self) -> Sequence[Skipped]:
@@ -187,10 +188,6 @@ class FakeProviders:
     @property
     def away(self) -> Sequence[Wait]:
         return [Wait(name, why) for name, why in self.line.parked.items()] + list(self.line.away.values())
-
-    @property
-    def allowed(self) -> Mapping[str, Allowed]:
-        return {}
 
     @property
     def spent(self) -> Money:
@@ -226,6 +223,7 @@ class FakeProviderSource:
     pause: Callable[[], Awaitable[None]] = at_once
     asked: list[Question] = field(default_factory=list)
     away: dict[str, Wait] = field(default_factory=dict)
+    allowed: Mapping[str, Allowed] = field(default_factory=dict)
 
     @asynccontextmanager
     async def open(self, run: Run, books: Books) -> AsyncIterator[FakeProviders]:
@@ -243,4 +241,5 @@ class FakeProviderSource:
             verifiers=[FakeVerifier(script, line) for script in self.verifiers],
             enrichers=[FakeEnricher(script, line) for script in self.enrichers],
             left_out=self.left_out,
+            allowed=self.allowed,
         )

@@ -1,6 +1,6 @@
 """Everything that is written down, and how it is opened."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from typing import Protocol
@@ -43,6 +43,10 @@ class TrackRecord(Protocol):
 
     async def keep(self, campaign_id: UUID, kept: Kept) -> None:
         """For good: a later run goes by the same figures."""
+        ...
+
+    async def took_ms(self, providers: Sequence[str]) -> Mapping[str, int]:
+        """Milliseconds that the newest single calls of each took, usually; who had none is left out."""
         ...
 
     async def used_today(self) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Float, Row, Select, Text, case, cast, func, select, true
+from sqlalchemy import ARRAY, CTE, Float, Row, Select, Text, case, cast, func, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -33,6 +33,7 @@ from resources.postgres.tables import (
 
 NEWEST_CAMPAIGNS = 5
 MOST_LEADS = 4_000
+NEWEST_CALLS = 2_000  # of a provider
 KEPT = "order_kept"  # a line of the audit log
 
 _CALLS = provider_calls.c
@@ -80,6 +81,13 @@ class PostgresTrackRecord:
         query = finished.group_by(lead_domain).order_by(lead_domain)
         async with self._engine.connect() as connection:
             return [(row[0], row[1]) for row in await connection.execute(query)]
+
+    @repeatable
+    async def took_ms(self, providers: Sequence[str]) -> dict[str, int]:
+        """What was asked in a task took as long as the task, which says nothing of single calls."""
+        async with self._engine.connect() as connection:
+            took = await connection.execute(_took_alone(providers))
+            return {row.provider: row.took_ms for row in took if row.took_ms is not None}
 
     @repeatable
     async def used_today(self) -> dict[str, int]:
@@ -241,10 +249,26 @@ def _bought(sampled: CTE) -> Select[Any]:
     )
 
 
+def _took_alone(providers: Sequence[str]) -> Select[Any]:
+    asked = func.unnest(cast(providers, ARRAY(Text))).table_valued("provider").render_derived()
+    newest = (
+        select(_CALLS.job_id, _CALLS.response_time_ms)
+        .where(_CALLS.provider == asked.c.provider, _CALLS.day.is_not(None))
+        .order_by(_CALLS.day.desc())
+        .limit(NEWEST_CALLS)
+        .lateral()
+    )
+    each = select(asked.c.provider, _usual(newest.c.response_time_ms)).join_from(asked, newest, true())
+    return each.where(newest.c.job_id.is_(None)).group_by(asked.c.provider)
+
+
+def _usual(took_ms: Any) -> Any:
+    return func.percentile_disc(0.5).within_group(took_ms).label("took_ms")
+
+
 def _took(sampled: CTE) -> Select[Any]:
-    usual = func.percentile_disc(0.5).within_group(_CALLS.response_time_ms)
     return (
-        select(_CALLS.provider, usual.label("took_ms"))
+        select(_CALLS.provider, _usual(_CALLS.response_time_ms))
         .join(sampled, _CALLS.lead_id == sampled.c.id)
         .group_by(_CALLS.provider)
     )

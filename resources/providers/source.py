@@ -10,6 +10,7 @@ from uuid import UUID
 
 from phase3_core.breaker import BreakerBook
 from phase3_core.calls import Role
+from phase3_core.circumstances import USUAL_ANSWER_MS
 from phase3_core.ledger import CallLedger
 from phase3_core.ports.books import Books
 from phase3_core.ports.clock import Clock
@@ -62,6 +63,17 @@ async def unshared(books: Books, run: Run) -> AsyncIterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """`leads` that wait for the run's agent; `took_ms` by provider, how long single answers took before."""
+
+    leads: int = 0
+    took_ms: Mapping[str, int] = field(default_factory=dict)
+
+    def answer_s(self, provider: str) -> float:
+        return self.took_ms.get(provider, USUAL_ANSWER_MS) / 1000
+
+
+@dataclass(frozen=True, slots=True)
 class VendorSource:
     """Implements `ProviderSource`. `environment` holds keys and base URLs.
 
@@ -92,10 +104,10 @@ class VendorSource:
             self.open_http() as http,
             web as pages,
         ):
-            waiting = await self._waiting(run, books)
-            buying = self.readings is not None and waiting > 0
+            awaited = await self._awaited(run, books)
+            buying = self.readings is not None and awaited.leads > 0
             shared = self._shared(books, limits)
-            providers = self._providers(ledger, http, pages, waiting, shared)
+            providers = self._providers(ledger, http, pages, shared, awaited)
             accounts = list(shared.accounts.values())
             async with shared.exchange.open(), watched(accounts, self.clock.monotonic):
                 if buying:
@@ -150,15 +162,20 @@ class VendorSource:
         exchange = Exchange(self.clock.monotonic, Naps(self.sleep), book)
         return Shared(Tally(), exchange, Gates(self.clock.monotonic, exchange.naps, limits))
 
-    async def _waiting(self, run: Run, books: Books) -> int:
-        """Leads that wait for this agent, where anything depends on it."""
-        able = [one.row for one in self.roster.entries() if takes_tasks(one.row.spec) and not one.why_not]
-        undecided = any(own_settings(self.settings, row.spec).bulk == "auto" for row in able)
+    async def _awaited(self, run: Run, books: Books) -> Awaited:
+        """Looked up only where anything depends on it."""
+        undecided = self._undecided()
         if run.agent is Agent.FINALIZER or not (undecided or self.readings):
-            return 0
+            return Awaited()
         counts = await books.campaigns.counts(run.campaign_id)
         emails = run.agent is Agent.EMAIL_VERIFICATION
-        return counts.pending_verification if emails else counts.pending_enrichment
+        leads = counts.pending_verification if emails else counts.pending_enrichment
+        return Awaited(leads, await books.track_record.took_ms(undecided) if leads and undecided else {})
+
+    def _undecided(self) -> list[str]:
+        """Who may be asked one by one or in tasks, whichever suits the campaign."""
+        able = [one.row for one in self.roster.entries() if takes_tasks(one.row.spec) and not one.why_not]
+        return [row.name for row in able if own_settings(self.settings, row.spec).bulk == "auto"]
 
     async def balance(self, row: Row, http: HttpClient) -> Decimal | None:
         """Credits left in a usable provider's account; None where the vendor does not tell."""
@@ -182,7 +199,7 @@ class VendorSource:
         return read_balance(row.name, Response(received.status, received.text, received.headers))
 
     def _providers(
-        self, ledger: CallLedger, http: HttpClient, pages: Transport, waiting: int, shared: Shared
+        self, ledger: CallLedger, http: HttpClient, pages: Transport, shared: Shared, awaited: Awaited
     ) -> OpenProviders:
         usable: dict[Role, list[OneProvider]] = {role: [] for role in Role}
         left_out: dict[Skipped, None] = {}
@@ -194,7 +211,8 @@ class VendorSource:
             client = self._client(row, ledger, transport, shared)
             shared.accounts.setdefault(row.name, self._account(row, client, http))
             own = own_settings(self.settings, row.spec)
-            client.bulk = in_bulk(own, row.spec, client.terms.limits, waiting)
+            answer_s = awaited.answer_s(row.name)
+            client.bulk = in_bulk(own, row.spec, client.terms.limits, awaited.leads, answer_s)
             account = kind_of(self.roster.account_name(row), CALLS)
             usable[row.spec.role].append(OneProvider(client, account))
         return OpenProviders(

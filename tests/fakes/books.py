@@ -573,6 +573,10 @@ class FakeTrackRecord:
         await self.tables.reached()
         self.tables.kept.setdefault(campaign_id, kept)
 
+    async def took_ms(self, providers: Sequence[str]) -> Mapping[str, int]:
+        known = self.tables.record.took_ms
+        return {name: known[name] for name in providers if name in known}
+
     async def used_today(self) -> Mapping[str, int]:
         return {}
 

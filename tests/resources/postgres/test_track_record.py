@@ -111,6 +111,22 @@ async def test_the_record_is_read_from_leads_and_their_calls(
     assert record.took_ms["reoon"] == 40
 
 
+async def test_how_long_answers_took_tells_of_single_calls_alone(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall
+) -> None:
+    campaign = make_campaign()
+    reoon, findymail = {"provider": "reoon"}, {"provider": "findymail", "response_time_ms": 70}
+    for took_ms in (900, 1_100, 9_000):
+        book_call(campaign.id, **reoon, response_time_ms=took_ms)
+    for _ in range(4):
+        book_call(campaign.id, **reoon, response_time_ms=600_000, job_id="4242")
+    book_call(campaign.id, **reoon, state="intent", outcome=None)
+    book_call(campaign.id, **findymail)
+    book_call(campaign.id, provider="icypeas", response_time_ms=8_000, job_id="7")
+    took = await books.track_record.took_ms(["reoon", "icypeas", "mailverify"])
+    assert took == {"reoon": 1_100}
+
+
 async def test_a_companys_questions_began_with_its_first_lead_that_was_enriched(
     books: PostgresBooks, make_campaign: MakeCampaign
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -444,14 +444,22 @@ async def test_draining_leaves_a_task_to_the_next_run() -> None:
 
 @dataclass
 class Waiting:
-    """Books of a campaign with so many leads to verify."""
+    """Books of a campaign with so many leads to verify, and of how long earlier answers took."""
 
     leads: int
     counted: int = 0
+    took: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def campaigns(self) -> "Waiting":
         return self
+
+    @property
+    def track_record(self) -> "Waiting":
+        return self
+
+    async def took_ms(self, providers: Sequence[str]) -> Mapping[str, int]:
+        return {name: self.took[name] for name in providers if name in self.took}
 
     async def counts(self, _campaign: UUID) -> CampaignCounts:
         self.counted += 1
@@ -478,6 +486,14 @@ async def test_auto_is_bulk_where_single_calls_would_take_over_half_an_hour() ->
     assert await chosen(Waiting(2_001))
     assert not await chosen(Waiting(20_000), in_flight=50)
     assert await chosen(Waiting(20_001), in_flight=50)
+
+
+async def test_how_long_single_calls_would_take_follows_from_how_long_they_took() -> None:
+    slow, quick = {"reoon": 30_000}, {"reoon": 300, "mailverify": 60_000}
+    assert not await chosen(Waiting(200, took=slow))
+    assert await chosen(Waiting(201, took=slow))
+    assert not await chosen(Waiting(20_000, took=quick))
+    assert await chosen(Waiting(20_001, took=quick))
 
 
 async def test_the_settings_may_say_always_or_never() -> None:

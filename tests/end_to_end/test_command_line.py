@@ -6,6 +6,7 @@ import shlex
 import signal
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,7 +250,7 @@ def test_a_campaign_below_a_threshold_stops(
         assert forced.err.startswith("0 leads wait for an address")
         assert "pending_approval" in forced.out
         assert sandbox.requests > asked
-        assert_simulated(own, sandbox)
+        assert_simulated(own, books, sandbox)
         want_more_of_few(own, books, sandbox)
     result = own("result", "Few", "--json").document
     assert result["status"] == "pending_approval"
@@ -272,16 +273,36 @@ def assert_estimated(own: Shell, sandbox: Vendors) -> None:
     assert sum(by_provider) == Decimal(estimate["cost_usd"]["expected"]) > 0
 
 
-def assert_simulated(own: Shell, sandbox: Vendors) -> None:
-    """The same policy finds and costs the same; another is told as far as the ledger knows."""
-    asked = sandbox.requests
+def assert_simulated(own: Shell, books: Books, sandbox: Vendors) -> None:
+    """The same policy finds and costs the same; another is told as far as the ledger knows, for nothing."""
+    before = sandbox.read("bill"), books.number("provider_calls"), books.number("campaign_audit_log")
     same = own("simulate", "Few", "--json").document
     assert same["simulated"]["leads_unknown"] == 0
     assert same["simulated"]["known"] == same["as_run"]
-    other = own("simulate", "Few", "--order", "findymail,tomba", "--json").document["simulated"]
+    other = simulated(own, "--order", "findymail,tomba")
     assert other["unknown_questions"]["findymail"] == other["leads_unknown"] > 0
     assert other["cost_usd"]["low"] < other["cost_usd"]["high"]
-    assert sandbox.requests == asked
+    assert_other_policies(own, same["as_run"])
+    after = sandbox.read("bill"), books.number("provider_calls"), books.number("campaign_audit_log")
+    assert after == before
+
+
+def assert_other_policies(own: Shell, as_run: Any) -> None:
+    without = simulated(own, "--without", "tomba")
+    assert without["unknown_questions"]["anymailfinder"] > 0
+    assert "tomba" not in without["unknown_questions"]
+    fewer = simulated(own, "--max-providers", "1")
+    assert fewer["known"]["accepted"] < as_run["accepted"]
+    risky = simulated(own, "--accept-risky")
+    assert risky["known"]["accepted"] > as_run["accepted"]
+    assert Decimal(risky["known"]["cost_usd"]) < Decimal(as_run["cost_usd"])
+    cheapest = simulated(own, "--order", "cheapest_valid")
+    assert (cheapest["leads"], cheapest["leads_unknown"] > 0) == (42, True)
+    assert cheapest["accepted"]["low"] < cheapest["accepted"]["high"]
+
+
+def simulated(own: Shell, *policy: str) -> Any:
+    return own("simulate", "Few", *policy, "--json").document["simulated"]
 
 
 def want_more_of_few(own: Shell, books: Books, sandbox: Vendors) -> None:

@@ -124,12 +124,19 @@ class Play:
         async with http_client() as http:
             yield Hurried(http, self.hurry, self.hurried)
 
+    @property
+    def _policy(self) -> Policy:
+        return Policy(
+            NOTHING_IS_TOO_LITTLE,
+            ordering=self.waterfall.ordering,
+            worth=self.waterfall.worth_usd.by_tier(),
+            lead_caps=self.lead_caps,
+        )
+
     async def perform(self) -> Ended:
         """All three agents, one after another, as the assets call them."""
         source, database = self.source(), PostgresDatabase(self.url)
-        around = Surroundings(
-            Policy(NOTHING_IS_TOO_LITTLE, lead_caps=self.lead_caps), source.clock, lambda _: None
-        )
+        around = Surroundings(self._policy, source.clock, lambda _: None)
         run = Run(str(uuid4()), self.campaign_id, Agent.EMAIL_VERIFICATION)
         skipped: dict[str, str] = {}
         try:

@@ -9,17 +9,22 @@ from typing import Any
 import pytest
 
 from phase3_assets.tracing import traced
+from phase3_core.calls import Role
 from resources.postgres.database import PostgresDatabase
-from resources.settings_tables import WaterfallSettings
+from resources.providers.catalogue import CATALOGUE
+from resources.settings_tables import TierAmounts, WaterfallSettings
 from sandbox.app import Sandbox, serve
 from sandbox.faults import Kind
 from sandbox.options import Options
 from sandbox.people import Person
+from sandbox.scenarios import Fate
 from tests.stage.stage import Stage, staged
 
 CLEARBIT_IS_AWAY = {"vendor": "clearbit", "kind": Kind.RATE_LIMITED_BARE.value}
 TRIES = 3
+FINDERS = {f"ask {row.name}" for row in CATALOGUE if row.spec.role is Role.FINDER}
 GUESSES = WaterfallSettings()  # as `perform` goes about it
+LITTLE_FOR_C = WaterfallSettings(order="cheapest_valid", worth_usd=TierAmounts(C=Decimal("0.001")))
 
 
 @pytest.fixture
@@ -52,6 +57,31 @@ def colleagues(sandbox: Sandbox, tier: str, *known_to: str, number: int = 1) -> 
         if person.tier == tier and person.fate.accepted and known == set(known_to):
             by_company.setdefault(person.company.domain, []).append(person)
     return next(people[:number] for people in by_company.values() if len(people) >= number)
+
+
+def nobodys_guess(sandbox: Sandbox, tier: str) -> Person:
+    """Known to finders, at an address that no blind guess names."""
+    return next(
+        person
+        for person in sandbox.parts.world.people
+        if person.tier == tier and person.fate is Fate.VALID and person.company.pattern == "last.first"
+    )
+
+
+async def test_where_an_address_would_cost_more_than_its_tier_is_worth_no_finder_is_asked(
+    sandbox: Sandbox, database_url: str, tmp_path: Path
+) -> None:
+    people = [nobodys_guess(sandbox, tier) for tier in ("A", "C")]
+    stage = await staged(sandbox, database_url, tmp_path, people, web=False, waterfall=LITTLE_FOR_C)
+    assert (await stage.perform()).why_not == ""
+    worth_any_price, worth_little = await traces(stage)
+    assert any(name in FINDERS for name in names(worth_any_price["steps"]))
+    assert not any(name in FINDERS for name in names(worth_little["steps"]))
+    last = worth_little["steps"][-1]
+    assert (last["step"], last["outcome"]) == ("stop", "not_worth")
+    assert last["why"].endswith("would cost more than one of this tier is worth")
+    paid = f"SELECT DISTINCT provider FROM provider_calls WHERE lead_id = '{worth_little['lead']['id']}'"
+    assert stage.query(paid) == [{"provider": "reoon"}]  # guesses alone
 
 
 async def test_what_an_address_has_cost_leaves_the_cap_on_enriching_alone(

@@ -299,20 +299,22 @@ class LedgerMachine(RuleBasedStateMachine):
             self.vendor.asked(flight)
 
     def _picked(self, pick: int) -> tuple[Process, Flight]:
-        flights = self._flights()
-        return flights[pick % len(flights)]
+        return _of(self._flights(), pick)
 
-    @precondition(lambda self: self._flights())
+    def _jobs(self, *, taken: bool) -> list[tuple[Process, Flight]]:
+        """What the vendor may take as a job, or has taken, and nobody has heard the end of."""
+        jobs = [one for one in self._flights() if QUESTIONS[one[1].question][0] is ReplayClass.JOB]
+        return [one for one in jobs if one[1].end is None and (one[1].job_id is not None) is taken]
+
+    @precondition(lambda self: self._jobs(taken=False))
     @rule(pick=PICKS)
     def note_job(self, pick: int) -> None:
         """The vendor takes it and bills it; its result may come any time."""
-        process, flight = self._picked(pick)
-        replay, _ = QUESTIONS[flight.question]
-        if replay is ReplayClass.JOB and flight.end is None and flight.job_id is None:
-            self.vendor.asked(flight)
-            self.vendor.jobs += 1
-            flight.job_id = f"job-{self.vendor.jobs}"
-            self._run(process.book.note_job(flight.key, flight.job_id))
+        process, flight = _of(self._jobs(taken=False), pick)
+        self.vendor.asked(flight)
+        self.vendor.jobs += 1
+        flight.job_id = f"job-{self.vendor.jobs}"
+        self._run(process.book.note_job(flight.key, flight.job_id))
 
     @precondition(lambda self: self._flights())
     @rule(pick=PICKS, stage=st.none() | st.sampled_from(["_settle", "_settle_late"]))
@@ -322,22 +324,20 @@ class LedgerMachine(RuleBasedStateMachine):
         if flight.end is not None:
             self._settle(process, flight, flight.end, stage)
 
-    @precondition(lambda self: self._flights())
+    @precondition(lambda self: self._jobs(taken=True))
     @rule(pick=PICKS)
     def drop_job(self, pick: int) -> None:
         """The vendor ends it and bills nothing: whoever has the call sends it anew, or tells of a refusal."""
-        process, flight = self._picked(pick)
-        if flight.job_id is None or flight.end is not None or self._answers(flight):
-            return
-        if self._run(process.book.drop_job(flight.key)):
+        process, flight = _of(self._jobs(taken=True), pick)
+        if not self._answers(flight) and self._run(process.book.drop_job(flight.key)):
             self.vendor.ends_unbilled(flight)
 
-    @precondition(lambda self: self._flights())
+    @precondition(lambda self: self._jobs(taken=True))
     @rule(pick=PICKS, billed=st.booleans())
     def forget_job(self, pick: int, *, billed: bool) -> None:
         """The vendor knows it no more, billed or not: whoever has the call tells of a loss."""
-        process, flight = self._picked(pick)
-        if flight.job_id is None or flight.end is not None or (not billed and self._answers(flight)):
+        process, flight = _of(self._jobs(taken=True), pick)
+        if not billed and self._answers(flight):
             return
         if self._run(process.book.drop_job(flight.key)):
             self.vendor.forgets(flight, billed=billed)
@@ -435,6 +435,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         for process in (*self.living.values(), *self.zombies):
             self._run(process.book.close())
+
+
+def _of(flights: list[tuple[Process, Flight]], pick: int) -> tuple[Process, Flight]:
+    return flights[pick % len(flights)]
 
 
 def _check_move(old: Any, new: Any) -> None:

@@ -70,10 +70,11 @@ def instance(settings: dict[str, Any]) -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> Watched:
+def watched(monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, tmp_path: Path) -> Watched:
     tags = {"dagster/partition": str(uuid4())}
     watched = Watched(instance, create_run_for_test(instance, job_name="phase3", run_id=RUN, tags=tags))
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/nowhere")
+    monkeypatch.setenv("PHASE3_STATE_DIR", str(tmp_path))
     monkeypatch.setattr(launcher, "look", watched.look)
     monkeypatch.setattr(launcher, "monotonic", watched.clock.monotonic)
     return watched

@@ -169,6 +169,8 @@ class _Course:
                     continue
                 asked, found = self._find(party.group, seller, missed, leads)
                 party.accepted += found
+                if self.going.day == 1 and seller != way.finders[-1]:
+                    self.going.put_off[seller.name] += leads - asked
                 after[missed | {seller.name}] += asked - found
                 after[missed] += leads - asked
             states = {missed: leads for missed, leads in after.items() if leads}
@@ -180,8 +182,6 @@ class _Course:
         """Of the leads those that there is room to ask about, and those that get an accepted address."""
         find = find_rate(seller.name, missed)
         asked = self.room.take(seller.name, leads, seller.each(self.values[find]))
-        if self.going.day == 1 and asked < leads:
-            self.going.put_off[seller.name] += leads - asked
         if not asked:
             return 0.0, 0.0
         self.going.trials[find] += asked

@@ -273,6 +273,7 @@ def test_a_day_of_5000_look_ups_carries_42100_in_nine_days() -> None:
     assert foreseen.done_at.date().isoformat() == "2026-11-30"
     assert foreseen.binds == "tomba needs 9 days"
     (warning,) = foreseen.warnings
+    assert warning.endswith("What is beyond a day's part waits."), "there is nobody to go on to"
     assert "42,100 look-ups" in warning
     assert "5,000 a day" in warning
     assert "9 days" in warning

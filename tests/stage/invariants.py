@@ -3,33 +3,24 @@
 `ALWAYS` holds at any moment, also while runs are at work; `AT_REST` when they have ended.
 """
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from phase3_core.calls import MOST_LOSSES, ReplayClass, Role
+from phase3_core.calls import MOST_LOSSES, ReplayClass
 from phase3_core.ledger import DIGEST_BYTES
 from phase3_core.money import ZERO
 from phase3_core.statuses import ACCEPTED
 from resources.providers.catalogue import CATALOGUE, Row
-from sandbox.billing import Charge
 from sandbox.world import World
-from tests.stage.stage import WEEK_S, Stage
+from tests.stage.evidence import Evidence, Rows, evidence, words_of
+from tests.stage.stage import WEEK_S, Stage, made_by_name, times_billed
 
-Rows = Sequence[Mapping[str, Any]]
-Check = Callable[["Evidence"], Iterator[str]]
+Check = Callable[[Evidence], Iterator[str]]
 
-CALLS = """
-SELECT key, provider, operation, request, state, cost_usd, reserved_usd, unknown_usd, attempt, losses, job_id,
-       campaign_id, agent, tier, day, asked_at, settled_at, lead_id
-FROM provider_calls
-"""
-LISTED = "SELECT lower(coalesce(email, domain)) AS name, created_at FROM suppression_list"
-SPEND = "SELECT provider, cost_usd, unknown_usd FROM provider_spend"
 CAPPED_BY = ("campaign_id", "agent", "tier", "provider", "day")
 # What is asked of a vendor beside questions: keys, what is left, the results of what was submitted.
 ASIDE = {
@@ -38,30 +29,7 @@ ASIDE = {
     *("bulk_read", "contact", "files", "read", "reveal"),
 }
 SECOND_VERIFIER = "mailverify"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """The bill, then the database at one moment after it."""
-
-    world: World
-    charges: Sequence[Charge]
-    asked: Mapping[tuple[str, str, str], int]
-    calls: Rows
-    budgets: Rows
-    leads: Rows
-    listed: Rows
-    spend: Rows
-
-    def of(self, provider: str) -> Rows:
-        return [call for call in self.calls if call["provider"] == provider]
-
-
-def evidence(stage: Stage) -> Evidence:
-    bill = stage.sandbox.parts.bill
-    charges, asked = list(bill.charges), dict(bill.asked)
-    rows = stage.query_all(CALLS, "SELECT * FROM budgets", "SELECT * FROM leads", LISTED, SPEND)
-    return Evidence(stage.sandbox.parts.world, charges, asked, *rows)
+GOOD = {"reoon": "safe", SECOND_VERIFIER: "DELIVERABLE"}  # in the words of each
 
 
 def terms_of(vendor: str) -> Row:
@@ -69,9 +37,9 @@ def terms_of(vendor: str) -> Row:
     return next(row for row in CATALOGUE if row.name == vendor)
 
 
-def most_bills(vendor: str) -> int:
-    """How often one question may be billed, by the replay class of its vendor."""
-    return 2 if terms_of(vendor).terms.replay in {ReplayClass.ON_HIT, ReplayClass.JOB} else 1
+def may_bill_twice(vendor: str) -> bool:
+    """Where a lost call is asked once more for whatever that costs."""
+    return terms_of(vendor).terms.replay in {ReplayClass.ON_HIT, ReplayClass.JOB}
 
 
 def _booked(calls: Rows) -> Decimal:
@@ -84,32 +52,28 @@ def _epoch(call: Mapping[str, Any]) -> int:
     return int.from_bytes(call["key"][DIGEST_BYTES:], "big")
 
 
-def _billed(found: Evidence) -> dict[str, Decimal]:
-    billed: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for charge in found.charges:
-        billed[charge.vendor] += charge.amount_usd
-    return billed
-
-
 # --- at any moment
 
 
 def the_ledger_covers_the_bill(found: Evidence) -> Iterator[str]:
     """I1, first half."""
-    for vendor, billed in _billed(found).items():
+    for vendor, billed in found.billed().items():
         if (booked := _booked(found.of(vendor))) < billed:
             yield f"{vendor} billed {billed}, the ledger shows {booked}"
 
 
 def no_question_is_billed_too_often(found: Evidence) -> Iterator[str]:
-    """I2. An answer that has gone stale is a new question: each epoch of a vendor's calls allows as much."""
-    epochs = {
-        name: max(map(_epoch, found.of(name))) + 1 for name in {call["provider"] for call in found.calls}
-    }
-    times = Counter((charge.vendor, charge.operation, charge.question) for charge in found.charges)
-    for (vendor, operation, question), number in times.items():
-        if number > most_bills(vendor) * epochs.get(vendor, 1):
-            yield f"{vendor} {operation} {question} was billed {number} times"
+    """I2: once, and where a repeat may cost, once more for a call that was made again."""
+    for (vendor, operation, question), times in times_billed(found.charges).items():
+        if times > 1 and times > (most := _most_bills(found, vendor, question)):
+            yield f"{vendor} {operation} {question} was billed {times} times instead of {most}"
+
+
+def _most_bills(found: Evidence, vendor: str, question: str) -> int:
+    """An answer that has gone stale is a new question: each epoch of a vendor's calls allows as much."""
+    if may_bill_twice(vendor):
+        return sum(min(call["attempt"], MOST_LOSSES) for call in found.about(vendor, question))
+    return max(map(_epoch, found.of(vendor)), default=0) + 1
 
 
 def no_call_is_repeated_too_often(found: Evidence) -> Iterator[str]:
@@ -159,8 +123,8 @@ def nothing_is_asked_without_a_row(found: Evidence) -> Iterator[str]:
 
 
 def accepted_addresses_are_verified(found: Evidence) -> Iterator[str]:
-    """I6: by an answer fresh when it was used; on a catch-all domain by the second verifier."""
-    answers = _verdicts(found)
+    """I6: a good word of a verifier, fresh when it was used; on a catch-all domain of the second one."""
+    answers = _good_words(found)
     for lead in found.leads:
         if lead["email_status"] not in ACCEPTED or lead["erased_at"] is not None:
             continue
@@ -170,11 +134,11 @@ def accepted_addresses_are_verified(found: Evidence) -> Iterator[str]:
             yield f"{email} counts as {lead['email_status']} without a fresh verification"
 
 
-def _verdicts(found: Evidence) -> dict[str, list[Mapping[str, Any]]]:
-    verifiers = {row.name for row in CATALOGUE if row.spec.role is Role.VERIFIER}
+def _good_words(found: Evidence) -> dict[str, list[Mapping[str, Any]]]:
+    """As the verifiers wrote them, not as we read them."""
     answers: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for call in found.calls:
-        if call["provider"] in verifiers and call["state"] == "settled":
+        if call["state"] == "settled" and call["verdict"] == GOOD.get(call["provider"], ""):
             answers[_address(call["request"])].append(call)
     return answers
 
@@ -188,15 +152,29 @@ def _fresh(call: Mapping[str, Any], lead: Mapping[str, Any]) -> bool:
 
 
 def nobody_suppressed_is_asked_about(found: Evidence) -> Iterator[str]:
-    """I7: no request names an entry of the list, and none is about a lead that is set aside, from then on."""
-    aside = {lead["id"]: lead["suppressed_at"] for lead in found.leads if lead["suppressed_at"]}
+    """I7: from then on no request names an entry of the list, and none is for a lead that one means."""
+    silent = {lead["id"]: since for lead in found.leads if (since := _silent_since(found, lead))}
     for call in found.calls:
-        asked = json.dumps(call["request"], ensure_ascii=False).lower()
+        asked = words_of(call)
         later = [entry["name"] for entry in found.listed if entry["created_at"] < call["asked_at"]]
         if named := [name for name in later if _names(asked, name)]:
             yield f"{call['provider']} was asked about {named}: {call['request']}"
-        elif call["lead_id"] in aside and aside[call["lead_id"]] < call["asked_at"]:
-            yield f"{call['provider']} was asked for a lead that is set aside: {call['request']}"
+        elif call["lead_id"] in silent and silent[call["lead_id"]] < call["asked_at"]:
+            yield f"{call['provider']} was asked for a lead that is suppressed: {call['request']}"
+
+
+def _silent_since(found: Evidence, lead: Mapping[str, Any]) -> datetime | None:
+    """When it was set aside, or before that the list came to mean it."""
+    means = _listed_as(found.world, lead) if found.listed and lead["erased_at"] is None else set()
+    times = [entry["created_at"] for entry in found.listed if entry["name"] in means]
+    return min(filter(None, [*times, lead["suppressed_at"]]), default=None)
+
+
+def _listed_as(world: World, lead: Mapping[str, Any]) -> set[str]:
+    """Its company and, where nobody need tell it, the address that is its own in truth."""
+    domain = lead["company_domain"]
+    person = world.person(f"{lead['first_name']} {lead['last_name']}".strip(), domain)
+    return {domain, person.email.lower()} if person and made_by_name(person) else {domain}
 
 
 def _names(asked: str, name: str) -> bool:
@@ -214,16 +192,17 @@ def nothing_is_left_in_flight(found: Evidence) -> Iterator[str]:
 
 
 def the_ledger_is_the_bill(found: Evidence) -> Iterator[str]:
-    """I1, second half: at each vendor of whom nothing is in doubt.
+    """I1, second half: every vendor has billed what is settled, and beside it at most what is in doubt.
 
     More is booked where a price has fallen, and where a stale answer was renewed that the vendor gives twice.
     """
-    billed = _billed(found)
+    bill = found.billed()
     for vendor in {call["provider"] for call in found.calls} - _repriced(found) - _renewed(found):
-        calls = found.of(vendor)
+        calls, billed = found.of(vendor), bill.get(vendor, ZERO)
         settled = sum((call["cost_usd"] for call in calls), ZERO)
-        if not any(call["unknown_usd"] for call in calls) and settled != billed.get(vendor, ZERO):
-            yield f"{vendor} billed {billed.get(vendor, ZERO)}, the ledger shows {settled}"
+        doubt = sum((call["unknown_usd"] for call in calls), ZERO)
+        if not settled <= billed <= settled + doubt:
+            yield f"{vendor} billed {billed}, the ledger shows {settled} and {doubt} in doubt"
 
 
 def _repriced(found: Evidence) -> set[str]:

@@ -22,6 +22,7 @@ from phase3_core.errors import Phase3Error
 from phase3_core.exports import ExportKind
 from phase3_core.finalize import report_campaign
 from phase3_core.ledger import CallLedger
+from phase3_core.patterns import Pattern, local_part
 from phase3_core.policy import LeadCaps, Policy, Thresholds
 from phase3_core.ports.books import Books
 from phase3_core.report import read_report
@@ -31,6 +32,7 @@ from phase3_core.verify import verify_campaign
 from resources.exports.campaign_exports import exporter_of
 from resources.exports.files import Folder
 from resources.http_client import HttpClient, Received, Sending, http_client
+from resources.names import mailbox_names
 from resources.postgres import tables
 from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
 from resources.postgres.ledger import ledger
@@ -39,6 +41,7 @@ from resources.providers.website import SANDBOX_WEB
 from resources.settings import Settings
 from resources.settings_tables import ProviderSettings, WaterfallSettings
 from sandbox.app import Sandbox
+from sandbox.billing import Charge
 from sandbox.people import Person
 from tests.resources.providers.market import HastyClock
 from tests.stage.days import counted_days
@@ -202,8 +205,12 @@ class Stage:
         return sum((charge.amount_usd for charge in self.sandbox.parts.bill.charges), Decimal(0))
 
     def times_billed(self) -> Counter[tuple[str, str, str]]:
-        charges = self.sandbox.parts.bill.charges
-        return Counter((charge.vendor, charge.operation, charge.question) for charge in charges)
+        return times_billed(self.sandbox.parts.bill.charges)
+
+
+def times_billed(charges: Iterable[Charge]) -> Counter[tuple[str, str, str]]:
+    """By vendor, operation and question; what is asked in a task is the same question."""
+    return Counter((one.vendor, one.operation.removeprefix("bulk_"), one.question) for one in charges)
 
 
 async def told(sandbox: Sandbox, path: str, body: Any = None) -> Any:
@@ -279,3 +286,10 @@ def everyone_is_needed(people: Sequence[Person], each: int = 2) -> list[Person]:
             companies.add(person.company.domain)
             taken.update(kinds)
     return chosen
+
+
+def made_by_name(person: Person) -> bool:
+    """Whether its address is one that anybody may guess."""
+    names = mailbox_names(person.first, person.last)
+    mailboxes = {local_part(pattern, name) for name in names for pattern in Pattern}
+    return person.email.lower() in {f"{mailbox}@{person.company.domain}" for mailbox in mailboxes}

@@ -20,7 +20,8 @@ from tests.end_to_end.machines.network import missing
 from tests.end_to_end.machines.watch import Watch, watched
 from tests.end_to_end.shell import FINDERS, until
 from tests.end_to_end.test_interrupted_runs import assert_nobody_is_paid_twice, beyond_asking
-from tests.stage.invariants import AT_REST, CALLS, LISTED, SPEND, Evidence
+from tests.stage.evidence import TABLES, Evidence
+from tests.stage.invariants import AT_REST
 
 pytestmark = pytest.mark.soak
 
@@ -30,7 +31,6 @@ HALFWAY = 0.4  # of all leads
 SHARED = 40  # leads that a campaign has in common with the next
 SLOWNESS = 6.0  # limits of the real plans, times this: they bind, and a campaign takes a minute
 OF_A_RUN, RESERVE = 9, 50  # connections
-TABLES = (CALLS, "SELECT * FROM budgets", "SELECT * FROM leads", LISTED, SPEND)
 PAGE = project_root() / "docs" / "deploying.md"
 DECIDED = "leads WHERE email_status IS NOT NULL"
 IN_FLIGHT = "provider_calls WHERE state = 'intent'"

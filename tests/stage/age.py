@@ -14,6 +14,7 @@ AGEING = (
     tables.budgets,
     tables.breakers,
     tables.leads,
+    tables.suppression_list,
 )
 NOBODY_WRITES = "LOCK TABLE breakers, provider_calls IN EXCLUSIVE MODE"
 # What breakers remember of single calls is out of their window by then.

@@ -9,7 +9,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -25,12 +25,13 @@ from sandbox.app import Sandbox, serve
 from sandbox.billing import Account
 from sandbox.faults import EVERYBODY, Kind
 from sandbox.options import Options
+from sandbox.people import Person
 from tests.conftest import Server
 from tests.stage.age import grow_old
 from tests.stage.alone import TEMPLATE, own_server
 from tests.stage.invariants import ALWAYS, broken, not_free_again, sums_that_differ
 from tests.stage.killing import Edge, died
-from tests.stage.stage import Stage, everyone_is_needed, staged
+from tests.stage.stage import Stage, everyone_is_needed, made_by_name, staged
 
 CAMPAIGNS, LEADS, POOL = 3, 4, 7  # so that most leads are of several
 STEPS = 16
@@ -43,6 +44,7 @@ STANDSTILL_S = 0.4  # without any request: everybody waits for time to pass
 MOST_STANDSTILLS = 40  # in a row: then somebody waits for ever
 LOOK_EVERY_S = 0.005
 OTHER_SEARCHERS = ("claude", "serper", "tavily")  # brave is the one that is asked
+BY_ADDRESS = 0.7  # of suppressed people
 SINGLE_SHARE = 0.7  # of faults that are one vendor's
 FAULTS = [kind for kind in Kind if kind is not Kind.HUGE_BODY]
 HANG_UP = """
@@ -58,6 +60,7 @@ class Simulation:
     seed: int
     sandbox: Sandbox
     stages: list[Stage]
+    people: Sequence[Person]
     rng: random.Random
     told: list[str] = field(default_factory=list)
     amiss: list[str] = field(default_factory=list)
@@ -284,6 +287,15 @@ def _doubled(caps: Any) -> Any:
     return {what: 2 * cap for what, cap in caps.items()}
 
 
+async def somebody_is_suppressed(play: Simulation) -> str:
+    """While runs go on: a company, or a person by the address that anybody may guess."""
+    person = play.rng.choice(play.people)
+    by_address = made_by_name(person) and play.rng.random() < BY_ADDRESS
+    entry = person.email.lower() if by_address else person.company.domain
+    await play.stages[0].suppress(entry)
+    return entry
+
+
 async def the_server_hangs_up(play: Simulation) -> str:
     """On everybody: who was at work goes on, unless another has taken its campaign."""
     return f"on {len(await asyncio.to_thread(play.stages[0].query, HANG_UP))} connections"
@@ -303,6 +315,7 @@ BEFALLS: dict[Befall, int] = {
     a_price_falls: 1,
     caps_are_raised: 1,
     all_is_mended: 2,
+    somebody_is_suppressed: 2,
     the_server_hangs_up: 2,
 }
 
@@ -324,12 +337,15 @@ class Simulator:
             url = self.server.make(name, self.template)
             options = Options(latency_ms=rng.choice([0, 3]), rate_factor=0)
             sandbox = await stack.enter_async_context(serve(options))
-            simulation = Simulation(seed, sandbox, await self._stages(rng, sandbox, url), rng)
+            people = rng.sample(everyone_is_needed(sandbox.parts.world.people), POOL)
+            stages = await self._stages(rng, sandbox, url, people)
+            simulation = Simulation(seed, sandbox, stages, people, rng)
             await simulation.play()
             return simulation
 
-    async def _stages(self, rng: random.Random, sandbox: Sandbox, url: str) -> list[Stage]:
-        people = rng.sample(everyone_is_needed(sandbox.parts.world.people), POOL)
+    async def _stages(
+        self, rng: random.Random, sandbox: Sandbox, url: str, people: Sequence[Person]
+    ) -> list[Stage]:
         casts = [rng.sample(people, LEADS) for _ in range(CAMPAIGNS)]
         stages = [
             await staged(sandbox, url, self.folder, cast, web=False, place=place)

@@ -36,6 +36,7 @@ from resources.names import mailbox_names
 from resources.postgres import tables
 from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
 from resources.postgres.ledger import ledger
+from resources.postgres.suppression import PostgresSuppressions
 from resources.providers.source import BreakerOpener, VendorSource, unshared
 from resources.providers.website import SANDBOX_WEB
 from resources.settings import Settings
@@ -53,6 +54,10 @@ UNCONFIRMED = frozenset({"muraena", "nimbler"})
 DESCRIBERS = ("clearbit", "apollo", "people_data_labs")
 NOTHING_IS_TOO_LITTLE = Thresholds(0, 0, 0)
 NO_GUESSES = WaterfallSettings(guessing=False)
+NOW_KNOWN = """
+UPDATE suppression_list SET created_at = clock_timestamp()
+WHERE created_at = (SELECT max(created_at) FROM suppression_list) RETURNING 1
+"""
 
 
 @dataclass
@@ -166,6 +171,12 @@ class Stage:
 
     async def break_something(self, rule: Mapping[str, Any]) -> None:
         await told(self.sandbox, "faults", rule)
+
+    async def suppress(self, *entries: str) -> None:
+        """Dated by when everybody must know of them; their own time is when they began to be written."""
+        async with PostgresDatabase(self.play.url).reading() as books:
+            await PostgresSuppressions(books.engine).add(entries)
+        self.query(NOW_KNOWN)
 
     def query(self, statement: str) -> list[dict[str, Any]]:
         return self.query_all(statement)[0]

@@ -13,9 +13,7 @@ from phase3_core.forgetting import profile_of
 from phase3_core.patterns import Pattern, local_part
 from resources.names import mailbox_names
 from resources.postgres import ledger
-from resources.postgres.database import PostgresDatabase
 from resources.postgres.ledger_rows import calls
-from resources.postgres.suppression import PostgresSuppressions
 from resources.settings_tables import WaterfallSettings
 from sandbox.app import serve
 from sandbox.options import Options
@@ -23,7 +21,7 @@ from sandbox.people import Person
 from tests.attacks import attack, replaced
 from tests.polling import until
 from tests.stage.invariants import AT_REST, broken
-from tests.stage.stage import Stage, everyone_is_needed, staged
+from tests.stage.stage import Stage, everyone_is_needed, made_by_name, staged
 
 
 @pytest.fixture
@@ -31,11 +29,6 @@ async def people_and_stage(database_url: str, tmp_path: Path) -> AsyncIterator[t
     async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
         people = everyone_is_needed(sandbox.parts.world.people)
         yield people, await staged(sandbox, database_url, tmp_path, people, web=False)
-
-
-async def suppress(stage: Stage, *entries: str) -> None:
-    async with PostgresDatabase(stage.play.url).reading() as books:
-        await PostgresSuppressions(books.engine).add(entries)
 
 
 def address_of(person: Person, pattern: Pattern) -> str:
@@ -54,8 +47,7 @@ async def test_nobody_suppressed_is_in_any_request(people_and_stage: tuple[list[
     by_name, by_domain, below = people[:3], people[3:5], people[5]
     of_below = f"company_domain = '{below.company.domain}'"
     stage.query(f"UPDATE leads SET company_domain = 'mail.' || company_domain WHERE {of_below} RETURNING id")
-    await suppress(
-        stage,
+    await stage.suppress(
         *(address_of(person, pattern) for person, pattern in zip(by_name, Pattern, strict=False)),
         *(person.company.domain for person in (*by_domain, below)),
     )
@@ -81,7 +73,7 @@ async def test_who_is_suppressed_after_a_run_leaves_the_lists_with_the_next(
     assert (await stage.perform()).why_not == ""
     ready = stage.query("SELECT email FROM leads WHERE enrichment_status = 'enriched' LIMIT 1")
     before = await stage.report()
-    await suppress(stage, ready[0]["email"])
+    await stage.suppress(ready[0]["email"])
     assert (await stage.perform()).why_not == ""
     after = await stage.report()
     assert after["funnel"]["ready"] == before["funnel"]["ready"] - 1
@@ -102,7 +94,7 @@ async def test_who_is_suppressed_while_a_run_is_at_work_is_in_no_later_request(
     people, stage = people_and_stage
     running = asyncio.ensure_future(stage.perform())
     await until(lambda: stage.sandbox.parts.bill.asked, every_s=0.001)
-    await suppress(stage, *(person.company.domain for person in people))
+    await stage.suppress(*(person.company.domain for person in people))
     (moment,) = stage.query("SELECT clock_timestamp() AS since")
     assert (await running).why_not == ""
     assert stage.query(f"SELECT request FROM provider_calls WHERE asked_at > '{moment['since']}'") == []
@@ -115,10 +107,10 @@ async def test_a_suppressed_address_that_a_finder_tells_of_is_not_verified_and_n
     people_and_stage: tuple[list[Person], Stage],
 ) -> None:
     people, stage = people_and_stage
-    odd = [person for person in people if person.finders and not _by_name(person)][:1]
+    odd = [person for person in people if person.finders and not made_by_name(person)][:1]
     assert odd, "somebody whose address no pattern makes"
     (person,) = odd
-    await suppress(stage, person.email)
+    await stage.suppress(person.email)
     for _ in range(2):
         assert (await stage.perform()).why_not == ""
         assert person.email not in seen(stage)
@@ -130,12 +122,6 @@ async def test_a_suppressed_address_that_a_finder_tells_of_is_not_verified_and_n
         assert row["suppressed_at"] is not None
 
 
-def _by_name(person: Person) -> bool:
-    names = mailbox_names(person.first, person.last)
-    made = {f"{local_part(pattern, name)}@{person.company.domain}" for name in names for pattern in Pattern}
-    return person.email in made
-
-
 @pytest.mark.slow
 async def test_at_a_hundredth_of_the_campaign_nobody_listed_is_in_any_request(
     database_url: str, tmp_path: Path
@@ -143,12 +129,12 @@ async def test_at_a_hundredth_of_the_campaign_nobody_listed_is_in_any_request(
     """With guesses, shared companies and bulk; the whole campaign is `python -m benchmarks.suppression`."""
     async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
         people = sandbox.parts.world.people
-        able = [one for one in people if one.email and _by_name(one)]
+        able = [one for one in people if one.email and made_by_name(one)]
         listed = able[:: len(able) // 20][:20]
         domain = next(one.company.domain for one in people if one.company not in {p.company for p in listed})
         guessing = WaterfallSettings()
         stage = await staged(sandbox, database_url, tmp_path, people, web=False, waterfall=guessing)
-        await suppress(stage, *(one.email for one in listed), domain)
+        await stage.suppress(*(one.email for one in listed), domain)
         assert (await stage.perform()).why_not == ""
         told = [as_listed(one) for one in listed]
         questions = [question for _, _, question in stage.sandbox.parts.bill.asked]

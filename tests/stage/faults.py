@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from resources.settings_tables import WaterfallSettings
 from sandbox.app import serve
 from sandbox.faults import Kind
 from sandbox.options import Options
@@ -119,7 +120,8 @@ async def a_stage(server: Server, template: str, folder: Path, web_search: str) 
     try:
         async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
             people = everyone_is_needed(sandbox.parts.world.people)
-            stage = await staged(sandbox, url, folder, people, web_search=web_search)
+            guessing = WaterfallSettings()
+            stage = await staged(sandbox, url, folder, people, web_search=web_search, waterfall=guessing)
             yield replace(stage, play=replace(stage.play, hurry=PATIENT))
     finally:
         server.drop(name)

@@ -136,6 +136,7 @@ class Play:
     def _policy(self) -> Policy:
         return Policy(
             NOTHING_IS_TOO_LITTLE,
+            guessing=self.waterfall.guessing,
             ordering=self.waterfall.ordering,
             worth=self.waterfall.worth_usd.by_tier(),
             lead_caps=self.lead_caps,

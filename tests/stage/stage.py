@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from sqlalchemy import NullPool, create_engine, insert, text
@@ -37,6 +37,8 @@ from resources.postgres import tables
 from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
 from resources.postgres.ledger import ledger
 from resources.postgres.suppression import PostgresSuppressions
+from resources.providers.bulk_choice import takes_tasks
+from resources.providers.catalogue import CATALOGUE
 from resources.providers.source import BreakerOpener, VendorSource, unshared
 from resources.providers.website import SANDBOX_WEB
 from resources.settings import Settings
@@ -54,6 +56,8 @@ UNCONFIRMED = frozenset({"muraena", "nimbler"})
 DESCRIBERS = ("clearbit", "apollo", "people_data_labs")
 NOTHING_IS_TOO_LITTLE = Thresholds(0, 0, 0)
 NO_GUESSES = WaterfallSettings(guessing=False)
+TAKE_TASKS = frozenset(row.name for row in CATALOGUE if takes_tasks(row.spec))
+Bulk = Literal["auto", "always", "never"]
 NOW_KNOWN = """
 UPDATE suppression_list SET created_at = clock_timestamp()
 WHERE created_at = (SELECT max(created_at) FROM suppression_list) RETURNING 1
@@ -100,16 +104,14 @@ class Play:
     caps: Caps | None = None
     breakers: BreakerOpener | None = None
     lead_caps: LeadCaps = field(default_factory=LeadCaps)
+    bulk: Bulk = "auto"
 
     def source(self) -> VendorSource:
         own = {
-            name: ProviderSettings(opt_in=name in UNCONFIRMED, per_day=self.per_day.get(name))
-            for name in UNCONFIRMED | self.prices.keys() | self.per_day.keys()
+            name: self._own(name)
+            for name in UNCONFIRMED | TAKE_TASKS | self.prices.keys() | self.per_day.keys()
         }
-        priced = {
-            name: one.model_copy(update={"price_usd": self.prices.get(name)}) for name, one in own.items()
-        }
-        settings = Settings(providers=priced, waterfall=self.waterfall)
+        settings = Settings(providers=own, waterfall=self.waterfall)
         clock = HastyClock()
         return VendorSource(
             settings,
@@ -121,6 +123,10 @@ class Play:
             breakers=self.breakers,
             open_limits=counted_days(clock) if self.per_day else unshared,
         )
+
+    def _own(self, name: str) -> ProviderSettings:
+        own = ProviderSettings(opt_in=name in UNCONFIRMED, per_day=self.per_day.get(name), bulk=self.bulk)
+        return own.model_copy(update={"price_usd": self.prices.get(name)})
 
     def _ledger(self, books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:
         if not isinstance(books, PostgresBooks):
@@ -244,11 +250,12 @@ async def staged(
     web: bool = True,
     waterfall: WaterfallSettings = NO_GUESSES,
     place: int = 0,
+    delivered: bool = False,
 ) -> Stage:
     """A campaign with these leads, and the keys of the sandbox's accounts.
 
     `web`: whether companies' sites are read, which takes a second each. `place`: of the campaign in its
-    database, where one person may be a lead of several.
+    database, where one person may be a lead of several. `delivered`: phase 2 has brought their addresses.
     """
     environment = await told(sandbox, f"env?web_search={web_search}")
     if not web:
@@ -257,18 +264,18 @@ async def staged(
     with create_engine(driver_url(url), poolclass=NullPool).begin() as connection:
         campaign = {"id": play.campaign_id, "name": "Stage", "status": "import_complete"}
         connection.execute(insert(tables.campaigns).values(campaign))
-        connection.execute(
-            insert(tables.leads), [_lead(person, play.campaign_id, place) for person in people]
-        )
+        leads = [_lead(person, play.campaign_id, place, delivered=delivered) for person in people]
+        connection.execute(insert(tables.leads), leads)
     return Stage(sandbox, play)
 
 
-def _lead(person: Person, campaign_id: UUID, place: int) -> dict[str, Any]:
+def _lead(person: Person, campaign_id: UUID, place: int, *, delivered: bool) -> dict[str, Any]:
     return {
         "id": UUID(int=place << 64 | person.number),
         "campaign_id": campaign_id,
         "first_name": person.first,
         "last_name": person.last,
+        "email": person.email if delivered else None,
         "linkedin_url": person.linkedin,
         "title": person.title,
         "company_name": person.company.name,

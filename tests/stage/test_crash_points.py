@@ -1,4 +1,6 @@
-"""One lead, and a process that dies at every statement and every request: the next run ends the same."""
+"""One lead, or a task of them, and a process that dies at every statement and every request: the next run
+ends the same.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,17 +15,30 @@ import pytest
 from phase3_core.calls import ReplayClass
 from phase3_core.money import ZERO
 from resources.providers.catalogue import row
+from resources.providers.verifiers.reoon_tasks import BULK
+from resources.settings_tables import WaterfallSettings
 from sandbox.app import serve
 from sandbox.options import Options
 from sandbox.people import Person
+from sandbox.scenarios import Fate
 from tests.conftest import Server
 from tests.polling import until
 from tests.stage.invariants import broken, sums_that_differ
 from tests.stage.killing import Edge, perform
-from tests.stage.stage import PATIENT, Ended, Stage, everyone_is_needed, staged
+from tests.stage.stage import (
+    NO_GUESSES,
+    PATIENT,
+    Bulk,
+    Ended,
+    Stage,
+    everyone_is_needed,
+    made_by_name,
+    staged,
+)
 
 pytestmark = pytest.mark.slow
 
+NOT_NOTED = 7  # the edge at which the vendor has taken the task, and nobody has written down its number
 PARTS = 8  # of the edges of one lead, which are killed at by so many tests at once
 
 
@@ -42,20 +57,44 @@ class Theatre:
         url = self.server.make(name, self.template)
         try:
             async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
-                lead = self.lead(sandbox.parts.world.people)
-                stage = await staged(sandbox, url, self.folder, [lead], web=False)
-                yield replace(stage, play=replace(stage.play, hurry=PATIENT))  # nobody fails to answer here
+                kind, folder = KINDS[self.kind], self.folder
+                leads = kind.leads_among(sandbox.parts.world.people)
+                stage = await staged(
+                    sandbox, url, folder, leads, web=False, waterfall=kind.waterfall, delivered=kind.delivered
+                )
+                # nobody fails to answer here
+                yield replace(stage, play=replace(stage.play, hurry=PATIENT, bulk=kind.bulk))
         finally:
             self.server.drop(name)
 
-    def lead(self, people: list[Person]) -> Person:
-        return next(one for one in everyone_is_needed(people) if KINDS[self.kind](one))
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """So many leads of whom this is true, and what they are asked for."""
+
+    is_one: Callable[[Person], bool]
+    leads: int = 1
+    delivered: bool = False
+    waterfall: WaterfallSettings = NO_GUESSES
+    bulk: Bulk = "auto"
+
+    def leads_among(self, people: list[Person]) -> list[Person]:
+        leads = [one for one in everyone_is_needed(people) if self.is_one(one)][: self.leads]
+        assert len(leads) == self.leads
+        return leads
 
 
-KINDS: dict[str, Callable[[Person], bool]] = {
-    "found late": lambda one: one.finders[:1] == ("anymailfinder",) and one.fate.accepted,
-    "catch-all": lambda one: one.company.catch_all and one.fate.accepted,
-    "unknown": lambda one: not one.finders,
+def _valid(one: Person) -> bool:
+    return one.fate is Fate.VALID
+
+
+KINDS = {
+    "found late": Kind(lambda one: one.finders[:1] == ("anymailfinder",) and one.fate.accepted),
+    "catch-all": Kind(lambda one: one.company.catch_all and one.fate.accepted),
+    "unknown": Kind(lambda one: not one.finders),
+    "delivered": Kind(_valid, delivered=True),
+    "guessed": Kind(lambda one: _valid(one) and made_by_name(one), waterfall=WaterfallSettings()),
+    "in bulk": Kind(_valid, leads=BULK.least, delivered=True, bulk="always"),
 }
 
 
@@ -70,11 +109,11 @@ async def resumed(stage: Stage) -> Ended:
     return found
 
 
-def assert_right(stage: Stage, usual: Any, cost: Decimal, where: str) -> None:
+def assert_right(stage: Stage, usual: Any, cost: Decimal, at_once: int, where: str) -> None:
     """Same row and same cost, but for what was in flight at a vendor that must not be asked again."""
     assert broken(stage) == [], where
     lost = stage.query("SELECT provider, losses FROM provider_calls WHERE losses > 0")
-    assert len(lost) <= 1, where
+    assert len(lost) <= at_once, where
     if all(row(call["provider"]).terms.replay is not ReplayClass.PER_CALL for call in lost):
         assert stage.rows() == usual, where
     if not lost:
@@ -92,14 +131,15 @@ async def assert_survived(theatre: Theatre, edge: Edge, first: int, every: int) 
             await perform(stage.play, edge, at)
             assert (await resumed(stage)).why_not == ""
             where = f"{theatre.kind}, killed at {edge} {at} of {edges}"
-            assert_right(stage, usual, cost, where)
+            assert_right(stage, usual, cost, KINDS[theatre.kind].leads, where)
             assert await sums_that_differ(stage) == [], where
 
 
+@pytest.mark.parametrize(("kind", "first", "every"), [("catch-all", 1, 5), ("in bulk", NOT_NOTED, 80)])
 async def test_killed_around_calls_the_next_run_ends_the_same(
-    postgres: Server, template: str, tmp_path: Path
+    kind: str, first: int, every: int, postgres: Server, template: str, tmp_path: Path
 ) -> None:
-    await assert_survived(Theatre(postgres, template, tmp_path, "catch-all"), Edge.CALL, first=1, every=5)
+    await assert_survived(Theatre(postgres, template, tmp_path, kind), Edge.CALL, first, every)
 
 
 @pytest.mark.soak

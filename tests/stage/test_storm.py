@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Server
+from tests.stage.stage import Bulk
 from tests.stage.storm import Storm, weathered
 
 pytestmark = pytest.mark.slow
@@ -28,5 +29,9 @@ async def test_a_storm_of_kills_changes_nothing(postgres: Server, template: str,
 
 
 @pytest.mark.soak
-async def test_a_long_storm_of_kills_changes_nothing(postgres: Server, template: str, tmp_path: Path) -> None:
-    await assert_weathered(Storm(leads=2_000, kills=50, seed=any_seed()), postgres, template, tmp_path)
+@pytest.mark.parametrize("bulk", ["auto", "always"])
+async def test_a_long_storm_of_kills_changes_nothing(
+    bulk: Bulk, postgres: Server, template: str, tmp_path: Path
+) -> None:
+    storm = Storm(leads=2_000, kills=50, seed=any_seed(), bulk=bulk)
+    await assert_weathered(storm, postgres, template, tmp_path)

@@ -135,7 +135,7 @@ async def assert_survived(theatre: Theatre, edge: Edge, first: int, every: int) 
             assert await sums_that_differ(stage) == [], where
 
 
-@pytest.mark.parametrize(("kind", "first", "every"), [("catch-all", 1, 5), ("in bulk", NOT_NOTED, 80)])
+@pytest.mark.parametrize(("kind", "first", "every"), [("catch-all", 1, 5), ("in bulk", NOT_NOTED, 120)])
 async def test_killed_around_calls_the_next_run_ends_the_same(
     kind: str, first: int, every: int, postgres: Server, template: str, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     DISABLED = "disabled"
     INBOX_FULL = "inbox_full"
     CATCH_ALL_CONFIRMED = "catch_all_confirmed"
+    NO_MAIL_SERVERS = "no_mail_servers"
 
 
 class EmailStatus(StrEnum):

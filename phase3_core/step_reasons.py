@@ -66,4 +66,6 @@ def _why_find(plan: Plan, domain: Domain, progress: Progress) -> str:
         return f"{progress.tried[-1]} brought no accepted address; {place}"
     if domain.catch_all and plan.guessing:
         return f"no guessing: the company's domain takes any address; {place}"
+    if domain.without_mail and plan.guessing:
+        return f"no guessing: no server takes mail for the company's domain; {place}"
     return f"no accepted address yet, and no guess is worth its price; {place}"

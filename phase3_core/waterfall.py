@@ -7,7 +7,7 @@ the one before and the call ledger answers what was already paid for.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from phase3_core.domains import Domain
+from phase3_core.domains import Domain, learn
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money, total
 from phase3_core.patterns import guesses, worth_guessing
@@ -109,8 +109,10 @@ def _untried(lead: Lead, plan: Plan, progress: Progress) -> list[Quote]:
 
 
 def _next_guess(lead: Lead, plan: Plan, domain: Domain, progress: Progress) -> Guess | None:
-    """Guesses come before any finder, and end at the first sign that the domain takes everything."""
+    """Guesses come before any finder, and end at the first sign that the domain takes any mail or none."""
     if not plan.guessing or not plan.finders or domain.catch_all or progress.tried or progress.guesses_over:
+        return None
+    if learn(domain, lead, progress).without_mail:
         return None
     finder = plan.cost_per_valid
     for email, chance in guesses(lead, domain.pattern):

@@ -42,6 +42,7 @@ def progress(source: str, *tried: str, lost: bool = False) -> Progress:
         (Guess(ADA), Domain(), Progress(), "a verified guess costs less"),
         (Guess(ADA), Domain(Pattern.FIRST), Progress(), "an address of this company is known to follow"),
         (Find("tomba"), Domain(catch_all=True), Progress(), "no guessing: the company's domain takes any"),
+        (Find("tomba"), Domain(without_mail=True), Progress(), "no guessing: no server takes mail for"),
         (
             Find("tomba"),
             Domain(),

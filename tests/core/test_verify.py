@@ -20,7 +20,7 @@ from phase3_core.leads import Lead, MailboxName
 from phase3_core.money import usd
 from phase3_core.policy import Policy, Thresholds
 from phase3_core.ports.providers import Skipped
-from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, Verdict
+from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, Reason, Verdict
 from phase3_core.tiers import Tier
 from tests.core.office import ANY_NUMBER, Office, Pause, an_office, shuffled
 from tests.fakes.clock import NOON
@@ -145,10 +145,13 @@ async def test_what_a_colleagues_address_showed_is_guessed_first() -> None:
     assert verified[-2:] == ["b.last@acme.com", "c.last@acme.com"]
 
 
-async def test_once_a_domain_takes_everything_nobody_there_is_guessed() -> None:
+@pytest.mark.parametrize(
+    "sign", [Judgement(Verdict.CATCH_ALL), Judgement(Verdict.INVALID, Reason.NO_MAIL_SERVERS)]
+)
+async def test_once_a_domain_takes_everything_or_nothing_nobody_there_is_guessed(sign: Judgement) -> None:
     office = an_office([a_lead(n, f"P{n} Q{n}", score=99 - n) for n in range(1, 6)])
     office.source.finders = [finder("tomba")]
-    office.source.verifiers = [everybody(Judgement(Verdict.CATCH_ALL))]
+    office.source.verifiers = [everybody(sign)]
     await office.verify()
     assert [question.about for question in office.source.asked if question.operation == "verify"] == [
         "p1.q1@acme.com"

@@ -26,6 +26,7 @@ ADA = a_lead()
 VALID, RISKY, CATCH_ALL, INVALID, UNKNOWN = (Judgement(verdict) for verdict in Verdict)
 LOST, DOWN, PARKED = NoAnswer(Gap.LOST), NoAnswer(Gap.DOWN), NoAnswer(Gap.PARKED)
 GUESSED = "ada.lovelace@acme.com"
+NO_MAIL = Judgement(Verdict.INVALID, Reason.NO_MAIL_SERVERS)
 A, B = "a@acme.com", "b@acme.com"
 
 
@@ -209,6 +210,25 @@ def test_no_guess_is_made_on_a_domain_known_to_take_everything() -> None:
     assert went.asked == ["tomba"]
 
 
+def test_no_guess_is_made_on_a_domain_known_to_take_no_mail() -> None:
+    went = walk(ADA, a_plan("tomba", guessing=True), Oracle(), Domain(without_mail=True))
+    assert (went.guessed, went.asked) == ([], ["tomba"])
+
+
+def test_guesses_end_where_no_server_takes_mail_and_finders_may_know_another_domain() -> None:
+    oracle = Oracle({"tomba": Hit("ada@acme.net")}, {GUESSED: NO_MAIL, "ada@acme.net": VALID})
+    went = walk(ADA, a_plan("tomba", guessing=True), oracle)
+    assert went.guessed == [GUESSED]
+    assert went.result.email == "ada@acme.net"
+    assert learn(Domain(), ADA, went.progress) == Domain(without_mail=True)
+
+
+def test_a_delivered_address_without_mail_servers_is_sign_enough() -> None:
+    brought = a_lead(email=A)
+    went = walk(brought, a_plan("tomba", guessing=True), Oracle(first={A: NO_MAIL}))
+    assert (went.guessed, went.verified) == ([], [A])
+
+
 def test_a_pattern_seen_at_the_company_is_guessed_alone() -> None:
     went = walk(ADA, a_plan("tomba", guessing=True), Oracle(), Domain(Pattern.F_LAST))
     assert went.guessed == ["alovelace@acme.com"]
@@ -340,8 +360,8 @@ def test_a_valid_address_that_no_pattern_spells_teaches_nothing() -> None:
     assert not learn(Domain(), lead, went.progress).known
 
 
-@pytest.mark.parametrize("domain", [Domain(Pattern.LAST), Domain(catch_all=True)])
-def test_a_domain_is_known_by_its_pattern_or_by_taking_everything(domain: Domain) -> None:
+@pytest.mark.parametrize("domain", [Domain(Pattern.LAST), Domain(catch_all=True), Domain(without_mail=True)])
+def test_a_domain_is_known_by_its_pattern_or_by_taking_everything_or_nothing(domain: Domain) -> None:
     assert domain.known
     assert not Domain().known
 

@@ -70,6 +70,8 @@ class World:
         dice, draw = self._dice("company", email.partition("@")[2]), self._dice(provider, email).random()
         if draw < 0.05:
             return NoAnswer(Gap.LOST)
+        if self._dice("mail servers", email.partition("@")[2]).random() < 0.1 and provider == "reoon":
+            return Judgement(Verdict.INVALID, Reason.NO_MAIL_SERVERS)
         if dice.random() < 0.2 and provider == "reoon":
             return Judgement(Verdict.CATCH_ALL)
         if email.startswith(("info", "sales")):

@@ -6,7 +6,7 @@ Single calls at most five at a time; for more there are bulk tasks, always in po
 from phase3_core.calls import Judgement, Role
 from phase3_core.statuses import Reason, Verdict
 from resources.providers.answers import Answer, Problem, Remedy, by_status
-from resources.providers.reading import percent_at, text_at
+from resources.providers.reading import dig, percent_at, text_at
 from resources.providers.request import Question, Request, get
 from resources.providers.response import Response
 from resources.providers.signing import Secrets, Signature
@@ -35,6 +35,8 @@ def read(response: Response) -> Answer:
     if status not in JUDGEMENTS:
         return Problem(Remedy.NONSENSE, f"unknown status {status[:40]!r}")
     verdict, reason = JUDGEMENTS[status]
+    if status == "invalid" and dig(response.body, "mx_accepts_mail") is False:
+        reason = Reason.NO_MAIL_SERVERS
     return Judgement(verdict, reason, percent_at(response.body, "overall_score"))
 
 

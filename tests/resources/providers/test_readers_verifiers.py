@@ -28,6 +28,7 @@ from tests.resources.providers.sheet import (
 VALID, RISKY, CATCH_ALL = Verdict.VALID, Verdict.RISKY, Verdict.CATCH_ALL
 INVALID, UNKNOWN = Verdict.INVALID, Verdict.UNKNOWN
 BAD_KEY, BROKE, LIMITED = Remedy.BAD_KEY, Remedy.OUT_OF_CREDITS, Remedy.RATE_LIMITED
+NO_MAIL = {"mx_accepts_mail": False, "mx_records": []}
 BAD_INPUT, DOWN, NONSENSE = Remedy.BAD_INPUT, Remedy.DOWN, Remedy.NONSENSE
 
 
@@ -62,6 +63,9 @@ def test_reoons_verdicts(status: object, expected: Said) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
+        (200, REOON | NO_MAIL | {"status": "invalid"}, Judgement(INVALID, Reason.NO_MAIL_SERVERS, 98)),
+        (200, REOON | NO_MAIL | {"status": "unknown"}, Judgement(UNKNOWN, score=98)),
+        (200, REOON | {"status": "invalid", "mx_accepts_mail": None}, Judgement(INVALID, score=98)),
         (200, without(REOON, "overall_score"), Judgement(VALID)),
         (200, REOON | {"overall_score": "98"}, Judgement(VALID, score=98)),
         (200, REOON | {"overall_score": None}, Judgement(VALID)),

@@ -17,9 +17,8 @@ from phase3_core.record import Group
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 
-AT_ONCE = (
-    1 / 8
-)  # of the days to come, where leads wait for several finders: as exact as day by day, and quick
+# Of the days to come, where leads wait for several finders: nearly as exact as day by day, and quick.
+AT_ONCE = 1 / 8
 NOBODY = 0.5  # of so few leads it is not told that they wait: shares are no whole leads
 
 States = Mapping[frozenset[str], float]  # leads, by the finders that brought them nothing

@@ -1,7 +1,6 @@
 """Icypeas's bulk searches: files of at most a hundred rows, so that one reading tells a whole file.
 
-Every reading counts against the same thirty a minute, of one search or of a file (api-doc.icypeas.com). A
-file whose submission was not answered is looked for among the newest fifty, by the name that we gave it.
+Every reading counts against the same thirty a minute, of one search or of a file (api-doc.icypeas.com).
 """
 
 import json
@@ -17,9 +16,8 @@ from resources.providers.spec import Bulk, Listing
 
 GOING = frozenset(("NONE", "SCHEDULED", "IN_PROGRESS"))
 CELLS = ("firstname", "lastname", "domainOrCompany")
-ROWS = 100  # as many as one reading tells
+ROWS, FILES = 100, 50  # as many as one reading tells, and as one listing, newest first
 FILE = "file:"  # before a file's number, which is no search's
-FILES = 50  # as many as one listing tells, newest first
 
 
 def in_bulk(name: str, asked: Sequence[Request]) -> Request:

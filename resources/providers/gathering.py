@@ -134,8 +134,9 @@ class Gathering:
     async def _leaves(self, fresh: dict[bytes, Member], opening_s: float) -> bool:
         """Whether there was anything to submit, and time enough left before the first grant's deadline."""
         waiting = [member.sent for member in fresh.values()]
-        if len(fresh) < max(1, self.least) or opening_s > LONGEST_OPENING_S:
-            fail(waiting, Alone("too few for a batch, or too late"))
+        too_late = opening_s > LONGEST_OPENING_S
+        if too_late or len(fresh) < max(1, self.least):
+            fail(waiting, Alone("its batch was opened too slowly" if too_late else "too few for a batch"))
             return False
         try:
             await self.submit(fresh)

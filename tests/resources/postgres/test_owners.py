@@ -118,11 +118,17 @@ async def test_a_call_of_a_run_that_died_is_a_lost_call(
     ]
 
 
-async def test_a_run_whose_connection_broke_for_a_while_is_alive(books: Books, lease: Lease) -> None:
+async def nearly_gone(books: Books, lease: Lease) -> Intent:
+    """What a run asked that has lost its lock for almost as long as is believed."""
     intent = asks("dana")
     await books.other.open(intent)
     await lease.let_go()
     assert await looked_at(books, intent, GONE_AFTER_S - 1) == Elsewhere()
+    return intent
+
+
+async def test_a_run_whose_connection_broke_for_a_while_is_alive(books: Books, lease: Lease) -> None:
+    intent = await nearly_gone(books, lease)
     await lease._look()
     assert await looked_at(books, intent, 60.0) == Elsewhere()
 
@@ -130,10 +136,7 @@ async def test_a_run_whose_connection_broke_for_a_while_is_alive(books: Books, l
 async def test_a_run_whose_lock_is_cut_twice_is_alive_though_nobody_saw_it_in_between(
     books: Books, lease: Lease
 ) -> None:
-    intent = asks("dana")
-    await books.other.open(intent)
-    await lease.let_go()
-    assert await looked_at(books, intent, GONE_AFTER_S - 1) == Elsewhere()
+    intent = await nearly_gone(books, lease)
     await lease._look()
     await lease.let_go()
     assert await looked_at(books, intent, GONE_AFTER_S) == Elsewhere()
@@ -143,10 +146,7 @@ async def test_a_run_whose_lock_is_cut_twice_is_alive_though_nobody_saw_it_in_be
 async def test_a_run_that_has_lost_its_lock_in_an_outage_has_the_time_again_after_the_next(
     books: Books, lease: Lease
 ) -> None:
-    intent = asks("dana")
-    await books.other.open(intent)
-    await lease.let_go()
-    assert await looked_at(books, intent, GONE_AFTER_S - 1) == Elsewhere()
+    intent = await nearly_gone(books, lease)
     await away_for_a_moment(books.outage)
     assert await looked_at(books, intent, GONE_AFTER_S - 1) == Elsewhere()
     assert await looked_at(books, intent, 2.0) is None

@@ -319,7 +319,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--scale", type=float, default=0.014, help="1.0 is the campaign at full size")
     parser.add_argument("--campaigns", type=int, nargs="+", default=[1, 4], help="at once, one run each")
-    parser.add_argument("--long", type=float, default=0.1, help="scale of the longer campaign; 0: none")
+    parser.add_argument("--long", type=float, default=0.2, help="scale of the longer campaign; 0: none")
     parser.add_argument("--at-most", type=float, default=1.05, help="fail above this ratio")
     given = parser.parse_args()
     runs = [(measured(given.scale, campaigns), campaigns) for campaigns in given.campaigns]

@@ -11,6 +11,7 @@ from typing import Any
 from resources.providers.request import Request
 
 _MOST_LEVELS = 64  # of lists and objects in one another; whoever writes JSON needs a stack for each
+_LEAST_TOLD_S = 1.0
 _EPOCH_FROM = 1_000_000_000  # a reset header above this is a time, below it seconds to wait
 
 
@@ -63,9 +64,13 @@ def told_to_reset(response: Response) -> float | None:
 
 
 def told_to_pause(response: Response) -> float | None:
-    """Seconds until the reset, where an answer's `X-RateLimit-Remaining` says that nothing is left."""
+    """Seconds until the reset, where an answer's `X-RateLimit-Remaining` says that nothing is left.
+
+    None for a second or less: it is told in whole ones, and to who goes at an even pace there is room before.
+    """
     left = response.headers.get("x-ratelimit-remaining", "").partition(",")[0].strip()
-    return told_to_reset(response) if left == "0" else None
+    wait_s = told_to_reset(response) if left == "0" else None
+    return wait_s if wait_s and wait_s > _LEAST_TOLD_S else None
 
 
 def _seconds_until(at: datetime, response: Response) -> float:

@@ -350,3 +350,16 @@ async def test_an_answer_after_which_nothing_is_left_holds_everyone_until_the_re
     await vendor.ask(first_name="Dina")
     assert vendor.transport.sent_at[1] - vendor.transport.sent_at[0] >= 9.0
     assert shared.told[0] == 9.0
+
+
+async def test_a_window_of_a_second_that_is_full_holds_nobody_who_goes_at_an_even_pace() -> None:
+    found = answer(
+        {"contact": {"email": "d@acme.example"}}, x_ratelimit_remaining="0, 90", x_ratelimit_reset="1, 99"
+    )
+    vendor = Vendor("findymail", (found,))
+    shared = OtherProcesses(vendor.time)
+    at(shared, vendor, Limits(per_second=10, in_flight=5))
+    await vendor.ask()
+    await vendor.ask(first_name="Dina")
+    assert vendor.transport.sent_at[1] - vendor.transport.sent_at[0] == pytest.approx(0.104)
+    assert shared.told == []

@@ -1,6 +1,7 @@
 """`phase3 db prune`, and the schedule that does the same every night once somebody switches it on."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -31,11 +32,12 @@ def prune(url: str, *, dry_run: bool) -> dict[str, Any]:
 async def pruned(
     database: Database, exporter: Exporter, settings: Settings, *, dry_run: bool = False
 ) -> dict[str, Any]:
-    kept = settings.retention
+    kept, fresh = settings.retention, timedelta(days=settings.ledger.fresh_days)
     async with database.reading() as books:
         if not isinstance(books, PostgresBooks):
             raise TypeError("what is kept is kept in PostgreSQL")
-        retention = PostgresRetention(books.engine, Retention(kept.answers_days, kept.leads_days, WINDOWS))
+        policy = Retention(kept.answers_days, kept.leads_days, fresh, WINDOWS)
+        retention = PostgresRetention(books.engine, policy)
         folder = exports_folder()
         done = await (retention.due() if dry_run else retention.prune(lambda one: written(folder, one)))
     lists = await withdrawn_lists(database, exporter, done.undo)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.exports import Export
 from phase3_core.saga import StepKind
-from phase3_core.statuses import CampaignStatus
+from phase3_core.statuses import DECIDED, CampaignStatus
 from resources.postgres.approval_requests import withdraw_pending
 from resources.postgres.erasing import ERASED_CALL, erase_leads
 from resources.postgres.lease import standing
@@ -24,13 +24,24 @@ from resources.postgres.lists import withdraw_lists
 
 CALLS_AT_ONCE = 2_000
 LEADS_AT_ONCE = 500
+MOST_DAYS_IN_DOUBT = 365  # that a call in doubt waits for its campaign to go on
 ERASED_BY_POLICY = "its people are no longer kept"
 
 # No call is answered before it was made, and an index holds in this order whatever is not erased.
 _MADE_LONG_AGO = "c.erased_at IS NULL AND c.created_at < now() - make_interval(days => :days)"
-# Neither in flight, nor fresh, nor free to ask again.
-_OLD = """
-    c.erased_at IS NULL AND c.state <> 'intent'
+# Without its row a call in doubt would be made again, and paid again, or its job submitted again: so it stays
+# for as long as its answer would have been fresh for other campaigns, and its own may still ask.
+_NOT_IN_DOUBT = """
+    c.state = 'settled'
+    OR coalesce(c.asked_at, c.created_at) < now() - CAST(:fresh AS interval) AND (
+        coalesce(c.settled_at, c.asked_at, c.created_at) < now() - make_interval(days => :most_in_doubt)
+        OR NOT EXISTS (
+            SELECT FROM campaigns WHERE id = c.campaign_id AND (status::text = ANY (:decided)) IS NOT TRUE
+                AND EXISTS (SELECT FROM leads WHERE campaign_id = c.campaign_id AND erased_at IS NULL)))
+"""
+# Neither in flight, nor in doubt, nor fresh, nor free to ask again.
+_OLD = f"""
+    c.erased_at IS NULL AND c.state <> 'intent' AND ({_NOT_IN_DOUBT})
     AND coalesce(c.settled_at, c.asked_at, c.created_at) < now() - make_interval(days => :days)
     AND coalesce(c.expires_at <= now(), true)
     AND coalesce(c.asked_at, c.created_at)
@@ -79,16 +90,26 @@ _OPEN = text(
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long is kept what; None: for ever. `windows`: of providers who repeat an answer for nothing."""
+    """How long is kept what; None: for ever. `fresh`: how long an answer is used again for nothing.
+
+    `windows`: of providers who repeat an answer for nothing.
+    """
 
     answers_days: int | None
     leads_days: int | None
+    fresh: timedelta = timedelta()
     windows: Mapping[str, timedelta] = field(default_factory=dict)
 
     @property
     def of_calls(self) -> dict[str, Any]:
         seconds = {provider: window.total_seconds() for provider, window in self.windows.items()}
-        return {"days": self.answers_days, "windows": json.dumps(seconds)}
+        return {
+            "days": self.answers_days,
+            "windows": json.dumps(seconds),
+            "fresh": self.fresh,
+            "most_in_doubt": MOST_DAYS_IN_DOUBT,
+            "decided": list(DECIDED),
+        }
 
     @property
     def of_campaigns(self) -> dict[str, Any]:

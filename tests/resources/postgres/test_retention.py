@@ -1,6 +1,7 @@
 """What is kept no longer is erased by policy: old answers, people of ended campaigns; never an amount."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,8 @@ BookCall = Callable[..., None]
 
 TODAY = datetime.now(UTC)
 LONG_AGO = TODAY - timedelta(days=40)
-YEAR = Retention(answers_days=30, leads_days=30, windows={"tomba": timedelta(days=90)})
+MONTH = timedelta(days=30)
+YEAR = Retention(answers_days=30, leads_days=30, fresh=MONTH, windows={"tomba": timedelta(days=90)})
 ANSWER = '{"email": "ada@acme.com"}'
 OLD = {
     "request": '{"name": "Ada"}',
@@ -62,8 +64,10 @@ async def test_an_old_answer_goes_and_its_amount_stays(
         {"provider": "reoon", "expires_at": TODAY + timedelta(days=1)},
         {"provider": "tomba"},
         {"provider": "reoon", "state": "intent", "outcome": None},
+        {"provider": "reoon", "state": "unknown", "outcome": "error"},
+        {"provider": "icypeas", "state": "unknown", "outcome": "error", "job_id": "job-1"},
     ],
-    ids=["young", "asked again", "fresh", "free to ask again", "in flight"],
+    ids=["young", "asked again", "fresh", "free to ask again", "in flight", "in doubt", "job to be read"],
 )
 async def test_an_answer_that_may_be_needed_stays(
     books: PostgresBooks,
@@ -72,9 +76,46 @@ async def test_an_answer_that_may_be_needed_stays(
     query: Query,
     columns: dict[str, Any],
 ) -> None:
-    book_call(make_campaign().id, **OLD | columns)
+    book_call(make_campaign([{}]).id, **OLD | columns)
     assert (await prune(books)).calls == 0
     assert kept(query) == [{"email": "ada@acme.com"}]
+
+
+IN_DOUBT = {"provider": "reoon", "state": "unknown", "outcome": "error", "unknown_usd": Decimal("0.01")}
+
+
+@pytest.mark.parametrize(
+    ("people", "status", "days"),
+    [
+        ([{}], "approved_for_personalization", 40),
+        ([{}], "rejected", 40),
+        ([{"erased_at": TODAY}], "phase3_failed", 40),
+        ([{}], "phase3_failed", 366),
+    ],
+    ids=["approved", "rejected", "its people are erased", "a year ago"],
+)
+async def test_a_call_in_doubt_goes_when_its_campaign_cannot_ask_again(
+    books: PostgresBooks,
+    make_campaign: MakeCampaign,
+    book_call: BookCall,
+    query: Query,
+    people: list[dict[str, Any]],
+    status: str,
+    days: int,
+) -> None:
+    asked = dict.fromkeys(("created_at", "asked_at", "settled_at"), TODAY - timedelta(days))
+    book_call(make_campaign(people, status=status).id, **OLD | IN_DOUBT | asked)
+    assert (await prune(books, replace(YEAR, leads_days=None))).calls == 1
+    assert kept(query) == []
+    assert query("SELECT unknown_usd FROM provider_calls") == [{"unknown_usd": Decimal("0.01")}]
+
+
+async def test_a_call_in_doubt_stays_while_its_answer_would_serve_other_campaigns(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall
+) -> None:
+    book_call(make_campaign(status="rejected").id, **OLD | IN_DOUBT)
+    assert (await prune(books, replace(YEAR, fresh=2 * MONTH))).calls == 0
+    assert (await prune(books)).calls == 1
 
 
 async def test_batches_come_to_the_end_and_a_dry_run_changes_nothing(

@@ -1,6 +1,15 @@
 """The statements of the call ledger: each decides and writes in one, for a whole batch of calls."""
 
-from resources.postgres.admission import ADMITTED, BARRED, NOT_BARRED, TODAY, WEIGHED, WEIGHED_IF_NEW, WRITTEN
+from resources.postgres.admission import (
+    ADMITTED,
+    BARRED,
+    NEVER_ASKED,
+    NOT_BARRED,
+    TODAY,
+    WEIGHED,
+    WEIGHED_IF_NEW,
+    WRITTEN,
+)
 from resources.postgres.erasing import UNLINKED
 
 # A run that lost its campaign is granted nothing more; who takes the campaign waits for this statement.
@@ -11,18 +20,18 @@ HELD = """
 ))
 """
 
-_INSERT = """
+_INSERT = f"""
 INSERT INTO provider_calls (key, provider, operation, request, state, reserved_usd, lead_id, tier, day,
                             campaign_id, agent, run_id, grant_id, created_at, asked_at, lost_after)
-SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id, q.tier, {today},
+SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id, q.tier, {{today}},
        %(campaign_id)s, %(agent)s, %(run_id)s, %(grant_id)b,
        now(), now(), now() + make_interval(secs => q.deadline_s)
-FROM {asked}
-WHERE {admitted} AND {held}
+FROM {{asked}}
+WHERE {{admitted}} AND {{held}} AND {NEVER_ASKED.format(call="q")}
 ORDER BY q.key  -- two processes with the same questions wait for one another in one order
 ON CONFLICT (key) DO NOTHING
 RETURNING key
-"""
+"""  # noqa: S608 - made of constants of the code; every value is bound
 
 _ASKED = """
      unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],

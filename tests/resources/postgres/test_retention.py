@@ -5,15 +5,21 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from phase3_core.budget import Caps
+from phase3_core.ledger import End, Stored, Withheld
+from phase3_core.money import usd
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres import retention
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.retention import PostgresRetention, Pruned, Retention
 from tests.conftest import Made, MakeCampaign
+from tests.resources.postgres.runs import Runs
+from tests.resources.postgres.test_ledger import asks, ended, granted, hit
 
 Query = Callable[..., list[dict[str, Any]]]
 BookCall = Callable[..., None]
@@ -118,6 +124,29 @@ async def test_a_call_in_doubt_stays_while_its_answer_would_serve_other_campaign
     assert (await prune(books)).calls == 1
 
 
+ASKED_LONG_AGO = """
+UPDATE provider_calls SET created_at = :at, asked_at = :at, settled_at = :at, expires_at = :at
+"""
+CAPS = Caps(agents={Agent.EMAIL_VERIFICATION: usd("0.015")})
+
+
+@pytest.mark.parametrize("caps", [None, CAPS], ids=["without caps", "within caps"])
+@pytest.mark.parametrize(("end", "then"), [(End.HIT, Stored), (End.LOST, Withheld)])
+async def test_a_question_whose_first_answer_is_erased_is_not_asked_beside_a_newer_one(
+    books: PostgresBooks, runs: Runs, query: Query, caps: Caps | None, end: End, then: type
+) -> None:
+    campaign = uuid4()
+    if caps:
+        await books.budgets.open(campaign, caps)
+    book, question = runs.begin(campaign, caps), asks()
+    await book.settle(hit((await granted(book, question)).key))
+    query(ASKED_LONG_AGO, at=LONG_AGO)
+    newer = (await granted(book, question)).key
+    await book.settle(hit(newer) if end is End.HIT else ended(newer, end))
+    assert (await prune(books, replace(YEAR, windows={}))).calls == 1
+    assert isinstance(await book.open(question), then)
+
+
 async def test_batches_come_to_the_end_and_a_dry_run_changes_nothing(
     books: PostgresBooks,
     make_campaign: MakeCampaign,
@@ -135,7 +164,7 @@ async def test_batches_come_to_the_end_and_a_dry_run_changes_nothing(
     assert len(kept(query)) == 4
 
 
-def ended(make_campaign: MakeCampaign, **columns: Any) -> Made:
+def campaign_that_ended(make_campaign: MakeCampaign, **columns: Any) -> Made:
     people = [{"email": "ada@acme.com", "email_status": "valid", "email_cost": Decimal("0.02")}] * 3
     return make_campaign(
         people, **{"status": "approved_for_personalization", "updated_at": LONG_AGO} | columns
@@ -146,7 +175,7 @@ async def test_people_of_a_campaign_that_has_ended_go_and_counts_of_money_stay(
     books: PostgresBooks, make_campaign: MakeCampaign, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "LEADS_AT_ONCE", 2)
-    old, young = ended(make_campaign), ended(make_campaign, updated_at=TODAY)
+    old, young = campaign_that_ended(make_campaign), campaign_that_ended(make_campaign, updated_at=TODAY)
     told = await prune(books)
     assert (told.leads, told.campaigns) == (3, 1)
     rows = query("SELECT * FROM leads ORDER BY erased_at")
@@ -161,7 +190,7 @@ async def test_people_of_a_campaign_that_has_ended_go_and_counts_of_money_stay(
 async def test_nobody_goes_from_a_campaign_that_a_run_has_taken_up(
     books: PostgresBooks, database_url: str, make_campaign: MakeCampaign
 ) -> None:
-    campaign = ended(make_campaign, status="phase3_failed")
+    campaign = campaign_that_ended(make_campaign, status="phase3_failed")
     async with PostgresDatabase(database_url).open(Run("run", campaign.id, Agent.ENRICHMENT)):
         assert (await prune(books)).leads == 0
     assert (await prune(books)).leads == 3
@@ -170,5 +199,5 @@ async def test_nobody_goes_from_a_campaign_that_a_run_has_taken_up(
 async def test_without_a_policy_everything_stays(
     books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall
 ) -> None:
-    book_call(ended(make_campaign).id, provider="reoon", **OLD)
+    book_call(campaign_that_ended(make_campaign).id, provider="reoon", **OLD)
     assert await prune(books, Retention(None, None)) == Pruned(0, 0, 0)

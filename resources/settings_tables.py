@@ -165,8 +165,8 @@ class ExportSettings(Strict):
 
 
 class RetentionSettings(Strict):
-    """What `phase3 db prune` erases: answers this old, unless they are fresh, in doubt or free to ask again; the
-    people of campaigns in which nothing has happened for so long. None: kept.
+    """What `phase3 db prune` erases: answers this old, unless they are fresh, in doubt or free to ask again;
+    the people of campaigns in which nothing has happened for so long. None: kept.
     """
 
     answers_days: Annotated[int, Field(ge=1)] | None = 365

@@ -66,8 +66,13 @@ _ERASE_CALLS = text(f"""
 """)  # noqa: S608 - made of constants of the code; every value is bound
 _BEFORE_ALL: Mapping[str, Any] = {"since": datetime.min.replace(tzinfo=UTC), "after": b""}
 
+# A status may stand while a run works for days, and leads may wait for a quota that comes back in a month.
 _ENDED = """
     campaign.status::text = ANY (:statuses) AND campaign.updated_at < now() - make_interval(days => :days)
+    AND NOT EXISTS (
+        SELECT FROM workflow_checkpoints WHERE campaign_id = campaign.id
+            AND greatest(updated_at, (output_data ->> 'waiting_until')::timestamptz)
+                >= now() - make_interval(days => :days))
     AND EXISTS (SELECT FROM leads WHERE campaign_id = campaign.id AND erased_at IS NULL)
 """
 _CAMPAIGNS = text(f"""

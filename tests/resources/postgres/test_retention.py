@@ -164,6 +164,13 @@ async def test_batches_come_to_the_end_and_a_dry_run_changes_nothing(
     assert len(kept(query)) == 4
 
 
+CHECKPOINT = """
+INSERT INTO workflow_checkpoints
+    (workflow_id, agent_id, step_id, status, campaign_id, output_data, updated_at)
+VALUES ('run', 'email_verification', 'leads', 'completed', :id, CAST(:told AS jsonb), :at)
+"""
+
+
 def campaign_that_ended(make_campaign: MakeCampaign, **columns: Any) -> Made:
     people = [{"email": "ada@acme.com", "email_status": "valid", "email_cost": Decimal("0.02")}] * 3
     return make_campaign(
@@ -194,6 +201,24 @@ async def test_nobody_goes_from_a_campaign_that_a_run_has_taken_up(
     async with PostgresDatabase(database_url).open(Run("run", campaign.id, Agent.ENRICHMENT)):
         assert (await prune(books)).leads == 0
     assert (await prune(books)).leads == 3
+
+
+@pytest.mark.parametrize(
+    ("worked_at", "until", "leads"),
+    [(LONG_AGO, TODAY + MONTH, 0), (TODAY, LONG_AGO, 0), (LONG_AGO, LONG_AGO, 3)],
+    ids=["they wait for a quota", "they were worked on lately", "neither"],
+)
+async def test_nobody_goes_from_a_campaign_whose_leads_are_worked_on_however_old_its_status(
+    books: PostgresBooks,
+    make_campaign: MakeCampaign,
+    query: Query,
+    worked_at: datetime,
+    until: datetime,
+    leads: int,
+) -> None:
+    campaign = campaign_that_ended(make_campaign, status="phase3_stopped")
+    query(CHECKPOINT, id=campaign.id, at=worked_at, told=f'{{"waiting_until": "{until.isoformat()}"}}')
+    assert (await prune(books)).leads == leads
 
 
 async def test_without_a_policy_everything_stays(

@@ -2,11 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +32,6 @@ from resources.providers.source import VendorSource
 from resources.settings import Settings, read_settings, settings_path
 
 PAGE = 400  # leads whose calls are read at once
-ALL = 2**31 - 1  # leads of a company
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +112,8 @@ async def _simulated(
         plan = plan_for(providers, policy)
         plan = await Ordered(campaign_id, books, providers, policy, now).plan(plan, keeps=False)
         record = await books.track_record.record(campaign_id, roles(providers))
-        companies = _companies(books, history, campaign_id)
-        remembered, looked = providers.remembered, _looking(history)
-        replay = await replayed(companies, remembered, plan, looked, accept_risky=wish.accept_risky)
+        leads, looked = _leads(books, history, campaign_id), _looking(history)
+        replay = await replayed(leads, providers.remembered, plan, looked, accept_risky=wish.accept_risky)
         return simulated(replay, bench_of(providers, plan, policy.lead_caps), record, now)
 
 
@@ -139,29 +136,12 @@ async def _remembering(
         yield providers
 
 
-async def _companies(
-    books: PostgresBooks, history: LedgerHistory, campaign_id: UUID
-) -> AsyncIterator[list[Lead]]:
-    """Some hundreds of leads and their calls are read at once, then told company by company."""
-    for domains in _pages(await books.track_record.companies(campaign_id)):
-        page = await books.leads.finished_leads(campaign_id, domains, ALL)
+async def _leads(books: PostgresBooks, history: LedgerHistory, campaign_id: UUID) -> AsyncIterator[Lead]:
+    """Each page's calls are read at once."""
+    async for page in books.leads.finished_by_company(campaign_id, PAGE):
         await history.load([lead.id for lead in page])
-        by_company = sorted(page, key=lambda lead: lead.company_domain)  # stable: in the order of work
-        for _, company in groupby(by_company, key=lambda lead: lead.company_domain):
-            yield list(company)
-
-
-def _pages(companies: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
-    """Domains of about so many leads."""
-    page, leads = list[str](), 0
-    for domain, count in companies:
-        page.append(domain)
-        leads += count
-        if leads >= PAGE:
-            yield page
-            page, leads = [], 0
-    if page:
-        yield page
+        for lead in page:
+            yield lead
 
 
 def _looking(history: LedgerHistory) -> Callable[[], Looked]:

@@ -70,22 +70,26 @@ class Replay:
 
 
 async def replayed(
-    companies: AsyncIterator[Sequence[Lead]],
+    leads: AsyncIterator[Lead],
     providers: Providers,
     plan: Plan,
     looked: Callable[[], Looked],
     *,
     accept_risky: bool = False,
 ) -> Replay:
-    """`companies`: the leads of one company at a time, in the order in which they went."""
+    """`leads`: company by company, each company's in the order in which they went.
+
+    Nothing is held of a company when the next one comes; leads without any share nothing.
+    """
     steps = (Lenient if accept_risky else Steps)(providers)
-    replay = Replay()
-    async for company in companies:
-        domains, paid = Domains(), dict[bytes, Money]()
-        for lead in company:
-            await _replay(lead, domains, steps, plan, looked, replay, paid)
-            providers.done_with(lead)
-        replay.cost += total(paid.values())
+    replay, company, domains, paid = Replay(), "", Domains(), dict[bytes, Money]()
+    async for lead in leads:
+        if not lead.company_domain or lead.company_domain != company:
+            replay.cost += total(paid.values())
+            company, domains, paid = lead.company_domain, Domains(), {}
+        await _replay(lead, domains, steps, plan, looked, replay, paid)
+        providers.done_with(lead)
+    replay.cost += total(paid.values())
     return replay
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, text
+from sqlalchemy import ARRAY, RowMapping, Uuid, any_, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.ledger import (
@@ -61,7 +61,8 @@ class LedgerHistory:
 
     async def load(self, lead_ids: Sequence[UUID]) -> None:
         """The newest calls made for these leads, instead of those loaded before."""
-        query = select(provider_calls).where(_CALLS.lead_id.in_(lead_ids)).order_by(_CALLS.key)
+        theirs = _CALLS.lead_id == any_(literal(list(lead_ids), ARRAY(Uuid)))
+        query = select(provider_calls).where(theirs).order_by(_CALLS.key)
         async with self.engine.connect() as connection:
             rows = (await connection.execute(query)).mappings()
             self.loaded = {question_of(row["key"]): row for row in rows}

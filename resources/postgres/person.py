@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, any_, cast, func, literal, or_, text
+from sqlalchemy import ARRAY, Text, Uuid, any_, cast, func, literal, or_, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from phase3_core.errors import BadInput
@@ -112,10 +112,10 @@ async def _people(
     boxes = literal(list(addresses), ARRAY(Text))
     like = literal([f"%{profile}%" for profile in profiles], ARRAY(Text))
     near = or_(
-        leads.c.id.in_(ids),
+        leads.c.id == any_(literal(list(ids), ARRAY(Uuid))),
         func.phase3_mailbox(cast(leads.c.email, Text)) == any_(boxes),
         func.phase3_mailbox(leads.c.delivered_email) == any_(boxes),
-        BareDomain(leads.c.company_domain).in_(domains),
+        BareDomain(leads.c.company_domain) == any_(literal(list(domains), ARRAY(Text))),
         func.lower(cast(leads.c.linkedin_url, Text)).like(any_(like)),
     )
     query = leads_as_they_stand().add_columns(BROUGHT.label("brought"))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, func, select, text, update
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -73,7 +73,9 @@ async def set_aside(
     if found:
         await connection.execute(_SUPPRESS_FOUND, {"campaign_id": campaign_id, "rows": found})
     if barred:
-        mark = update(leads).where(leads.c.campaign_id == campaign_id, leads.c.id.in_(barred))
+        mark = update(leads).where(
+            leads.c.campaign_id == campaign_id, leads.c.id == any_(literal(list(barred), ARRAY(Uuid)))
+        )
         await connection.execute(mark.where(leads.c.suppressed_at.is_(None)).values(suppressed_at=func.now()))
 
 

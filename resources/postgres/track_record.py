@@ -75,14 +75,6 @@ class PostgresTrackRecord:
             await connection.execute(self._actor.line(campaign_id, KEPT, kept.as_json()))
 
     @repeatable
-    async def companies(self, campaign_id: UUID) -> list[tuple[str, int]]:
-        """Domains of the campaign's finished leads, with how many of them each has."""
-        finished = select(lead_domain, func.count()).where(leads.c.campaign_id == campaign_id, OURS, VERIFIED)
-        query = finished.group_by(lead_domain).order_by(lead_domain)
-        async with self._engine.connect() as connection:
-            return [(row[0], row[1]) for row in await connection.execute(query)]
-
-    @repeatable
     async def took_ms(self, providers: Sequence[str]) -> dict[str, int]:
         """What was asked in a task took as long as the task, which says nothing of single calls."""
         async with self._engine.connect() as connection:

@@ -116,13 +116,19 @@ ANSWERS = {
 }
 
 
-async def replay(answers: Mapping[tuple[str, str], Any], plan: Plan = PLAN, **how: bool) -> Replay:
-    async def companies() -> AsyncIterator[Sequence[Lead]]:
-        yield [ADA]
+async def replay(
+    answers: Mapping[tuple[str, str], Any],
+    plan: Plan = PLAN,
+    leads: Sequence[Lead] = (ADA,),
+    **how: bool,
+) -> Replay:
+    async def one_by_one() -> AsyncIterator[Lead]:
+        for lead in leads:
+            yield lead
 
     ledger = Ledger(answers)
     shelf: Any = Shelf(ledger)
-    return await replayed(companies(), shelf, plan, ledger.looked, **how)
+    return await replayed(one_by_one(), shelf, plan, ledger.looked, **how)
 
 
 async def test_a_known_way_is_followed_to_its_end_and_costs_what_it_cost() -> None:
@@ -134,6 +140,17 @@ async def test_a_known_way_is_followed_to_its_end_and_costs_what_it_cost() -> No
 async def test_accepting_the_risky_saves_the_second_opinion() -> None:
     done = await replay(ANSWERS, accept_risky=True)
     assert (done.accepted, done.cost) == (1, usd("0.011"))
+
+
+async def test_what_a_company_bought_once_is_paid_once_and_another_company_learns_nothing_of_it() -> None:
+    guessing = replace(PLAN, guessing=True)
+    bob, eve = a_lead(2, "Bob Byron"), a_lead(3, "Eve Babbage", company_domain="bolt.io")
+    known = {("reoon", "ada.lovelace@acme.com"): Judgement(Verdict.VALID)}
+    known |= {("reoon", "bob.byron@acme.com"): Judgement(Verdict.VALID)}
+    done = await replay(known, guessing, [ADA, ADA, bob, eve])
+    assert (done.leads, done.accepted, done.cost) == (4, 3, usd("0.002"))
+    alone = [replace(lead, company_domain="") for lead in (ADA, ADA)]
+    assert (await replay(ANSWERS, leads=alone)).cost == usd("0.024")
 
 
 async def test_fewer_finders_cost_less() -> None:

@@ -445,6 +445,22 @@ async def test_finished_leads_are_the_first_of_each_domain(
     assert await books.leads.finished_leads(campaign.id, [], 2) == []
 
 
+async def test_finished_leads_are_read_page_by_page_also_where_all_are_of_one_company_or_of_none(
+    books: PostgresBooks, make_campaign: MakeCampaign
+) -> None:
+    domains = ["bolt.io"] * 5 + [""] * 4 + ["acme.com", "WWW.Bolt.io"]
+    people = [
+        {"first_name": f"{n}", "company_domain": domain, "email_status": "valid", "lead_score": 99 - n}
+        for n, domain in enumerate(domains)
+    ]
+    campaign = make_campaign([*people, {"company_domain": "bolt.io"}])
+    pages = [page async for page in books.leads.finished_by_company(campaign.id, 2)]
+    assert max(map(len, pages)) == 2
+    told = [(lead.company_domain, lead.first_name) for page in pages for lead in page]
+    of_none, of_bolt = [("", f"{n}") for n in range(5, 9)], [("bolt.io", f"{n}") for n in (0, 1, 2, 3, 4, 10)]
+    assert told == [*of_none, ("acme.com", "9"), *of_bolt]
+
+
 async def test_ready_leads_are_what_the_export_shows(
     books: PostgresBooks, make_campaign: MakeCampaign
 ) -> None:

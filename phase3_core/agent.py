@@ -20,14 +20,15 @@ from phase3_core.ports.clock import Clock
 from phase3_core.ports.exporter import Exporter
 from phase3_core.ports.leads import LeadPosition
 from phase3_core.ports.providers import Providers, Skipped
-from phase3_core.runs import Advance, Run
+from phase3_core.runs import Advance, Milestones, Run
 from phase3_core.saga import StepKind
 from phase3_core.statuses import CANCELLED, CampaignStatus
 from phase3_core.summary import AgentSummary, cost_of
 from phase3_core.waiting import Wait, WaitingRoom, until
 
 PAGE = 500  # leads read at once
-BATCH = 250  # results written at once, and how often progress is told
+BATCH = 250  # results written at once, and their progress with them
+AT_WORK = "in_progress"
 
 
 def nobody_is_told(forecast: Forecast) -> None:
@@ -159,6 +160,7 @@ class ResultsBehind(Generic[Result]):
     providers: Providers
     total: int
     earlier_cost: Money
+    milestones: Milestones
     done: int = 0
     unfinished: int = 0
     waiting: list[Result] = field(default_factory=list)
@@ -190,15 +192,16 @@ class ResultsBehind(Generic[Result]):
             await self.write()
         await self.write()
 
-    async def write(self, status: str = "in_progress") -> None:
-        """A batch, then one checkpoint row rewritten and one observation."""
+    async def write(self, status: str = AT_WORK) -> None:
+        """A batch, then one checkpoint row rewritten, and where it is worth one an observation."""
         await self._save_batch()
         run = self.shift.run
         alerts = await self.shift.alerts()
         advance = Advance(run.agent, self.done, self.total, self.earlier_cost + self.providers.spent, alerts)
         data = {"spent_usd": str(advance.spent), **self._waiting()}
         await self.shift.books.checkpoints.save(run, "leads", status, advance, data)
-        self.shift.around.observe(advance)
+        if status != AT_WORK or self.milestones.passed(advance, self.shift.around.clock.monotonic()):
+            self.shift.around.observe(advance)
 
     def _waiting(self) -> dict[str, Any]:
         waiting = self.room.told()
@@ -226,7 +229,8 @@ async def results_behind(
     total: int,
 ) -> ResultsBehind[Result]:
     spend = await shift.books.campaigns.spend(shift.run.campaign_id)
-    return ResultsBehind(shift, save, providers, total, cost_of(spend, shift.run.agent))
+    cost, milestones = cost_of(spend, shift.run.agent), Milestones(shift.around.clock.monotonic())
+    return ResultsBehind(shift, save, providers, total, cost, milestones)
 
 
 async def worked_through(

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from phase3_core import runs
 from phase3_core.calls import Gap, Hit, Judgement, NoAnswer, VerifierReply
 from phase3_core.domains import MOST_LEADERS
 from phase3_core.errors import (
@@ -377,6 +378,13 @@ async def test_progress_is_told_every_200_to_500_leads_and_ends_at_the_total() -
     _, status, advance = office.database.tables.checkpoints["run-1", Agent.EMAIL_VERIFICATION, "leads"]
     assert (status, advance) == ("completed", office.progress.told[-1])
     assert advance.spent == summary.cost
+
+
+async def test_of_a_large_campaign_progress_is_told_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "MOST_STEPS", 2)
+    office = ready_office(delivered(1300))
+    await office.verify()
+    assert [advance.done for advance in office.progress.told] == [750, 1300]
 
 
 async def most_at_once(office: Office, answer: Pause) -> int:

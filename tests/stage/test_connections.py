@@ -1,34 +1,42 @@
-"""What docs/deploying.md says of connections, counted by the server while a campaign runs."""
+"""What docs/deploying.md says of connections, counted by the server while a campaign runs and is watched."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import StringIO
 from pathlib import Path
 
 import psycopg
+import pytest
+from rich.console import Console
 
+from phase3_assets import progress
+from phase3_assets.following import Follower
 from phase3_assets.workplace import project_root
 from resources.postgres.database import driver_url
 from sandbox.app import serve
 from sandbox.options import Options
 from tests.stage.stage import everyone_is_needed, staged
 
-OF_A_RUN = 7
-OPEN = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+OF_A_RUN, OF_A_WATCHER = 7, 1
+OPEN = """
+SELECT count(*) FILTER (WHERE application_name LIKE 'phase3:%'), count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 EVERY_S = 0.005
 
 
 @asynccontextmanager
-async def counted(url: str) -> AsyncIterator[list[int]]:
-    """The connections of everybody else to this database, again and again."""
-    counts: list[int] = []
+async def counted(url: str) -> AsyncIterator[list[tuple[int, int]]]:
+    """Connections to this database of its run, and of anybody else, again and again."""
+    counts: list[tuple[int, int]] = []
     address = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     async with await psycopg.AsyncConnection.connect(address, autocommit=True) as line:
 
         async def count() -> None:
             while True:
-                row = await (await line.execute(OPEN)).fetchone()
-                counts.append(row[0] if row else 0)
+                of_runs, of_all = await (await line.execute(OPEN)).fetchone() or (0, 0)
+                counts.append((of_runs, of_all - of_runs))
                 await asyncio.sleep(EVERY_S)
 
         counting = asyncio.create_task(count())
@@ -39,11 +47,23 @@ async def counted(url: str) -> AsyncIterator[list[int]]:
             await asyncio.wait([counting])
 
 
-async def test_a_run_has_no_more_connections_than_it_says(database_url: str, tmp_path: Path) -> None:
-    async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox, counted(database_url) as counts:
+async def test_a_run_and_whoever_watches_it_have_no_more_connections_than_they_say(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "EVERY_S", EVERY_S)
+    screen = Console(file=StringIO(), force_terminal=True)
+    async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
         people = everyone_is_needed(sandbox.parts.world.people)
         stage = await staged(sandbox, database_url, tmp_path, people, web=False)
-        assert (await stage.perform()).why_not == ""
-    assert 3 < max(counts) <= OF_A_RUN
+        campaign = stage.play.campaign_id
+        async with counted(database_url) as counts:
+            with progress.shown_progress(database_url, campaign, screen):
+                assert (await stage.perform()).why_not == ""
+        async with counted(database_url) as again:
+            with progress.watched(Follower(database_url, campaign, None)):
+                assert (await stage.perform()).why_not == ""
+    assert 3 < max(of_run for of_run, _ in counts) <= OF_A_RUN
+    assert max(others for _, others in counts) == max(others for _, others in again) == OF_A_WATCHER
     page = (project_root() / "docs" / "deploying.md").read_text(encoding="utf-8")
     assert f"save | {OF_A_RUN} |" in page
+    assert f"asks, and closes again | {OF_A_WATCHER} |" in page

@@ -27,6 +27,7 @@ ONE_MACHINE, CELERY = ROOT, DEPLOY / "celery"
 SAID_OTHERWISE = {  # whose launcher, places of all machines together, and that a task may wait for one
     "run_launcher",
     "concurrency.runs.max_concurrent_runs",
+    "concurrency.runs.tag_concurrency_limits",  # all of these places but one
     "run_monitoring.start_timeout_seconds",
 }
 
@@ -116,9 +117,10 @@ def test_the_code_location_keeps_its_name() -> None:
         assert arguments[arguments.index("--location-name") + 1] == LOCATION
 
 
-def test_a_cluster_runs_a_campaign_once_at_a_time_too() -> None:
-    here = read(ROOT / "dagster.yaml")["concurrency"]["runs"]["tag_concurrency_limits"]
-    assert read(DEPLOY / "helm" / "values.yaml")["concurrency"]["runs"]["tagConcurrencyLimits"] == here
+def test_a_cluster_has_the_queue_of_as_many_workers() -> None:
+    here = read(DEPLOY / "celery" / "dagster.yaml")["concurrency"]["runs"]
+    there = read(DEPLOY / "helm" / "values.yaml")["concurrency"]["runs"]
+    assert list(there.values()) == [here["max_concurrent_runs"], here["tag_concurrency_limits"]]
 
 
 def test_compose_says_what_the_second_file_adds_to() -> None:

@@ -35,8 +35,10 @@ def instance(
         yield instance
 
 
-def ask_for(instance: dg.DagsterInstance, campaign: str, status: dg.DagsterRunStatus = QUEUED) -> str:
-    tags = {"dagster/partition": campaign}
+def ask_for(
+    instance: dg.DagsterInstance, campaign: str, status: dg.DagsterRunStatus = QUEUED, **tags: str
+) -> str:
+    tags = {"dagster/partition": campaign, **{f"dagster/{name}": value for name, value in tags.items()}}
     run = dg.DagsterRun("phase3", status=status, tags=tags, remote_job_origin=ORIGIN)
     return instance.add_run(run).run_id
 
@@ -58,8 +60,30 @@ def test_a_campaign_at_work_is_passed_over_and_the_others_come_in_their_order(
     assert next_to_start(instance) == [summer, autumn]
 
 
+def places_of(instance: dg.DagsterInstance) -> int:
+    return instance.get_concurrency_config().run_queue_config.max_concurrent_runs  # type: ignore[union-attr] # both files have a queue
+
+
 def test_places_go_to_whoever_waits_longest(instance: dg.DagsterInstance) -> None:
-    places = instance.get_concurrency_config().run_queue_config.max_concurrent_runs  # type: ignore[union-attr] # both files have a queue
+    places = places_of(instance)
     ask_for(instance, "at work", AT_WORK)
     waiting = [ask_for(instance, f"campaign {n}") for n in range(places + 3)]
     assert next_to_start(instance) == waiting[: places - 1]
+
+
+def test_a_backfill_of_many_campaigns_leaves_a_place_for_others(instance: dg.DagsterInstance) -> None:
+    places = places_of(instance)
+    many = [ask_for(instance, f"campaign {n}", backfill="many") for n in range(50)]
+    assert next_to_start(instance) == many[: places - 1]
+    alone = ask_for(instance, "spring")
+    ask_for(instance, "summer", backfill="few")
+    assert next_to_start(instance) == [*many[: places - 1], alone]
+    for n in range(places - 1):
+        ask_for(instance, f"at work {n}", AT_WORK, backfill="many")
+    assert next_to_start(instance) == [alone], "those under way count, too"
+
+
+def test_a_run_of_higher_priority_comes_first(instance: dg.DagsterInstance) -> None:
+    waiting = [ask_for(instance, f"campaign {n}") for n in range(50)]
+    urgent = ask_for(instance, "spring", priority="1")
+    assert next_to_start(instance) == [urgent, *waiting[: places_of(instance) - 1]]

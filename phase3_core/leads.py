@@ -7,6 +7,8 @@ from uuid import UUID
 from phase3_core.statuses import CampaignStatus, EmailStatus
 from phase3_core.tiers import Tier
 
+Rank = tuple[str | int, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class MailboxName:
@@ -41,6 +43,11 @@ class Lead:
     @property
     def full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
+
+    @property
+    def rank(self) -> Rank:
+        """The lower, the sooner it is its turn: the order in which a run goes through its campaign."""
+        return (self.tier, -self.score, self.id.int)
 
 
 @dataclass(frozen=True, slots=True)

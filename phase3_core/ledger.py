@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from phase3_core.calls import ReplayClass
+from phase3_core.leads import Rank
 from phase3_core.money import ZERO, Money
 from phase3_core.tiers import Tier
 
@@ -44,7 +45,8 @@ class Intent:
     """A call about to be made. `reserved` USD at worst; `deadline_s` after which silence means lost.
 
     `keeps` USD must stay free beside it: what it would take to verify the address that it may find.
-    `subjects`: whom it is about, in the words of the suppression list (see `suppression.py`).
+    `subjects`: whom it is about, in the words of the suppression list (see `suppression.py`). `rank`: that of
+    its lead, among calls that wait.
     """
 
     question: bytes
@@ -59,6 +61,7 @@ class Intent:
     tier: Tier | None = None
     keeps: Money = ZERO
     subjects: tuple[str, ...] = ()
+    rank: Rank = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from phase3_core.breaker import OPEN_S, Open
 from phase3_core.budget import why_spent
@@ -38,7 +39,7 @@ from resources.providers.gates import CALLS, READINGS, TASKS
 from resources.providers.gathering import Alone, Member
 from resources.providers.health import Health
 from resources.providers.hearsay import impersonal
-from resources.providers.jobs import Jobs, in_task
+from resources.providers.jobs import JobEnded, Jobs, in_task
 from resources.providers.keys import Keys
 from resources.providers.naps import Naps
 from resources.providers.pace import QuotaSpent
@@ -47,10 +48,15 @@ from resources.providers.plain import plain
 from resources.providers.request import Question, Request
 from resources.providers.response import Response, told_to_pause
 from resources.providers.retries import LONGEST_WAIT_S, AskAgain, persistently
-from resources.providers.room import FIRST
 from resources.providers.settlement import Settlement, Tally
 from resources.providers.spec import Bulk, Operation, Pack, ProviderSpec
 from resources.providers.tokens import NoToken, TokenDesk
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """Its job ended unbilled: it is asked again, as a call that list and budgets must grant."""
+
 
 SETTLING_S = 30.0  # how long after its timeout a call counts as lost for others
 ELSEWHERE_EVERY_S = 0.25
@@ -62,7 +68,9 @@ SUPPRESSED = NoAnswer(Gap.SUPPRESSED, "on the suppression list")
 LONGEST_REST_S = 31 * 86_400.0  # whatever a vendor tells us to wait: no quota is reset later
 SAID_KEPT = 300  # characters of a vendor's own words
 
-Waiting = Elsewhere | OverBudget
+ANEW = Anew()
+
+Waiting = Elsewhere | OverBudget | Anew
 Ungranted = Stored | Withheld | Elsewhere | OverBudget | Suppressed
 Reached = Reply | NoAnswer | Waiting
 
@@ -108,6 +116,7 @@ class ProviderClient:
         self._settlement = Settlement(self.terms, self.ledger, self.clock, self.tally, self._channel.redacted)
         self._desks = {one.name: self._desk(one, one.bulk) for one in self.spec.operations if one.bulk}
         self._packs = {one.name: self._pack(one, one.pack) for one in self.spec.operations if one.pack}
+        self._singly: set[bytes] = set()  # what failed in a task is not put into another
         self.barred = ""
         self._put_off: NoAnswer | None = None
 
@@ -141,7 +150,7 @@ class ProviderClient:
             pack=pack,
             ledger=self.ledger,
             gate=self._gate,
-            parked=lambda: self.parked,
+            parked=lambda: self.left_alone,
             naps=self._naps,
             submit=lambda request: self._channel.send(request, pack.timeout_s),
             problem=self.spec.problem,
@@ -212,7 +221,7 @@ class ProviderClient:
         elif operation.pack and self.bulk:
             poll_s = operation.pack.timeout_s
         return Intent(
-            question=digest(self.spec.name, operation.name, asked),
+            question=digest(self.spec.name, operation.name, self._meant(question, operation) or asked),
             provider=self.spec.name,
             operation=operation.name,
             request=asked,
@@ -224,10 +233,20 @@ class ProviderClient:
             tier=question.lead.tier,
             keeps=self.keeps,
             subjects=self.subjects(question.lead, question.email),
+            rank=question.lead.rank,
         )
+
+    def _meant(self, question: Question, operation: Operation) -> dict[str, Any] | None:
+        """What is asked about a company whatever its leads call it, so that one of them pays for all."""
+        if not self.spec.per_company:
+            return None
+        request = operation.ask(replace(question, lead=replace(question.lead, company_name="")))
+        return request.as_json() if request else None
 
     async def _call(self, intent: Intent, operation: Operation, request: Request) -> Reply | NoAnswer:
         while isinstance(reply := await self._reached(intent, operation, request), Waiting):
+            if isinstance(reply, Anew):
+                self._singly.add(intent.question)
             await self._naps(ROOM_EVERY_S if isinstance(reply, OverBudget) else ELSEWHERE_EVERY_S)
         if isinstance(reply, NoAnswer) and reply.gap is Gap.LATER and reply.detail != NO_SERVICE:
             self._put_off = reply
@@ -257,7 +276,7 @@ class ProviderClient:
             stored = await self.ledger.find(intent)
             return self._ungranted(stored or over, intent, operation, request)
         desk = self._desks.get(operation.name) or self._packs.get(operation.name)
-        if desk and self.bulk and not self.left_alone:
+        if desk and self.bulk and not self.left_alone and intent.question not in self._singly:
             with suppress(Alone):
                 return await self._together(desk, intent, operation, request)
         return await self._alone(intent, operation, request)
@@ -278,14 +297,15 @@ class ProviderClient:
     async def _alone(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         """A place at the gate first, so that an intent never waits: what waits has not been asked.
 
-        Better tiers go first, so that theirs, which take the most questions, are not the last to be done.
+        Better leads go first, so that those of the best tiers, which take the most questions, are not the
+        last to be done, and whoever is asked after all others has work from the beginning.
         A task is read without one, for that takes long.
         """
         moment = None
         if not await self._gate.enter_at_once():
             if known := await self._known(intent, operation, request):
                 return known
-            moment = await self._gate.enter(intent.tier or FIRST)
+            moment = await self._gate.enter(intent.rank)
         with ExitStack() as place:
             place.callback(self._gate.leave)
             opened = await self._opened(intent, operation, request)
@@ -368,7 +388,7 @@ class ProviderClient:
         request: Request,
         member: Member | None = None,
         place: ExitStack | None = None,
-    ) -> Reply | NoAnswer:
+    ) -> Reached:
         """Once a vendor has answered, its place is the next question's while the ledger writes."""
         began = self.clock.monotonic()
         try:
@@ -389,6 +409,9 @@ class ProviderClient:
             end = End.REFUSED if other.refusal else End.NOT_SENT
             await self._settlement.settle(granted, end, began, other.refusal, error=str(other))
             raise
+        except JobEnded as ended:
+            await self._settlement.settle(granted, End.REFUSED, began, ended.response, error=str(ended))
+            return ANEW
         except (NoToken, Refused) as refusal:
             response, answer = refusal.response, refusal.problem
         if isinstance(answer, Problem):
@@ -407,7 +430,7 @@ class ProviderClient:
     async def _exchanged(
         self, granted: Granted, operation: Operation, request: Request, member: Member | None
     ) -> tuple[Response, Answer]:
-        """Where the question is part of a task, that task is read; only what failed is submitted again."""
+        """Where the question is part of a task, that task is read; raises JobEnded."""
         if member and operation.pack:
             return await self._in_pack(member)
         task = granted.job_id or (await member.sent if member else None)
@@ -415,12 +438,9 @@ class ProviderClient:
             async with self._gate.place() if member else nullcontext():
                 return await self._jobs.exchange(granted, operation, request)
         response, answer = await self._desks[operation.name].part(granted.key, task, request)
-        if operation.poll is None or granted.job_id is None:
-            return response, answer
-        if not await self._jobs.to_resubmit(granted, answer):
-            return response, answer
-        async with self._gate.place():
-            return await self._jobs.submit(granted, operation, request)
+        if operation.poll and granted.job_id:
+            await self._jobs.let_go(granted, response, answer)
+        return response, answer
 
     async def _in_pack(self, member: Member) -> tuple[Response, Answer]:
         response, answer = await member.sent

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from phase3_core.leads import Rank
 from phase3_core.rate_limits import Allowance, Demand, RateLimit
 from phase3_core.throttle import after_success, after_trouble, unthrottled
 from resources.providers.naps import Naps
@@ -102,7 +103,7 @@ class Gate:
         self._asked += 1
         return True
 
-    async def enter(self, rank: str = FIRST) -> Moment | None:
+    async def enter(self, rank: Rank = FIRST) -> Moment | None:
         """What to give back if nothing is asked after all; raises QuotaSpent."""
         self._stay_shared()
         await self._room.take(rank)

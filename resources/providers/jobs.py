@@ -17,6 +17,14 @@ from resources.providers.retries import LONGEST_WAIT_S
 from resources.providers.spec import Operation, Poll, ProviderSpec
 
 
+class JobEnded(Exception):
+    """The vendor gave a job up and bills nothing for it: the question may be asked anew, if it is granted."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("the vendor ended the job and bills nothing for it")
+        self.response = response
+
+
 @dataclass
 class Jobs:
     """One provider's. `readings` paces the reading of results."""
@@ -32,25 +40,26 @@ class Jobs:
     async def exchange(
         self, granted: Granted, operation: Operation, request: Request
     ) -> tuple[Response, Answer]:
-        """One question and its answer, which a job that the vendor has already may hold."""
-        if granted.job_id is not None:
-            response, answer = await self._poll(operation, granted.job_id)
-            if not await self.to_resubmit(granted, answer):
-                return response, answer
-        return await self.submit(granted, operation, request)
+        """One question and its answer, which a job that the vendor has already may hold; raises JobEnded."""
+        if granted.job_id is None:
+            return await self._submit(granted, operation, request)
+        response, answer = await self._poll(operation, granted.job_id)
+        await self.let_go(granted, response, answer)
+        return response, answer
 
-    async def to_resubmit(self, granted: Granted, answer: Answer) -> bool:
-        """Whether the vendor has ended the job unbilled and it is submitted again, which is done once a run.
+    async def let_go(self, granted: Granted, response: Response, answer: Answer) -> None:
+        """Forgets a job that its vendor has given up, once a run; raises JobEnded where it bills nothing.
 
-        From then on a submission that is lost is one in doubt, which no reading of the old job excuses. A job
-        that is merely unknown may be billed: without its number it is a lost call, and asked again as such.
+        A job that is merely unknown may be billed: without its number it is a lost call, and asked again as
+        such.
         """
         if not isinstance(answer, Problem) or not _fails_job(answer) or granted.key in self._dropped:
-            return False
+            return
         self._dropped.add(granted.key)
-        return await self.ledger.drop_job(granted.key) and answer.ends_job
+        if await self.ledger.drop_job(granted.key) and answer.ends_job:
+            raise JobEnded(response)
 
-    async def submit(
+    async def _submit(
         self, granted: Granted, operation: Operation, request: Request
     ) -> tuple[Response, Answer]:
         response = await self.channel.send(request, operation.timeout_s)

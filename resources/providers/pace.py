@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from phase3_core.leads import Rank
 from phase3_core.rate_limits import NONE_UNUSED, Allowance, RateLimit, Slots, Spent, Unused
 from resources.providers.naps import Naps
 from resources.providers.room import FIRST, Room
@@ -67,7 +68,7 @@ class Pace:
             return False
         return self._held_until <= self._monotonic()
 
-    async def turn(self, rank: str = FIRST) -> Moment | None:
+    async def turn(self, rank: Rank = FIRST) -> Moment | None:
         """A moment that is now, or None once the run is ending; raises QuotaSpent.
 
         One that was slept through is lost. Moments are given out by rank as they are booked.
@@ -158,7 +159,7 @@ class Pace:
     def _resting(self) -> bool:
         return self._spent is not None and self._monotonic() < self._spent[0]
 
-    async def _moment(self, rank: str) -> Moment | None:
+    async def _moment(self, rank: Rank) -> Moment | None:
         if not self._allowance.counted:
             return self._now()
         self._waiting += 1

@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 from itertools import count
 
-FIRST = ""  # rank of what is not to wait for any new question; tiers come after it, A before B
+from phase3_core.leads import Rank
+
+FIRST: Rank = ()  # of what is not to wait for any new question
 
 
 class Room:
@@ -16,7 +18,7 @@ class Room:
         self.places = places
         self.busy = 0
         self._open = False
-        self._queue: list[tuple[str, int, asyncio.Future[None]]] = []
+        self._queue: list[tuple[Rank, int, asyncio.Future[None]]] = []
         self._numbers = count()
 
     @property
@@ -33,7 +35,7 @@ class Room:
             return True
         return False
 
-    async def take(self, rank: str = FIRST) -> None:
+    async def take(self, rank: Rank = FIRST) -> None:
         if self.take_at_once():
             return
         turn = asyncio.get_running_loop().create_future()
@@ -46,7 +48,7 @@ class Room:
             raise
 
     @asynccontextmanager
-    async def taken(self, rank: str = FIRST) -> AsyncIterator[None]:
+    async def taken(self, rank: Rank = FIRST) -> AsyncIterator[None]:
         await self.take(rank)
         try:
             yield

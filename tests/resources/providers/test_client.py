@@ -16,10 +16,12 @@ from phase3_core.calls import Facts, Gap, Hit, Judgement, Miss, NoAnswer
 from phase3_core.ledger import End
 from phase3_core.money import ZERO, usd
 from phase3_core.statuses import Verdict
+from phase3_core.suppression import subjects_of
+from phase3_core.tiers import Tier
 from resources.http_client import Received
 from resources.providers import client
 from resources.providers.answers import Remedy
-from resources.providers.catalogue import CATALOGUE, Row
+from resources.providers.catalogue import CATALOGUE, Row, row
 from resources.providers.client import ELSEWHERE_EVERY_S, SUPPRESSED
 from resources.providers.gate import Limits
 from resources.providers.request import Question
@@ -718,6 +720,17 @@ async def test_a_job_that_an_unpaid_account_may_not_read_stays_booked_and_is_not
     assert (following.transport.paths, vendor.ledger.booked) == ([READ], ICYPEAS_PRICE)
 
 
+async def test_who_is_suppressed_while_a_job_is_read_is_not_submitted_again() -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    following = vendor.next_run(GOING, ABORTED, AssertionError("nothing may be submitted"))
+    asking = asyncio.ensure_future(following.asking())
+    await following.time.idle(asking)
+    following.ledger.listed = set(subjects_of(DANA, ""))
+    assert await following.time.until(asking) == SUPPRESSED
+    assert following.transport.paths == [READ, READ]
+    assert vendor.ledger.booked == 0
+
+
 async def test_an_aborted_job_is_submitted_once_more() -> None:
     vendor = a_vendor("icypeas", SUBMITTED, ABORTED, ABORTED, SUBMITTED_AGAIN, DONE)
     assert await vendor.ask() == Hit(EMAIL, 99)
@@ -849,3 +862,23 @@ async def test_an_odd_job_id_is_noted_plainly_and_read_as_given() -> None:
     vendor = a_vendor("icypeas", answer({"success": True, "item": {"_id": "a\0b"}}), DONE)
     assert await vendor.ask() == Hit(EMAIL, 99)
     assert vendor.transport.sent[1].body == {"id": "a\0b"}
+
+
+async def test_a_companys_question_is_bought_once_whatever_its_leads_call_it() -> None:
+    news = answer({"type": "news", "results": []})
+    vendor = Vendor("brave", (news,), declared=row("brave"))
+    await vendor.ask(company_name="Acme Inc.")
+    later = vendor.next_run(news)
+    await later.ask(company_name="ACME, Inc", first_name="Bob")
+    await later.ask(company_name="ACME, Inc", company_domain="acme.org")
+    assert (vendor.sends, later.sends) == (1, 1)
+    assert "ACME, Inc" in later.transport.sent[0].query["q"]
+
+
+async def test_of_those_who_wait_the_best_lead_is_asked_about_first() -> None:
+    vendor = Vendor("findymail", (FOUND,), limits=Limits(in_flight=1), takes_s=1.0)
+    leads = {"Cora": (Tier.C, 90), "Bea": (Tier.B, 50), "Ann": (Tier.B, 60), "Abe": (Tier.A, 10)}
+    asking = [vendor.asking(first_name=name, tier=tier, score=score) for name, (tier, score) in leads.items()]
+    await vendor.time.until(asyncio.gather(*asking))
+    asked = [sending.body["name"].split()[0] for sending in vendor.transport.sent]
+    assert asked == ["Cora", "Abe", "Ann", "Bea"]

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from phase3_core.breaker import FAILURES_IN_A_ROW
 from phase3_core.calls import Facts, Gap, Miss, NoAnswer
 from phase3_core.ledger import End
 from resources.providers.catalogue import CATALOGUE, Row
 from resources.providers.client import ProviderClient
+from resources.providers.gate import Limits
 from resources.providers.request import Question
 from sandbox.options import Options
 from tests.resources.providers.market import Market, Query, a_market, lead_of
@@ -135,3 +137,12 @@ async def test_a_pack_that_failed_with_200_is_no_answer() -> None:
     vendor, replies = await packed(answer(failed), answer({}))
     assert replies == [Miss()] * 4
     assert vendor.sends == 5
+
+
+async def test_no_pack_leaves_once_the_breaker_is_open() -> None:
+    """Those that queue for the one place find it open, as single questions do."""
+    down = answer({"error": "down"}, 500)
+    vendor = Vendor("apollo", (down,), bulk=True, limits=Limits(in_flight=1), takes_s=1.0)
+    questions = (vendor.asking(company_domain=f"acme{number}.example") for number in range(400))
+    await vendor.time.until(asyncio.gather(*questions))
+    assert vendor.sends <= FAILURES_IN_A_ROW + 1

@@ -225,7 +225,7 @@ async def test_better_tiers_have_the_next_moments_and_equals_are_served_in_turn(
     went: list[str] = []
 
     async def one(name: str) -> None:
-        await gate.enter(name[:1])
+        await gate.enter((name[:1],))
         went.append(name)
 
     await shared.time.until(one("first"))

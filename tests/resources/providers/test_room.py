@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from resources.providers.room import FIRST, Room
+from resources.providers.room import Room
 
 
 async def queue(room: Room, *ranks: str) -> list[asyncio.Task[None]]:
     """They come one after another."""
     comers = []
     for rank in ranks:
-        comers.append(asyncio.create_task(room.take(rank)))
+        comers.append(asyncio.create_task(room.take((rank,))))
         await asyncio.sleep(0)
     return comers
 
@@ -19,12 +19,12 @@ async def queue(room: Room, *ranks: str) -> list[asyncio.Task[None]]:
 async def test_a_better_tier_comes_in_first_and_equals_in_turn() -> None:
     room, came = Room(1), list[str]()
 
-    async def visit(name: str, rank: str) -> None:
+    async def visit(name: str, *rank: str) -> None:
         async with room.taken(rank):
             came.append(name)
             await asyncio.sleep(0)
 
-    visits = [("in", "C"), ("c", "C"), ("b1", "B"), ("b2", "B"), ("a", "A"), ("asked already", FIRST)]
+    visits = [("in", "C"), ("c", "C"), ("b1", "B"), ("b2", "B"), ("a", "A"), ("asked already",)]
     await asyncio.gather(*(visit(*one) for one in visits))
     assert came == ["in", "asked already", "a", "b1", "b2", "c"]
     assert (room.busy, room.queued) == (0, 0)

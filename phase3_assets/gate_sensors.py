@@ -7,7 +7,7 @@ import dagster as dg
 
 from phase3_assets.agents import reading
 from phase3_assets.deciding import told
-from phase3_assets.jobs import MOST_CAMPAIGNS_A_TICK, phase3
+from phase3_assets.jobs import MOST_CAMPAIGNS_A_TICK, as_last_run, phase3
 from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_core.approval_request import MoreWanted, Nudge
 from phase3_core.policy import Policy
@@ -30,7 +30,7 @@ def re_enrichment(
     keys = [str(wanted.campaign_id) for wanted in due]
     return dg.SensorResult(
         dynamic_partitions_requests=[campaigns.build_add_request(keys)],
-        run_requests=[_run_request(wanted) for wanted in due],
+        run_requests=[_run_request(context.instance, wanted) for wanted in due],
     )
 
 
@@ -39,10 +39,11 @@ def run_key(wanted: MoreWanted) -> str:
     return f"phase3:{wanted.campaign_id}:more:{wanted.request_id}"
 
 
-def _run_request(wanted: MoreWanted) -> dg.RunRequest:
+def _run_request(instance: dg.DagsterInstance, wanted: MoreWanted) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=run_key(wanted),
         partition_key=str(wanted.campaign_id),
+        run_config=as_last_run(instance, wanted.campaign_id),
         tags={CAMPAIGN_TAG: wanted.campaign, REQUEST_TAG: str(wanted.request_id)},
     )
 

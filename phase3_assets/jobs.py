@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
+from uuid import UUID
 
 import dagster as dg
 
@@ -72,7 +74,7 @@ def _runs_again(instance: dg.DagsterInstance, due: list[DueAgain]) -> Iterator[d
     for one in due:
         tries = instance.get_run_records(dg.RunsFilter(tags={WAIT_TAG: _wait(one)}))
         if _to_try(tries):
-            yield _run_again(one, len(tries))
+            yield _run_again(one, len(tries), as_last_run(instance, one.campaign.id))
 
 
 def _to_try(tries: Sequence[dg.RunRecord]) -> bool:
@@ -97,10 +99,19 @@ def _wait(due: DueAgain) -> str:
     return f"phase3:{due.campaign.id}:waited-until:{due.since.isoformat()}"
 
 
-def _run_again(due: DueAgain, tries: int) -> dg.RunRequest:
+def as_last_run(instance: dg.DagsterInstance, campaign_id: UUID) -> dict[str, Any]:
+    """Its configuration of policy, budgets and vendors: what starts by itself goes on as somebody chose."""
+    ours = dg.RunsFilter(tags={"dagster/partition": str(campaign_id)}, job_name=phase3.name)
+    newest = instance.get_runs(filters=ours, limit=1)
+    resources = newest[0].run_config.get("resources") if newest else None
+    return {"resources": resources} if resources else {}
+
+
+def _run_again(due: DueAgain, tries: int, run_config: dict[str, Any]) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"{_wait(due)}:{tries}" if tries else _wait(due),
         partition_key=str(due.campaign.id),
+        run_config=run_config,
         tags={CAMPAIGN_TAG: due.campaign.name, WAIT_TAG: _wait(due)},
     )
 

@@ -45,6 +45,14 @@ def test_a_wish_for_more_is_one_run() -> None:
     assert ticked(office) == []
 
 
+def test_a_wish_for_more_is_run_as_the_campaigns_last_run_was() -> None:
+    office, chosen = asked_office(), {"policy": {"config": {"preset": "PILOT"}}}
+    tags = {"dagster/partition": str(CAMPAIGN)}
+    create_run_for_test(office.instance, job_name="phase3", tags=tags, run_config={"resources": chosen})
+    more_wanted(office)
+    assert [one.run_config for one in ticked(office)] == [{"resources": chosen}]
+
+
 def test_what_is_missing_is_enriched_again_and_asked_about_anew() -> None:
     office = asked_office()
     more_wanted(office)

@@ -197,3 +197,12 @@ def test_a_run_that_failed_before_it_could_ask_is_tried_again_later_and_not_for_
         office.start(requests, dg.DagsterRunStatus.FAILURE)
         keys += [one.run_key for one in requests]
     assert len(set(keys)) == len(keys) == MOST_TRIES
+
+
+def test_what_starts_by_itself_is_run_as_the_campaigns_last_run_was() -> None:
+    office, chosen = due_later(2), {"policy": {"config": {"force_continue": True}}}
+    tags = {"dagster/partition": str(UUID(int=1))}
+    config = {"resources": chosen, "loggers": {}}
+    create_run_for_test(office.instance, job_name="phase3", tags=tags, run_config=config)
+    create_run_for_test(office.instance, job_name="another", tags=tags)
+    assert [one.run_config for one in office.requested()] == [{"resources": chosen}, {}]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -101,12 +102,13 @@ def run_agent(
             return await use_case(run, around)
 
     with told_to_dagster():
-        try:
-            return run_in_loop(working())
-        except asyncio.CancelledError:
-            if stop.wished:
-                _note_wish(context)
-            raise dg.DagsterExecutionInterruptedError from None
+        with suppress(asyncio.CancelledError):
+            result = run_in_loop(working())
+            if not stop.signals:
+                return result
+        if stop.wished:
+            _note_wish(context)
+        raise dg.DagsterExecutionInterruptedError
 
 
 async def _name_run(context: dg.AssetExecutionContext, database: Database, campaign_id: UUID) -> None:
@@ -124,7 +126,8 @@ class Stop:
     """A signal cancels the use case alone, so that calls in flight are left to finish and be recorded.
 
     Dagster's own handler would stop the loop and cancel everything at once. The first signal counts;
-    later ones change nothing: what is in flight has a deadline of its own.
+    later ones change nothing: what is in flight has a deadline of its own. They are noted as they come, and
+    not by the loop, which would forget the one that comes as it ends.
     """
 
     signals: list[int] = field(default_factory=list)
@@ -141,19 +144,19 @@ class Stop:
             return
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def hear(number: int, _: FrameType | None) -> None:
+            if task is not None and not self.signals:
+                loop.call_soon_threadsafe(task.cancel)
+            self.signals.append(number)
+
         for number in before:
-            loop.add_signal_handler(number, self._hear, number, task)
+            signal.signal(number, hear)
         try:
             yield
         finally:
             for number, handler in before.items():
-                loop.remove_signal_handler(number)
                 signal.signal(number, handler)
-
-    def _hear(self, number: int, task: asyncio.Task[Any] | None) -> None:
-        if task is not None and not self.signals:
-            task.cancel()
-        self.signals.append(number)
 
 
 def _note_wish(context: dg.AssetExecutionContext) -> None:

@@ -1,23 +1,30 @@
 """Sensors that take back what a run left half done when its process could not do it itself.
 
 The two on a run's end act within seconds. They see an end once, and none that came before they were first
-switched on; so the third looks again and again for whatever is still open, until nothing is.
+switched on; so the third looks again and again for whatever is still open, and for campaigns that wait for a
+run that is over, until nothing is left.
 """
 
 import asyncio
+import os
 from uuid import UUID
 
 import dagster as dg
 
 from phase3_assets.failures import told_to_dagster
-from phase3_core.compensation import UNKNOWN_END, compensate_dead
+from phase3_assets.partitions import PARTITION_TAG, campaign_of
+from phase3_assets.workplace import DATABASE_URL
+from phase3_core.compensation import UNKNOWN_END, called_off, compensate_dead
 from phase3_core.ports.books import Database
 from phase3_core.ports.exporter import Exporter
 from phase3_core.saga import Step
 from phase3_core.statuses import CANCELLED
+from resources.exports.campaign_exports import usual_exporter
+from resources.postgres.database import PostgresDatabase
+from resources.settings import read_settings, settings_path
 
 ON = dg.DefaultSensorStatus.RUNNING
-OVER = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+OVER = {dg.DagsterRunStatus.FAILURE: UNKNOWN_END, dg.DagsterRunStatus.CANCELED: CANCELLED}
 
 
 @dg.run_failure_sensor(minimum_interval_seconds=15, default_status=ON)
@@ -40,6 +47,8 @@ def cancelled_runs(
     """The same for a cancelled run, of which a failure sensor hears nothing."""
     with told_to_dagster():
         take_back(database, exporter, context.dagster_run.run_id, CANCELLED)
+        if campaign_id := campaign_of(context.dagster_run):
+            call_off(context.instance, database, campaign_id)
 
 
 @dg.sensor(minimum_interval_seconds=30, default_status=ON)
@@ -58,8 +67,9 @@ def take_back_what_is_over(
     instance: dg.DagsterInstance, database: Database, exporter: Exporter, campaign_id: UUID | None = None
 ) -> int:
     """How many runs were tried: of one campaign, or of all."""
-    due = [step for step in _open_steps(database) if step.due and campaign_id in {None, step.campaign_id}]
-    over = {run_id: why for run_id in {step.run_id for step in due} if (why := _ended(instance, run_id))}
+    due = [step for step in _left(database) if campaign_id in {None, step.campaign_id}]
+    by_run = {step.run_id: step for step in due}
+    over = {run_id: why for run_id, step in by_run.items() if (why := _why_over(instance, step))}
     for run_id, why in over.items():
         take_back(database, exporter, run_id, why)
     return len(over)
@@ -69,17 +79,43 @@ def take_back(database: Database, exporter: Exporter, run_id: str, why: str) -> 
     asyncio.run(compensate_dead(database, exporter, run_id, why))
 
 
-def _open_steps(database: Database) -> list[Step]:
+def take_back_here(run_id: str) -> None:
+    """In the process of a run that was interrupted: between two agents none was at work to do it."""
+    if url := os.environ.get(DATABASE_URL):
+        exporter = usual_exporter(read_settings(settings_path()))
+        take_back(PostgresDatabase(url), exporter, run_id, CANCELLED)
+
+
+def call_off(instance: dg.DagsterInstance, database: Database, campaign_id: UUID) -> None:
+    """Says of an import whose newest run was cancelled before it began that nobody starts it any more.
+
+    Unless another run of the campaign still waits for its turn.
+    """
+    runs = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: str(campaign_id)}))
+    newest = next(iter(runs), None)
+    if newest is None or newest.dagster_run.status is not dg.DagsterRunStatus.CANCELED:
+        return
+    if all(one.dagster_run.is_finished for one in runs):
+        asyncio.run(called_off(database, campaign_id, newest.create_timestamp))
+
+
+def _left(database: Database) -> list[Step]:
+    """Steps that are due; and moves of campaigns that wait for their next agent, which may never begin."""
+
     async def look() -> list[Step]:
         async with database.reading() as books:
-            return await books.saga.open_steps()
+            due = [step for step in await books.saga.open_steps() if step.due]
+            return [*await books.saga.handed_over(), *due]
 
     return asyncio.run(look())
 
 
-def _ended(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Why a run is over; empty while it goes on. One that Dagster has forgotten is over."""
-    run = instance.get_run_by_id(run_id)
-    if run is not None and run.status not in OVER:
-        return ""
-    return CANCELLED if run is not None and run.status is dg.DagsterRunStatus.CANCELED else UNKNOWN_END
+def _why_over(instance: dg.DagsterInstance, step: Step) -> str:
+    """Why the step's run is over; empty while it goes on, and where it came to a good end.
+
+    One that Dagster has forgotten is over, and what it has kept it may have kept for good.
+    """
+    run = instance.get_run_by_id(step.run_id)
+    if run is None:
+        return UNKNOWN_END if step.open else ""
+    return OVER.get(run.status, "")

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from phase3_assets.living import is_gone_here, unmark
 from phase3_assets.looking import look
+from phase3_assets.partitions import PARTITION_TAG
 from phase3_assets.workplace import DAGSTER_HOME, DAGSTER_URL
 from phase3_core.errors import BadInput, CampaignBusy, OutsideFailure
 from resources.postgres.signs_of_life import BEFORE_THE_FIRST_S, SignsOfLife
@@ -124,5 +125,5 @@ def _ended(url: str, instance: dg.DagsterInstance, campaign_id: UUID, signs: Sig
 
 
 def _unfinished(instance: dg.DagsterInstance, campaign_id: UUID) -> Sequence[dg.DagsterRun]:
-    tags = {"dagster/partition": str(campaign_id)}
+    tags = {PARTITION_TAG: str(campaign_id)}
     return instance.get_runs(filters=dg.RunsFilter(tags=tags, statuses=UNFINISHED))

@@ -7,10 +7,9 @@ tells at once.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from time import monotonic
-from typing import Any
 from uuid import UUID
 
 import dagster as dg
@@ -19,6 +18,7 @@ from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 
 from phase3_assets.living import is_gone_here, unmark
 from phase3_assets.looking import look
+from phase3_assets.partitions import campaign_of
 from phase3_assets.workplace import DATABASE_URL
 from phase3_core.errors import Phase3Error
 from resources.postgres.signs_of_life import SignsOfLife
@@ -65,11 +65,4 @@ def _campaign(run: dg.DagsterRun) -> UUID | None:
     origin = run.remote_job_origin
     if origin is not None and origin.location_name != LOCATION:
         return None
-    return _as_uuid(run.tags)
-
-
-def _as_uuid(tags: Mapping[str, Any]) -> UUID | None:
-    try:
-        return UUID(tags["dagster/partition"])
-    except (KeyError, ValueError):
-        return None
+    return campaign_of(run)

@@ -13,7 +13,7 @@ from dagster_shared.error import SerializableErrorInfo
 from rich.console import Console
 
 from phase3_assets.agents import FORETOLD
-from phase3_assets.compensating import take_back_what_is_over
+from phase3_assets.compensating import call_off, take_back, take_back_what_is_over
 from phase3_assets.definitions import defs
 from phase3_assets.failures import EXIT_CODE
 from phase3_assets.following import followed, post_result
@@ -25,13 +25,14 @@ from phase3_assets.progress import shown_progress
 from phase3_assets.result import read_result
 from phase3_core.errors import BadInput, StoppedAtThreshold
 from phase3_core.leads import Campaign
-from resources.exports.campaign_exports import USUAL, exporter_of, spreadsheet_of
-from resources.exports.files import exports_folder
+from phase3_core.statuses import CANCELLED
+from resources.exports.campaign_exports import usual_exporter
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.settings import read_settings, settings_path
 
 STOPPED = StoppedAtThreshold.exit_code
 PRESETS = ("standard", "pilot")
+CUT_SHORT = "Cancelled; what was in flight is recorded. Run again to go on where it stopped."
 NO_RETRIES = {"dagster/max_retries": "0"}  # who runs it from a shell decides whether to run it again
 
 
@@ -65,13 +66,13 @@ class Ended:
 def run_campaign(url: str, name: str, options: Options, words: Console, *, follow: bool = False) -> Ended:
     """Raises BadInput, CampaignBusy, OutsideFailure before anything is started."""
     config = options.run_config()
-    exporter = exporter_of(USUAL, exports_folder(), spreadsheet_of(read_settings(settings_path())))
+    exporter, database = usual_exporter(read_settings(settings_path())), PostgresDatabase(url)
     campaign = look(url, lambda books: _named(books, name))
     campaign_id = campaign.id
     with opened() as instance:
         instance.add_dynamic_partitions(str(campaigns.name), [str(campaign_id)])
         end_dead_runs(url, instance, campaign_id, partial(words.print, markup=False, soft_wrap=True))
-        take_back_what_is_over(instance, PostgresDatabase(url), exporter, campaign_id)
+        take_back_what_is_over(instance, database, exporter, campaign_id)
         watching = followed(url, campaign_id) if follow else shown_progress(url, campaign_id, words)
         run_id = str(uuid4())
         with watching, foretold(words), living(run_id):
@@ -83,6 +84,10 @@ def run_campaign(url: str, name: str, options: Options, words: Console, *, follo
                 tags={CAMPAIGN_TAG: campaign.name, **NO_RETRIES},
                 raise_on_error=False,
             )
+        if not done.success:
+            _, line = _first_failure(done)
+            take_back(database, exporter, run_id, CANCELLED if line == CUT_SHORT else line)
+            call_off(instance, database, campaign_id)
         ended = _ended(url, instance, campaign_id, done)
     post_result(url, campaign_id, ended.result)
     return ended
@@ -152,7 +157,7 @@ def _read(error: SerializableErrorInfo | None, run_id: str) -> tuple[int, str]:
     """Our own words where they are in the chain of causes; a foreign error is named, with where to look."""
     chain = {cause.cls_name: cause for cause in _causes(error)}
     if dg.DagsterExecutionInterruptedError.__name__ in chain:
-        return 1, "Cancelled; what was in flight is recorded. Run again to go on where it stopped."
+        return 1, CUT_SHORT
     if ours := chain.get(dg.Failure.__name__):
         return 1, ours.message.partition(": ")[2].strip()
     if "DagsterAssetCheckFailedError" in chain:

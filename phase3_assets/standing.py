@@ -16,12 +16,11 @@ from rich.text import Text
 from phase3_assets.looking import look
 from phase3_assets.troubles import troubles
 from phase3_assets.views import campaign_rows, troubles_of
-from phase3_core.statuses import CampaignStatus
+from phase3_core.statuses import BETWEEN_AGENTS, CampaignStatus
 
 EVERY_S = 2.0
 BETWEEN_AGENTS_S = 60.0  # a run's next step has begun by then
 WORKING = {CampaignStatus.VERIFYING_EMAILS, CampaignStatus.ENRICHING}
-BETWEEN = {CampaignStatus.EMAILS_VERIFIED, CampaignStatus.ENRICHED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Standing:
         """Whether a run works on it, as far as its state tells; a dead run's is put right by the sensors."""
         status = self.campaign["status"]
         idle_s = min((pace.idle_s for pace in self.agents), default=0.0)
-        return status in WORKING or (status in BETWEEN and idle_s < BETWEEN_AGENTS_S)
+        return status in WORKING or (status in BETWEEN_AGENTS and idle_s < BETWEEN_AGENTS_S)
 
 
 def standing(url: str, name: str) -> Standing:

@@ -3,8 +3,9 @@
 Every undo is idempotent and asks first whether another run has moved on, so both may happen, in any order.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from phase3_core.errors import OutsideFailure, Phase3Error, UnknownCampaign
@@ -12,8 +13,10 @@ from phase3_core.exports import Export, Published
 from phase3_core.ports.books import Books, Database
 from phase3_core.ports.exporter import Exporter
 from phase3_core.saga import Later, Step, StepKind, StepState, Successor, Undone, status_afterwards, to_undo
+from phase3_core.statuses import CANCELLED
 
 KEPT = "everything bought is kept, run again to resume"
+NOT_BEGUN = f"{CANCELLED} before it began; run again to begin"
 UNKNOWN_END = "the process ended before it could say why"
 
 
@@ -26,8 +29,14 @@ async def compensate_dead(database: Database, exporter: Exporter, run_id: str, w
     """For a run whose end is recorded; one that is alive all the same is left to itself."""
     async with database.reading() as books:
         steps = await books.saga.steps(run_id)
-        if to_undo(steps) and await books.saga.outlived(run_id, steps[0].campaign_id):
+        if steps and await books.saga.outlived(run_id, steps[0].campaign_id):
             await Compensation(books, exporter, reason(why)).of(run_id)
+
+
+async def called_off(database: Database, campaign_id: UUID, asked_for: datetime) -> None:
+    """For a run that was `asked_for` then and cancelled before any agent began."""
+    async with database.reading() as books:
+        await books.campaigns.call_off(campaign_id, asked_for, NOT_BEGUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,13 @@ class Compensation:
         undo = self._undo(steps)
         for step in to_undo(steps):
             await self._try(step, undo[step.kind])
+        await self._leave(steps)
+
+    async def _leave(self, steps: Sequence[Step]) -> None:
+        """Between two agents every step is kept, and yet the campaign is not where a run may end."""
+        moves = [step for step in steps if step.kind is StepKind.STATUS]
+        if moves:
+            await self.books.campaigns.put_back(moves[-1], status_afterwards(steps), self.why)
 
     def _undo(self, steps: list[Step]) -> Mapping[StepKind, "Undo"]:
         afterwards = status_afterwards(steps)

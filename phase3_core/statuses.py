@@ -99,6 +99,7 @@ class CampaignStatus(StrEnum):
 
 
 _S = CampaignStatus
+BETWEEN_AGENTS = frozenset({_S.EMAILS_VERIFIED, _S.ENRICHED})  # one has completed, the next has not begun
 DECIDED = frozenset({_S.APPROVED, _S.REJECTED})  # no run works on them any more
 _RUNNABLE = frozenset(_S) - DECIDED
 _BEFORE: dict[CampaignStatus, frozenset[CampaignStatus]] = {

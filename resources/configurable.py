@@ -24,8 +24,8 @@ from resources.assembly import (
     postgres_readings,
 )
 from resources.clock import SystemClock
-from resources.exports.campaign_exports import USUAL, exporter_of, spreadsheet_of
-from resources.exports.files import EXPORTS_DIR, exports_folder
+from resources.exports.campaign_exports import usual_exporter
+from resources.exports.files import EXPORTS_DIR
 from resources.postgres.database import PostgresDatabase
 from resources.providers.line_up import daily_caps
 from resources.providers.source import VendorSource
@@ -114,8 +114,7 @@ class ExportsResource(dg.ConfigurableResource["Exporter"]):
     directory: str = Field(default="", description=f"empty: ${EXPORTS_DIR}, else ./exports")
 
     def create_resource(self, context: dg.InitResourceContext) -> Exporter:  # noqa: ARG002 - Dagster's signature
-        sheets = spreadsheet_of(_settings(self.settings_file, {}))
-        return exporter_of(USUAL, exports_folder(self.directory), sheets)
+        return usual_exporter(_settings(self.settings_file, {}), self.directory)
 
 
 def _caps(settings: Settings) -> Callable[[Caps], Caps]:

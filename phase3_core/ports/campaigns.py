@@ -47,7 +47,14 @@ class CampaignRepository(Protocol):
         ...
 
     async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
-        """From the state that `step` had moved it to; False where it is elsewhere, or another run's."""
+        """From where `step` had moved it, or an agent of its run has left it to the next one.
+
+        False where it is elsewhere, or another run's.
+        """
+        ...
+
+    async def call_off(self, campaign_id: UUID, before: datetime, why: str) -> bool:
+        """Failed, where it was imported `before` that time and no run has begun with it; False elsewhere."""
         ...
 
     async def unpublish(self, campaign_id: UUID, url: str, before: str) -> None:

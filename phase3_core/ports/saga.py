@@ -30,6 +30,10 @@ class Saga(Protocol):
         """Of every run: those that are neither kept nor compensated, oldest first."""
         ...
 
+    async def handed_over(self) -> list[Step]:
+        """How campaigns came to stand between two agents: moves of those runs that took them last."""
+        ...
+
     async def outlived(self, run_id: str, campaign_id: UUID) -> bool:
         """Whether the run is dead; a zombie of it writes nothing from then on."""
         ...

@@ -10,7 +10,7 @@ from phase3_core.errors import OutsideFailure
 from phase3_core.exports import Export, ExportKind, Published
 from phase3_core.leads import Campaign
 from phase3_core.ports.leads import LeadRepository
-from resources.exports.files import Folder
+from resources.exports.files import Folder, exports_folder
 from resources.exports.lead_list import ReadyLeads
 from resources.exports.ready_csv import CsvWriter
 from resources.exports.report_file import JsonWriter, PageWriter
@@ -56,6 +56,11 @@ def exporter_of(
     files = [writer(folder) for kind, writer in _FILES.items() if kind in kinds]
     spreadsheet = [SheetsWriter(sheets)] if sheets and ExportKind.SHEETS in kinds else []
     return CampaignExporter([*spreadsheet, *files])
+
+
+def usual_exporter(settings: Settings, directory: str = "") -> "CampaignExporter":
+    """What a run exports. `directory`: empty for the one that the environment names."""
+    return exporter_of(USUAL, exports_folder(directory), spreadsheet_of(settings))
 
 
 def spreadsheet_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> SheetsAccount | None:

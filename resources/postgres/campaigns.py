@@ -1,6 +1,7 @@
 """Campaigns: their status, their numbers, and what they cost."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from phase3_core.leads import Campaign
 from phase3_core.ports.campaigns import AgentResult, DueAgain
 from phase3_core.runs import Run
 from phase3_core.saga import Step, StepState
-from phase3_core.statuses import Agent, CampaignStatus, may_become
+from phase3_core.statuses import BETWEEN_AGENTS, Agent, CampaignStatus, may_become
 from resources.postgres.audit import Actor
 from resources.postgres.campaign_counts import counts_of, spend_of
 from resources.postgres.campaign_list import CampaignOverview, overview_of, the_campaign
@@ -91,30 +92,32 @@ class PostgresCampaigns:
     async def move(
         self, campaign_id: UUID, to: CampaignStatus, why: str = "", *, ends: Run | None = None
     ) -> None:
-        move = (
-            update(campaigns)
-            .where(campaigns.c.id == campaign_id, among(campaigns.c.status, may_become(to)))
-            .values(status=to, status_reason=why or None, updated_at=func.now())
-        )
-        line = self._actor.line(campaign_id, "status_changed", {"to": to, "why": why})
+        from_there = among(campaigns.c.status, may_become(to))
         beside = [] if ends is None else [_keep_steps(ends)]
-        if not await self._recorded(line, move, *beside):
+        if not await self._moved(campaign_id, to, why, from_there, *beside):
             raise WrongCampaignState(str(campaign_id), await self._status(campaign_id), to)
 
     async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
         """The lease is locked with it, so that no run begins in between."""
-        back = (
+        left_there = among(campaigns.c.status, BETWEEN_AGENTS | {step.undo["moved_to"]})
+        return await self._moved(step.campaign_id, to, why, left_there & _last_taken_by(step))
+
+    async def call_off(self, campaign_id: UUID, before: datetime, why: str) -> bool:
+        imported_at = campaigns.c.import_completed_at
+        not_begun = among(campaigns.c.status, [CampaignStatus.IMPORT_COMPLETE])
+        early = imported_at.is_(None) | (imported_at <= before)
+        return await self._moved(campaign_id, CampaignStatus.FAILED, why, not_begun & early)
+
+    async def _moved(
+        self, campaign_id: UUID, to: CampaignStatus, why: str, provided: ColumnElement[bool], *beside: Update
+    ) -> bool:
+        move = (
             update(campaigns)
-            .where(campaigns.c.id == step.campaign_id, among(campaigns.c.status, [step.undo["moved_to"]]))
-            .where(_last_taken_by(step))
-            .values(status=to, status_reason=why, updated_at=func.now())
+            .where(campaigns.c.id == campaign_id, provided)
+            .values(status=to, status_reason=why or None, updated_at=func.now())
         )
-        line = self._actor.line(step.campaign_id, "status_changed", {"to": to, "why": why})
-        async with self._begin() as connection:
-            moved = (await connection.execute(back)).rowcount > 0
-            if moved:
-                await connection.execute(line)
-        return moved
+        line = self._actor.line(campaign_id, "status_changed", {"to": to, "why": why})
+        return await self._recorded(line, move, *beside)
 
     async def unpublish(self, campaign_id: UUID, url: str, before: str) -> None:
         back = (

@@ -1,7 +1,8 @@
 import asyncio
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,9 +15,21 @@ from phase3_assets.agents import Stop
 from phase3_assets.definitions import defs
 from phase3_core.money import usd
 from phase3_core.policy import LeadCaps, Policy, Thresholds
+from phase3_core.runs import Run
 from phase3_core.statuses import Agent, ApprovalStatus, CampaignStatus
 from phase3_core.tiers import Tier
-from tests.assets.office import EASY, KEY, Office, an_office, data_version, failure, metadata, people
+from tests.assets.office import (
+    EASY,
+    KEY,
+    Office,
+    an_office,
+    data_version,
+    failure,
+    metadata,
+    people,
+    vendors,
+)
+from tests.fakes.books import FakeBooks, FakeDatabase
 from tests.fakes.people import CAMPAIGN, a_lead
 
 OF_ANY = {
@@ -282,6 +295,28 @@ def test_agents_keep_their_costs_apart() -> None:
     assert metadata(done, "verified_emails")["cost_usd"] == 0.011
     assert metadata(done, "enriched_leads")["cost_usd"] == 0.0
     assert office.database.bills.cost_of(a_lead(1).id, Agent.EMAIL_VERIFICATION) > 0
+
+
+class TerminatedAsItEnds(FakeDatabase):
+    """Somebody wishes it at the last moment at which the agent listens."""
+
+    @asynccontextmanager
+    async def open(self, run: Run) -> AsyncIterator[FakeBooks]:
+        async with super().open(run) as books:
+            yield books
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_wish_that_comes_as_the_agent_ends_is_not_forgotten() -> None:
+    database = TerminatedAsItEnds()
+    database.add(CAMPAIGN, people(2))
+    office = Office(database, vendors(database))
+    done = office.materialize()
+    assert not done.success
+    assert [event.step_key for event in done.all_events if event.is_step_start] == ["verified_emails"]
+    run = office.instance.get_run_by_id(done.run_id)
+    assert run is not None
+    assert run.status is dg.DagsterRunStatus.CANCELED
 
 
 def test_a_signal_cancels_the_use_case_once_and_is_remembered() -> None:

@@ -1,13 +1,16 @@
 """Runs that people and sensors start in the UI's processes."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 
+import psycopg
 import pytest
 
 from phase3_assets.workplace import project_root
+from resources.postgres.database import driver_url
 from tests.end_to_end.conftest import NewBooks
 from tests.end_to_end.dagster_ui import TERMINATE, Dagster, prepared
 from tests.end_to_end.shell import WAIT_S, Shell, kill_group, until
@@ -25,6 +28,16 @@ WITH made AS (
 UPDATE leads SET campaign_id = made.id FROM made
 WHERE leads.id IN (SELECT id FROM leads ORDER BY company_domain LIMIT %s)
 RETURNING made.id::text
+"""
+HOLD_UP = """
+CREATE OR REPLACE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_advisory_xact_lock(4); RETURN NEW; END $$;
+CREATE TRIGGER hold_up BEFORE UPDATE ON campaign_leases FOR EACH ROW
+WHEN (current_setting('application_name') = 'phase3:waterfall_enrichment') EXECUTE FUNCTION hold_up()
+"""
+WHO_WAITS = """
+pg_locks WHERE locktype = 'advisory' AND NOT granted
+AND database = (SELECT oid FROM pg_database WHERE datname = %s)
 """
 LEFT_BY_DAGSTER = {"logs", ".logs_queue", ".telemetry", "history", "storage", "schedules"}
 
@@ -118,6 +131,49 @@ def test_a_terminated_run_settles_what_is_in_flight_and_the_next_pays_nothing_ag
     dagster.vendors.slow_down("reoon", 0)
     dagster.launch(kept_back)
     assert until(lambda: dagster.ended(kept_back), every_s=0.25) == ["CANCELED", "SUCCESS"]
+    assert_all_is_settled(dagster)
+
+
+@contextmanager
+def held_up_between_agents(dagster: Dagster) -> Iterator[Callable[[], int]]:
+    """Whoever takes the campaign over for `enriched_leads` waits; the number of those who do."""
+    dagster.books.query(HOLD_UP)
+    address = driver_url(dagster.books.url).set(drivername="postgresql")
+    try:
+        with psycopg.connect(address.render_as_string(hide_password=False), autocommit=True) as line:
+            line.execute("SELECT pg_advisory_lock(4)")
+            yield lambda: dagster.books.number(WHO_WAITS, dagster.books.name)
+    finally:
+        dagster.books.query("DROP TRIGGER hold_up ON campaign_leases")
+
+
+def assert_cancelled_between_agents(dagster: Dagster, campaign_id: str) -> None:
+    (shown,) = dagster.shell("status", campaign_id, "--json").document
+    told = "cancelled; everything bought is kept, run again to resume"
+    assert (shown["status"], shown["reason"], shown["enriched"]) == ("cancelled", told, 0)
+    assert shown["verified"] > 0
+
+
+def test_a_run_that_is_stopped_between_two_agents_is_cancelled_at_once_and_resumed_for_nothing(
+    dagster: Dagster,
+) -> None:
+    """From the UI, and by Ctrl-C in a shell."""
+    campaign_id = dagster.campaign("stopped between two agents")
+    with held_up_between_agents(dagster) as waiting:
+        run = dagster.launch(campaign_id)
+        until(waiting)
+        assert dagster.books.number("campaigns WHERE status = 'emails_verified' AND id = %s", campaign_id)
+        dagster.ask(TERMINATE, run=run)
+        assert until(lambda: dagster.ended(campaign_id), every_s=0.1) == ["CANCELED"]
+        assert_cancelled_between_agents(dagster, campaign_id)
+        with dagster.shell.started("run", campaign_id) as process:
+            until(waiting)
+            kill_group(process, signal.SIGINT)
+            process.communicate(timeout=WAIT_S)
+        assert dagster.ended(campaign_id) == ["CANCELED", "CANCELED"]
+        assert_cancelled_between_agents(dagster, campaign_id)
+    dagster.launch(campaign_id)
+    assert until(lambda: dagster.ended(campaign_id), every_s=0.25) == ["CANCELED", "CANCELED", "SUCCESS"]
     assert_all_is_settled(dagster)
 
 

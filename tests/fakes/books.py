@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar, Unpack
 from uuid import UUID
@@ -30,6 +30,7 @@ from phase3_core.runs import Advance, Run
 from phase3_core.saga import Step
 from phase3_core.statuses import (
     ACCEPTED,
+    BETWEEN_AGENTS,
     NOT_OURS,
     Agent,
     ApprovalStatus,
@@ -269,10 +270,20 @@ class FakeCampaigns:
         await self.tables.reached()
         row = self.tables.campaign(step.campaign_id)
         mine = self.tables.saga.taken_by.get(row.id) == step.run_id
-        if not mine or row.status != step.undo["moved_to"]:
+        if not mine or row.status not in BETWEEN_AGENTS | {step.undo["moved_to"]}:
             return False
         row.status, row.reason = to, why
         self.tables.audit.append((row.id, "status_changed", {"to": to, "why": why}))
+        return True
+
+    async def call_off(self, campaign_id: UUID, before: datetime, why: str) -> bool:
+        """Nobody imports anything anew."""
+        del before
+        await self.tables.reached()
+        row = self.tables.campaign(campaign_id)
+        if row.status is not CampaignStatus.IMPORT_COMPLETE:
+            return False
+        row.status, row.reason = CampaignStatus.FAILED, why
         return True
 
     async def unpublish(self, campaign_id: UUID, url: str, before: str) -> None:

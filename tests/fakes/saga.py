@@ -53,6 +53,10 @@ class FakeSaga:
     async def open_steps(self) -> list[Step]:
         return [replace(row, idle_s=LONG_AGO_S) for row in self.table.rows if row.open]
 
+    async def handed_over(self) -> list[Step]:
+        """What has become of the campaign is for `put_back` to see."""
+        return [row for row in self.table.rows if self.table.taken_by.get(row.campaign_id) == row.run_id]
+
     async def outlived(self, run_id: str, campaign_id: UUID) -> bool:
         return self.table.taken_by.get(campaign_id) != run_id or campaign_id not in self.held
 

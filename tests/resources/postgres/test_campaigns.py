@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -92,6 +92,33 @@ async def test_a_move_says_why_and_moving_on_forgets_it(
     lines = query("SELECT action, details FROM campaign_audit_log ORDER BY created_at")
     assert [line["action"] for line in lines] == ["status_changed"] * 2
     assert lines[0]["details"] == {"to": "phase3_failed", "why": "the database is gone"}
+
+
+@pytest.mark.parametrize(
+    ("status", "imported_at", "called_off"),
+    [
+        (S.IMPORT_COMPLETE, NOW, True),
+        (S.IMPORT_COMPLETE, None, True),
+        (S.IMPORT_COMPLETE, NOW + timedelta(minutes=2), False),
+        *((status, NOW, False) for status in CampaignStatus if status is not S.IMPORT_COMPLETE),
+    ],
+)
+async def test_only_an_import_that_nobody_has_begun_with_is_called_off_and_no_later_one(
+    books: PostgresBooks,
+    make_campaign: MakeCampaign,
+    query: Query,
+    status: S,
+    imported_at: datetime | None,
+    *,
+    called_off: bool,
+) -> None:
+    made = make_campaign(status=status, import_completed_at=imported_at)
+    asked_for = NOW + timedelta(minutes=1)
+    assert await books.campaigns.call_off(made.id, asked_for, "cancelled") is called_off
+    [row] = query("SELECT status, status_reason FROM campaigns")
+    assert row["status"] == (S.FAILED if called_off else status)
+    assert row["status_reason"] == ("cancelled" if called_off else None)
+    assert len(query("SELECT FROM campaign_audit_log")) == called_off
 
 
 async def test_of_moves_at_once_one_wins(

@@ -106,16 +106,47 @@ async def test_a_dead_run_is_taken_back_with_a_line_for_each_step(
     assert len(query("SELECT FROM campaign_audit_log WHERE action = 'compensation_compensated'")) == 3
 
 
+async def handed_over(database: PostgresDatabase, campaign: UUID, name: str = "first") -> None:
+    """The first agent of the run has completed."""
+    run = a_run(campaign, name)
+    async with database.open(run) as books:
+        await begin(books, run)
+        await books.campaigns.move(campaign, S.EMAILS_VERIFIED, ends=run)
+
+
 async def test_an_agent_that_completes_keeps_its_steps_in_the_same_transaction(
     database: PostgresDatabase, campaign: Made, query: Query
 ) -> None:
-    run = a_run(campaign.id)
-    async with database.open(run) as books:
-        await begin(books, run)
-        await books.campaigns.move(campaign.id, S.EMAILS_VERIFIED, ends=run)
+    await handed_over(database, campaign.id)
     assert set(states(query).values()) == {"kept"}
     await take_back(database)
+    assert set(states(query).values()) == {"kept"}
+
+
+async def test_a_run_that_dies_between_two_agents_leaves_its_campaign_failed_with_one_line(
+    database: PostgresDatabase, campaign: Made, query: Query
+) -> None:
+    await handed_over(database, campaign.id)
+    async with database.reading() as books:
+        assert [step.run_id for step in await books.saga.handed_over()] == ["first"]
+    for _ in range(2):
+        await take_back(database)
+    (row,) = query("SELECT status, status_reason FROM campaigns")
+    assert row == {"status": "phase3_failed", "status_reason": f"the power went; {KEPT}"}
+    assert len(query("SELECT FROM campaign_audit_log WHERE details->>'to' = 'phase3_failed'")) == 1
+    async with database.reading() as books:
+        assert await books.saga.handed_over() == []
+
+
+async def test_between_two_agents_the_campaign_of_a_successor_is_left_alone(
+    database: PostgresDatabase, campaign: Made, query: Query
+) -> None:
+    await handed_over(database, campaign.id)
+    await handed_over(database, campaign.id, "second")
+    await take_back(database)
     assert query("SELECT status FROM campaigns") == [{"status": "emails_verified"}]
+    async with database.reading() as books:
+        assert [step.run_id for step in await books.saga.handed_over()] == ["second"]
 
 
 async def test_kept_exports_are_retired_once_with_a_line_and_no_failed_run_touches_them(

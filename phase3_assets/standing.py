@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,11 +12,16 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import Row
 
 from phase3_assets.looking import look
 from phase3_assets.troubles import troubles
 from phase3_assets.views import campaign_rows, troubles_of
-from phase3_core.statuses import BETWEEN_AGENTS, CampaignStatus
+from phase3_core.counts import ProviderSpend
+from phase3_core.money import ZERO
+from phase3_core.statuses import BETWEEN_AGENTS, Agent, CampaignStatus
+from phase3_core.summary import cost_of
+from resources.postgres.database import PostgresBooks
 
 EVERY_S = 2.0
 BETWEEN_AGENTS_S = 60.0  # a run's next step has begun by then
@@ -25,7 +30,10 @@ WORKING = {CampaignStatus.VERIFYING_EMAILS, CampaignStatus.ENRICHING}
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """One agent of the newest run, by its last checkpoint; times in seconds."""
+    """One agent of the newest run, by its last checkpoint; times in seconds.
+
+    `spent_usd` is the ledger's, of all runs: a run that was cut short has settled more than it had told.
+    """
 
     agent: str
     done: int
@@ -50,11 +58,15 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A campaign at one moment: its row of `phase3 status`, its agents, and whom not to count on."""
+    """A campaign at one moment: its row of `phase3 status`, its agents, and whom not to count on.
+
+    What the agents spent, with those that were at work in `earlier` runs alone, comes to the campaign's.
+    """
 
     campaign: Mapping[str, Any]
     agents: tuple[Pace, ...]
     troubles: Mapping[str, str]
+    earlier: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def goes_on(self) -> bool:
@@ -67,20 +79,28 @@ class Standing:
 def standing(url: str, name: str) -> Standing:
     """Raises UnknownCampaign."""
     (campaign,) = campaign_rows(url, name)
-    rows = look(url, lambda books: books.checkpoints.latest(UUID(campaign["id"])))
-    paces = (
-        Pace(
-            row.agent_id,
-            row.items_processed,
-            row.items_total,
-            row.spent_usd,
-            row.status != "in_progress",
-            row.worked_s,
-            row.idle_s,
-        )
-        for row in rows
+    rows, spend = look(url, lambda books: _work_and_spend(books, UUID(campaign["id"])))
+    spent = {agent.value: str(amount) for agent in Agent if (amount := cost_of(spend, agent))}
+    paces = tuple(_pace(row, spent.pop(row.agent_id, str(ZERO))) for row in rows)
+    return Standing(campaign | {"spent_usd": str(cost_of(spend))}, paces, look(url, troubles), spent)
+
+
+async def _work_and_spend(
+    books: PostgresBooks, campaign_id: UUID
+) -> tuple[list[Row[Any]], list[ProviderSpend]]:
+    return await books.checkpoints.latest(campaign_id), await books.campaigns.spend(campaign_id)
+
+
+def _pace(row: Row[Any], spent_usd: str) -> Pace:
+    return Pace(
+        row.agent_id,
+        row.items_processed,
+        row.items_total,
+        spent_usd,
+        row.status != "in_progress",
+        row.worked_s,
+        row.idle_s,
     )
-    return Standing(campaign, tuple(paces), look(url, troubles))
 
 
 def show_standing(url: str, name: str, console: Console) -> None:
@@ -107,6 +127,8 @@ def drawn(now: Standing) -> Group:
     table = Table("agent", "leads", "leads/s", "time left", "spent USD")
     for pace in now.agents:
         table.add_row(*agent_row(pace, goes_on=now.goes_on))
+    for agent, spent_usd in now.earlier.items():
+        table.add_row(agent.replace("_", " "), "", "", "earlier runs", spent_usd)
     return Group(headline(now.campaign), table, *map(Text, lines(now)))
 
 

@@ -162,6 +162,30 @@ def query(database_url: str) -> Callable[..., list[dict[str, Any]]]:
     return run
 
 
+@pytest.fixture
+def book_call(query: Callable[..., list[dict[str, Any]]]) -> Callable[..., None]:
+    """A call in the ledger, as if it had been made."""
+
+    def book(campaign_id: UUID, lead_id: UUID | None = None, **columns: Any) -> None:
+        usual = {
+            "key": uuid4().bytes,
+            "provider": "tomba",
+            "operation": "find",
+            "request": "{}",
+            "state": "settled",
+            "outcome": "hit",
+            "agent": "email_verification",
+            "campaign_id": campaign_id,
+            "lead_id": lead_id,
+            "day": datetime.now(UTC).date(),
+        }
+        row = {**usual, **columns}
+        names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+        query(f"INSERT INTO provider_calls ({names}) VALUES ({values})", **row)
+
+    return book
+
+
 @contextmanager
 def at_work(database_url: str, campaign_id: UUID) -> Iterator[None]:
     """A run that holds the campaign, for all that others see."""

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from phase3_assets.standing import Pace, Standing, agent_row, lines, show_standing
+from phase3_assets.standing import Pace, Standing, agent_row, lines, show_standing, standing
 from phase3_assets.views import campaign_rows, troubles_of
 from tests.conftest import MakeCampaign
 from tests.end_to_end.shell import until
@@ -89,6 +90,27 @@ def test_once_a_campaign_is_decided_the_leads_that_wait_are_left(
     [row] = campaign_rows(database_url, "Spring")
     assert row["waiting"] == [{**waiting, "asked_again": asked_again}]
     assert troubles_of(row) == [told]
+
+
+def test_what_the_agents_spent_comes_to_what_the_campaign_spent_and_is_the_ledgers(
+    database_url: str,
+    make_campaign: MakeCampaign,
+    query: Callable[..., list[dict[str, Any]]],
+    book_call: Callable[..., None],
+) -> None:
+    """Their last checkpoint told less: the run was cut short, and another agent was at work before it."""
+    campaign = make_campaign(name="Spring", status="phase3_failed").id
+    checkpoint(query, campaign)
+    book_call(campaign, agent="email_verification", cost_usd="1.400000")
+    book_call(campaign, agent="email_verification", state="unknown", outcome="error", unknown_usd="0.100000")
+    book_call(campaign, agent="waterfall_enrichment", cost_usd="0.300000")
+    now = standing(database_url, "Spring")
+    assert [(pace.agent, pace.spent_usd) for pace in now.agents] == [("email_verification", "1.500000")]
+    assert now.earlier == {"waterfall_enrichment": "0.300000"}
+    file = io.StringIO()
+    show_standing(database_url, "Spring", Console(file=file, width=120))
+    assert "1.800000 USD" in file.getvalue()
+    assert re.search(r"waterfall enrichment.*earlier runs.*0\.300000", file.getvalue())
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ HASH_SHOWN = 12  # digits of a report's hash, on its page and in the names of it
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a request is about: these leads, this much spent (USD), this report.
+    """What a request is about: these leads, this much spent (USD) and allowed, this report.
 
     `leads` is a digest of every lead's id, tier, address and states; the counts of ready leads come from the
-    same snapshot. `report` is the report's hash (`report.report_hash`).
+    same snapshot. `report` is its hash (`report.report_hash`). `allowed`: the campaign's caps by name, USD;
+    with what was spent they say what is left.
     """
 
     leads: str
@@ -26,10 +27,12 @@ class Binding:
     ready: int
     spent: Money
     report: str
+    allowed: str = ""
 
     @property
     def hash(self) -> str:
-        parts = (self.leads, str(self.tier_a_ready), str(self.ready), f"{self.spent:.6f}", self.report)
+        ready = (str(self.tier_a_ready), str(self.ready))
+        parts = (self.leads, *ready, f"{self.spent:.6f}", self.report, self.allowed)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
@@ -39,6 +42,7 @@ class Binding:
             "ready": self.ready,
             "spent_usd": f"{self.spent:.6f}",
             "report": self.report,
+            "allowed_usd": self.allowed,
         }
 
 
@@ -49,6 +53,9 @@ def changes(asked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         told.append("the leads")
     if asked.get("spent_usd") != now["spent_usd"]:
         told.append(f"what was spent (${asked.get('spent_usd', '?')}, now ${now['spent_usd']})")
+    if asked.get("allowed_usd") != now["allowed_usd"]:
+        before, after = (caps.get("allowed_usd") or "no cap" for caps in (asked, now))
+        told.append(f"what may be spent ({before}, now {after})")
     if asked.get("report") != now["report"]:
         told.append("the report")
     return " and ".join(told) or "the snapshot"

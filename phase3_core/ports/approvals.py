@@ -14,7 +14,7 @@ from phase3_core.statuses import ApprovalStatus
 
 class Approvals(Protocol):
     async def request(self, run: Run, summary: Mapping[str, Any]) -> Asked:
-        """The campaign's one pending request, bound to leads, spend and `summary` as they are now.
+        """The campaign's one pending request, bound to leads, spend, caps and `summary` as they are now.
 
         One that is bound to the same keeps its age; one that is not is withdrawn and followed by another.
         Raises WrongCampaignState where the campaign is decided already.

@@ -49,6 +49,7 @@ def test_each_decision_has_its_effect_on_the_campaign() -> None:
         replace(BOUND, ready=4),
         replace(BOUND, spent=usd("1.500001")),
         replace(BOUND, report="another"),
+        replace(BOUND, allowed="email_verification 5.000000"),
     ],
 )
 def test_any_change_is_another_binding(other: Binding) -> None:
@@ -63,6 +64,8 @@ def test_what_changed_is_told() -> None:
     now = replace(BOUND, leads="others", spent=usd(2)).as_json()
     assert changes(BOUND.as_json(), now) == "the leads and what was spent ($1.500000, now $2.000000)"
     assert changes(BOUND.as_json(), replace(BOUND, report="another").as_json()) == "the report"
+    capped = replace(BOUND, allowed="email_verification 5.000000").as_json()
+    assert changes(capped, BOUND.as_json()) == ("what may be spent (email_verification 5.000000, now no cap)")
 
 
 @attack(

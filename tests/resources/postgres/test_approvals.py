@@ -10,6 +10,7 @@ import pytest
 
 from phase3_core.approval import Channel, Choice
 from phase3_core.approval_request import Binding, MoreWanted
+from phase3_core.budget import Caps
 from phase3_core.errors import CampaignBusy, NotAtTheGate, UnknownCampaign, WrongCampaignState
 from phase3_core.money import usd
 from phase3_core.ports.approvals import Approvals
@@ -156,14 +157,17 @@ async def test_of_twenty_deciders_one_wins_and_the_others_are_told_who(
 CHANGES = {
     "the leads": "UPDATE leads SET email = 'eve@acme.com' WHERE lead_tier = 'A'",
     "what was spent": "UPDATE provider_calls SET cost_usd = cost_usd + 0.000001",
+    "what may be spent (email_verification 5.000000, now email_verification 9.000000)": (
+        "UPDATE budgets SET cap_usd = 9"
+    ),
     "the report": """UPDATE approval_requests SET summary = summary || '{"funnel": {"ready": 9}}'""",
 }
 
 
 @attack(
     "Decisions",
-    "Leads, spend or report change after approval was asked for, and the old request is approved",
-    defence="A request is bound to a hash of all three; any change voids it",
+    "Leads, spend, caps or report change after approval was asked for, and the old request is approved",
+    defence="A request is bound to a hash of all four; any change voids it",
     without=replaced((Binding, "hash", property(lambda _: "the same"))),
 )
 @pytest.mark.parametrize("changed", CHANGES)
@@ -171,6 +175,7 @@ async def test_whatever_changes_voids_the_request(
     books: PostgresBooks, made: Made, book_call: BookCall, query: Query, changed: str
 ) -> None:
     book_call(made.id, made.leads[0], cost_usd="0.25")
+    await books.budgets.open(made.id, Caps({Agent.EMAIL_VERIFICATION: usd("5.00")}))
     await books.approvals.request(run(made), REPORT)
     query(CHANGES[changed])
     ruling = await books.approvals.decide(made.id, choice())

@@ -53,6 +53,10 @@ class Budget:
     refused_at: datetime | None = None
 
     @property
+    def left(self) -> Money:
+        return max(ZERO, self.cap - self.spent)
+
+    @property
     def name(self) -> str:
         """Of a campaign's budget, as `phase3 budget` and the report call it."""
         if self.tier:

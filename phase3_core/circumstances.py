@@ -1,23 +1,20 @@
-"""What holds a campaign up, quotas, paces and budgets, and how far they carry what is expected."""
+"""What holds a campaign up: quotas, paces, places, and budgets of a day."""
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
 from phase3_core.budget import Budget
 from phase3_core.course import Line
-from phase3_core.money import ZERO, Money, total, usd
+from phase3_core.money import ZERO, Money
 from phase3_core.quotas import Quota, Quotas, Stock
 from phase3_core.rate_limits import Allowed
 from phase3_core.statuses import Agent
-from phase3_core.tiers import Tier
 
 USUAL_ANSWER_MS = 3_000
 DAY_S = 86_400
-AGENTS = (Agent.EMAIL_VERIFICATION, Agent.ENRICHMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +33,6 @@ class Work:
     calls: float
     busy_s: float
     days: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A budget that does not carry what is expected under it, USD; `leads` that it leaves waiting."""
-
-    budget: str
-    left: Money
-    expected: Money
-    leads: Mapping[Tier, int]
-
-    @property
-    def carries(self) -> str:
-        return f"{self.left:,.2f} of {self.expected:,.2f} USD"
-
-    @property
-    def told(self) -> str:
-        each = ", ".join(f"{count:,} of tier {tier}" for tier, count in self.leads.items() if count)
-        return (
-            f"The budget for {self.budget} has {self.left:.2f} USD left and about {self.expected:.2f} are "
-            f"expected: about {each or 'no'} leads would wait."
-        )
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "budget": self.budget,
-            "left_usd": str(self.left),
-            "expected_usd": str(self.expected),
-            "leads": {tier.value: count for tier, count in self.leads.items()},
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +77,7 @@ class Circumstances:
 
     def left_for(self, agent: Agent) -> float:
         """USD under the campaign's cap for the agent; without end where there is none."""
-        return float(min((_left(one) for one in self.budgets if one.agent is agent), default=math.inf))
+        return float(min((one.left for one in self.budgets if one.agent is agent), default=math.inf))
 
     def is_paced(self, provider: str, calls: float) -> bool:
         """Whether it is its pace that keeps it busy for so long."""
@@ -128,7 +95,7 @@ class Circumstances:
             left = allowed.per_day - self.used_today.get(allowed.account, 0)
             calls = Stock(self.account(provider), max(0, left), allowed.per_day)
         if budget and budget.cap:
-            spend = Stock(budget.scope, float(_left(budget)), float(budget.cap))
+            spend = Stock(budget.scope, float(budget.left), float(budget.cap))
         return Quota(calls, spend)
 
     def work(self, bought: Sequence[Line]) -> Mapping[tuple[Agent, str], Work]:
@@ -154,74 +121,6 @@ class Circumstances:
         by_cap = f"{budget.cap:.2f} USD a day may be spent" if budget else ""
         return " and ".join(limit for limit in (by_quota, by_cap) if limit)
 
-    def cuts(self, bought: Sequence[Line], waiting: Mapping[tuple[Agent, Tier], float]) -> Iterator[Cut]:
-        """The campaign's budgets that carry only part of it. `waiting`: leads that agents will work on."""
-        for budget in self.budgets:
-            under = [line for line in bought if _is_under(budget, line)]
-            expected, left = total(line.cost for line in under), _left(budget)
-            if not budget.provider and expected > left:
-                yield Cut(budget.words, left, expected, _left_waiting(under, left, waiting))
-
-    def carried(self, bought: Sequence[Line], times: float = 1.0) -> float:
-        """USD that the campaign's budgets carry, if all of it costs so many times what is expected."""
-        parts = self._carried_parts(bought, times)
-        return sum(times * float(line.cost) * part for line, part in zip(bought, parts, strict=True))
-
-    def affordable(self, bought: Sequence[Line]) -> list[Line]:
-        """As much of it as the campaign's budgets carry."""
-        return [
-            replace(line, calls=line.calls * part, hits=line.hits * part, cost=_part(line.cost, part))
-            for line, part in zip(bought, self._carried_parts(bought), strict=True)
-        ]
-
-    def _carried_parts(self, bought: Sequence[Line], times: float = 1.0) -> list[float]:
-        """Of each line; what is bought on a day is paid before what is bought on the next."""
-        parts = [1.0] * len(bought)
-        for budget in (one for one in self.budgets if not one.provider):
-            left = float(_left(budget))
-            for places in _day_by_day(budget, bought):
-                cost = times * sum(parts[place] * float(bought[place].cost) for place in places)
-                part = min(1.0, left / cost) if cost else 1.0
-                left = max(0.0, left - cost)
-                for place in places:
-                    parts[place] *= part
-        return parts
-
-
-def _left(budget: Budget) -> Money:
-    return max(ZERO, budget.cap - budget.spent)
-
-
-def _part(cost: Money, part: float) -> Money:
-    return usd(cost * Decimal(f"{part:.9f}"))
-
-
-def _day_by_day(budget: Budget, bought: Sequence[Line]) -> Iterator[list[int]]:
-    """The places of the lines under it that begin on the same day."""
-    under = [place for place, line in enumerate(bought) if _is_under(budget, line)]
-    for day in sorted({bought[place].day for place in under}):
-        yield [place for place in under if bought[place].day == day]
-
 
 def _vendor(provider: str) -> str:
     return provider.partition(":")[0]
-
-
-def _is_under(budget: Budget, line: Line) -> bool:
-    return budget.agent in {None, line.agent} and budget.tier in {None, line.tier}
-
-
-def _left_waiting(
-    under: Sequence[Line], left: Money, waiting: Mapping[tuple[Agent, Tier], float]
-) -> dict[Tier, int]:
-    """Agents one after the other, the best tier first, until the money is gone."""
-    cut: dict[Tier, int] = {}
-    for agent in AGENTS:
-        for tier in Tier:
-            cost = total(line.cost for line in under if line.agent is agent and line.tier is tier)
-            carried = min(cost, left)
-            left -= carried
-            if cost > carried:
-                beyond = float(1 - carried / cost) * waiting[agent, tier]
-                cut[tier] = max(cut.get(tier, 0), math.ceil(beyond))
-    return cut

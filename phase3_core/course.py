@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from phase3_core.money import Money
-from phase3_core.planner import Model, Seller, Values, Way, find_rate
+from phase3_core.planner import EnricherSeller, Model, Seller, Values, Way, find_rate
 from phase3_core.quotas import NO_QUOTAS, Quotas, Room
 from phase3_core.record import Group
 from phase3_core.statuses import Agent
@@ -28,7 +28,8 @@ States = Mapping[frozenset[str], float]  # leads, by the finders that brought th
 class Line:
     """One provider's part for one agent and one tier. `calls` and `hits` are expected, not whole numbers.
 
-    `day`: on which it begins; today is 1.
+    `day`: on which it begins; today is 1. `follows`: the share of it that is for leads whose addresses the
+    same days find.
     """
 
     agent: Agent
@@ -38,6 +39,7 @@ class Line:
     hits: float
     cost: Money
     day: int = 1
+    follows: float = 0.0
 
 
 @dataclass
@@ -48,17 +50,21 @@ class Flow:
     """
 
     asked: defaultdict[tuple[int, Agent, Tier, str], list[float]] = field(
-        default_factory=lambda: defaultdict(lambda: [0.0, 0.0])
+        default_factory=lambda: defaultdict(lambda: [0.0, 0.0, 0.0])
     )
     accepted: defaultdict[Tier, float] = field(default_factory=lambda: defaultdict(float))
     trials: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     put_off: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     day: int = 1
 
-    def ask(self, agent: Agent, tier: Tier, seller: Seller, calls: float, hits: float) -> None:
+    def ask(
+        self, agent: Agent, tier: Tier, seller: Seller, calls: float, hits: float, following: float = 0.0
+    ) -> None:
+        """`following`: calls for leads whose addresses these days find."""
         counts = self.asked[self.day, agent, tier, seller.name]
         counts[0] += calls
         counts[1] += hits
+        counts[2] += following
 
 
 def flow(model: Model, values: Values, quotas: Quotas = NO_QUOTAS) -> Flow:
@@ -76,12 +82,24 @@ def lines(model: Model, going: Flow) -> list[Line]:
     sellers = model.sellers
     places = {name: place for place, name in enumerate(sellers)}
     return [
-        Line(agent, tier, name, calls, hits, sellers[name].cost(calls, hits), day)
-        for (day, agent, tier, name), (calls, hits) in sorted(
+        Line(agent, tier, name, calls, hits, sellers[name].cost(calls, hits), day, following / calls)
+        for (day, agent, tier, name), (calls, hits, following) in sorted(
             going.asked.items(), key=lambda one: places[one[0][3]]
         )
         if calls > 0
     ]
+
+
+@dataclass
+class _Ready:
+    """Leads with an address, and the first of their companies among them."""
+
+    leads: float = 0.0
+    firsts: float = 0.0
+
+    def of(self, seller: EnricherSeller) -> float:
+        """Whom it is asked about."""
+        return self.firsts if seller.per_company else self.leads
 
 
 @dataclass
@@ -120,15 +138,16 @@ class _Course:
 
     def work(self, parties: Iterable[_Party]) -> None:
         """What the days at hand leave room for: addresses are found, and whoever has one is enriched."""
-        ready: defaultdict[Tier, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        before, found = defaultdict[Tier, _Ready](_Ready), defaultdict[Tier, _Ready](_Ready)
         for party in parties:
             for place, way in enumerate(self.model.ways):
                 party.waiting[place] = self._in_turn(party, way, party.waiting[place])
-            leads, firsts = self._hand_on(party)
-            ready[party.group.tier][0] += leads
-            ready[party.group.tier][1] += firsts
-        for tier in sorted(ready):
-            self._enrich(tier, *ready[tier])
+            self._hand_on(party, found[party.group.tier])
+            if self.going.day == 1:
+                before[party.group.tier].leads += party.group.to_enrich
+                before[party.group.tier].firsts += party.group.firsts
+        for tier in sorted(found):
+            self._enrich(tier, before[tier], found[tier])
 
     def pass_days(self, parties: Iterable[_Party]) -> int:
         """On until the first of the quotas that leads wait for is through; 0 days where nobody waits."""
@@ -209,22 +228,21 @@ class _Course:
     def _ask_verifier(self, group: Group, addresses: float) -> None:
         self.going.ask(Agent.EMAIL_VERIFICATION, group.tier, self.model.verifier, addresses, addresses)
 
-    def _hand_on(self, party: _Party) -> tuple[float, float]:
-        """Leads that may be enriched from these days on, and the first of their companies among them."""
+    def _hand_on(self, party: _Party, found: _Ready) -> None:
+        """Leads that may be enriched since these days."""
         group, fresh = party.group, party.accepted - party.handed_on
         party.handed_on = party.accepted
         share = party.accepted / group.to_verify if group.to_verify else 0.0
-        firsts = fresh * (1 - share) ** max(0, group.place - 1)
-        if self.going.day > 1:
-            return fresh, firsts
-        return fresh + group.to_enrich, firsts + group.firsts
+        found.leads += fresh
+        found.firsts += fresh * (1 - share) ** max(0, group.place - 1)
 
-    def _enrich(self, tier: Tier, accepted: float, firsts: float) -> None:
-        self.going.accepted[tier] += accepted
+    def _enrich(self, tier: Tier, before: _Ready, found: _Ready) -> None:
+        self.going.accepted[tier] += before.leads + found.leads
         for seller in self.model.enrichers:
             asked, known = f"ask {tier} {seller.name}", f"know {seller.name}"
-            leads = firsts if seller.per_company else accepted
-            calls = leads * self.values[asked]
-            self.going.trials[asked] += leads
+            following = found.of(seller) * self.values[asked]
+            calls = before.of(seller) * self.values[asked] + following
+            self.going.trials[asked] += before.of(seller) + found.of(seller)
             self.going.trials[known] += calls
-            self.going.ask(Agent.ENRICHMENT, tier, seller, calls, calls * self.values[known])
+            hits = calls * self.values[known]
+            self.going.ask(Agent.ENRICHMENT, tier, seller, calls, hits, following)

@@ -1,39 +1,18 @@
 """What a campaign is expected to find and cost and when it is done, before the first call is paid."""
 
-import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from phase3_core.circumstances import AGENTS, Circumstances, Cut, Work
+from phase3_core.circumstances import Circumstances, Work
 from phase3_core.course import Flow, Line, flow, lines
-from phase3_core.money import Money, total, usd
-from phase3_core.planner import Model, Values
-from phase3_core.quotas import Quotas
+from phase3_core.cuts import AGENTS, Cut, affordable, cuts
+from phase3_core.intervals import Interval, intervals
+from phase3_core.money import Money, total
+from phase3_core.planner import Model
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
-
-DEVIATIONS = 1.2816  # on either side of the mean hold 80 % of a normal distribution
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """In four of five campaigns the truth lies between `low` and `high`."""
-
-    expected: float
-    low: float
-    high: float
-
-    def as_usd(self) -> dict[str, str]:
-        return {name: str(usd(f"{amount:.6f}")) for name, amount in self._each()}
-
-    def as_counts(self) -> dict[str, int]:
-        return {name: round(count) for name, count in self._each()}
-
-    def _each(self) -> tuple[tuple[str, float], ...]:
-        return ("expected", self.expected), ("low", self.low), ("high", self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,34 +120,28 @@ def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast
     quotas = around.quotas(model.sellers)
     going = flow(model, model.usual, quotas)
     bought = lines(model, going)
-    intervals = _intervals(model, going, quotas)
-    providers = _expected(bought, going, intervals, around)
-    work = around.work(around.affordable(bought))
-    cuts = tuple(around.cuts(bought, _waiting(model, going)))
-    carried = _within_caps(bought, intervals["cost"], around)
+    ranges = intervals(model, going, quotas, around.budgets)
+    providers = _expected(bought, going, ranges.providers, around)
+    work = around.work(affordable(bought, around.budgets))
+    cut = tuple(cuts(bought, around.budgets, _waiting(model, going)))
     seconds, days = _duration(work)
     late = [one for one in providers if one.days > 1]
     return Forecast(
         leads=sum(group.to_verify for group in model.groups),
         to_enrich=sum(group.to_enrich for group in model.groups),
-        accepted=intervals["accepted"],
-        cost=intervals["cost"],
-        within_caps=carried,
+        accepted=ranges.accepted,
+        cost=ranges.cost,
+        within_caps=ranges.within_caps,
         lines=bought,
         providers=providers,
         seconds=seconds,
         days=days,
         done_at=_done_at(around.now, seconds, days),
-        binds=_binds(work, cuts, around),
-        cuts=cuts,
-        warnings=[*(_days_told(one, around) for one in late), *_cuts_told(cuts, carried)],
+        binds=_binds(work, cut, around),
+        cuts=cut,
+        warnings=[*(_days_told(one, around) for one in late), *_cuts_told(cut, ranges.within_caps)],
         based_on=based_on,
     )
-
-
-def _within_caps(bought: Sequence[Line], cost: Interval, around: Circumstances) -> Interval:
-    low, high = (end / cost.expected if cost.expected else 1.0 for end in (cost.low, cost.high))
-    return Interval(around.carried(bought), around.carried(bought, low), around.carried(bought, high))
 
 
 def _waiting(model: Model, going: Flow) -> Mapping[tuple[Agent, Tier], float]:
@@ -180,40 +153,8 @@ def _waiting(model: Model, going: Flow) -> Mapping[tuple[Agent, Tier], float]:
     return waiting
 
 
-def _measured(model: Model, values: Values, quotas: Quotas) -> dict[str, float]:
-    """What intervals are wanted of: accepted addresses, cost, each provider's cost for each agent."""
-    going = flow(model, values, quotas)
-    found: defaultdict[str, float] = defaultdict(float)
-    to_enrich = sum(group.to_enrich for group in model.groups)
-    found["accepted"] = sum(going.accepted.values()) - to_enrich
-    found["cost"] = 0.0
-    for line in lines(model, going):
-        found["cost"] += float(line.cost)
-        found[f"{line.agent} {line.provider}"] += float(line.cost)
-    return found
-
-
-def _intervals(model: Model, going: Flow, quotas: Quotas) -> dict[str, Interval]:
-    """Each rate in turn is moved by a standard deviation; they are independent, so their squares add up."""
-    usual = model.usual
-    expected = _measured(model, usual, quotas)
-    squares: defaultdict[str, float] = defaultdict(float)
-    for name, trials in going.trials.items():
-        rate = model.rates[name]
-        moved = rate.deviation(trials)
-        less = _measured(model, {**usual, name: max(0.0, rate.mean - moved)}, quotas)
-        more = _measured(model, {**usual, name: min(rate.highest, rate.mean + moved)}, quotas)
-        for of in expected:
-            squares[of] += ((more.get(of, 0.0) - less.get(of, 0.0)) / 2) ** 2
-    return {of: _interval(mean, math.sqrt(squares[of])) for of, mean in expected.items()}
-
-
-def _interval(mean: float, deviation: float) -> Interval:
-    return Interval(mean, max(0.0, mean - DEVIATIONS * deviation), mean + DEVIATIONS * deviation)
-
-
 def _expected(
-    bought: Sequence[Line], going: Flow, intervals: Mapping[str, Interval], around: Circumstances
+    bought: Sequence[Line], going: Flow, costs: Mapping[str, Interval], around: Circumstances
 ) -> list[Expected]:
     """One for each provider and agent, in the order of asking."""
     asked: dict[tuple[Agent, str], list[Line]] = {}
@@ -227,7 +168,7 @@ def _expected(
             calls=sum(line.calls for line in own),
             hits=sum(line.hits for line in own),
             cost=total(line.cost for line in own),
-            interval=intervals[f"{agent} {name}"],
+            interval=costs[f"{agent} {name}"],
             busy_s=work[agent, name].busy_s,
             days=work[agent, name].days,
             put_off=going.put_off.get(name, 0.0),
@@ -254,15 +195,13 @@ def _done_at(now: datetime, seconds: float, days: int) -> datetime:
     return datetime.combine(last_day, time(), UTC) + timedelta(seconds=seconds / days)
 
 
-def _binds(work: Mapping[tuple[Agent, str], Work], cuts: Sequence[Cut], around: Circumstances) -> str:
+def _binds(work: Mapping[tuple[Agent, str], Work], cut: Sequence[Cut], around: Circumstances) -> str:
     """The slowest limit; before it the tightest budget, where one ends the campaign without a person."""
-    if not work:
-        return "nothing is left to ask"
-    limit = _limit(max(work.values(), key=lambda one: (one.days, one.busy_s)), around)
-    if not cuts:
-        return limit
-    tightest = min(cuts, key=lambda cut: cut.left / cut.expected)
-    return f"the budget for {tightest.budget} carries {tightest.carries}; {limit}"
+    tightest = min(cut, key=lambda one: one.left / one.expected, default=None)
+    budget = [f"the budget for {tightest.budget} carries {tightest.carries}"] if tightest else []
+    slowest = max(work.values(), key=lambda one: (one.days, one.busy_s), default=None)
+    limit = [_limit(slowest, around)] if slowest else []
+    return "; ".join(budget + limit) or "nothing is left to ask"
 
 
 def _limit(slowest: Work, around: Circumstances) -> str:
@@ -274,11 +213,11 @@ def _limit(slowest: Work, around: Circumstances) -> str:
     return f"{slowest.provider} takes {allowed.in_flight:,} calls at once"
 
 
-def _cuts_told(cuts: Sequence[Cut], carried: Interval) -> Iterator[str]:
-    yield from (cut.told for cut in cuts)
-    if cuts:
-        within = f"{carried.expected:,.2f} USD, {carried.low:,.2f} to {carried.high:,.2f}"
-        yield f"Within the budgets the campaign is expected to cost {within}."
+def _cuts_told(cut: Sequence[Cut], within: Interval) -> Iterator[str]:
+    yield from (one.told for one in cut)
+    if cut:
+        told = f"{within.expected:,.2f} USD, {within.low:,.2f} to {within.high:,.2f}"
+        yield f"Within the budgets the campaign is expected to cost {told}."
 
 
 def _days_told(one: Expected, around: Circumstances) -> str:

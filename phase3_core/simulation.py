@@ -12,7 +12,8 @@ from typing import Any
 
 from phase3_core.circumstances import Circumstances
 from phase3_core.domains import Domain
-from phase3_core.forecast import Interval, forecast
+from phase3_core.forecast import forecast
+from phase3_core.intervals import Interval
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money, total, usd
 from phase3_core.plan import Plan

@@ -6,12 +6,14 @@ not asked; only whom nobody names an accepted address for waits until another da
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from operator import attrgetter
 
 from phase3_core.money import Money
-from phase3_core.planner import EnricherSeller, Model, Seller, Values, Way, find_rate
+from phase3_core.parties import Party, Ready, States
+from phase3_core.planner import Model, Seller, Values, Way, find_rate
 from phase3_core.quotas import NO_QUOTAS, Quotas, Room
 from phase3_core.record import Group
 from phase3_core.statuses import Agent
@@ -20,8 +22,6 @@ from phase3_core.tiers import Tier
 # Of the days to come, where leads wait for several finders: nearly as exact as day by day, and quick.
 AT_ONCE = 1 / 8
 NOBODY = 0.5  # of so few leads it is not told that they wait: shares are no whole leads
-
-States = Mapping[frozenset[str], float]  # leads, by the finders that brought them nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ class Flow:
 def flow(model: Model, values: Values, quotas: Quotas = NO_QUOTAS) -> Flow:
     """Follows every group of leads until nobody waits; `values` of all the model's rates."""
     course = _Course(model, values, quotas, Room(quotas))
-    parties = [course.set_out(group) for group in sorted(model.groups, key=attrgetter("tier"))]
+    tier = attrgetter("tier")
+    parties = [course.set_out(*own) for own in groupby(sorted(model.groups, key=tier), key=tier)]
     course.work(parties)
     while course.pass_days(parties):
         course.work(parties)
@@ -91,28 +92,6 @@ def lines(model: Model, going: Flow) -> list[Line]:
 
 
 @dataclass
-class _Ready:
-    """Leads with an address, and the first of their companies among them."""
-
-    leads: float = 0.0
-    firsts: float = 0.0
-
-    def of(self, seller: EnricherSeller) -> float:
-        """Whom it is asked about."""
-        return self.firsts if seller.per_company else self.leads
-
-
-@dataclass
-class _Party:
-    """Leads of a group under way. `waiting`: whom a finder may yet know, by the place of their way."""
-
-    group: Group
-    waiting: dict[int, States]
-    accepted: float = 0.0
-    handed_on: float = 0.0
-
-
-@dataclass
 class _Course:
     """The waterfall for given values of the rates. Several days alike are gone through at once."""
 
@@ -123,33 +102,33 @@ class _Course:
     days: int = 1
     going: Flow = field(default_factory=Flow)
 
-    def set_out(self, group: Group) -> _Party:
+    def set_out(self, tier: Tier, groups: Iterable[Group]) -> Party:
+        party = Party(tier)
+        for group in groups:
+            left = self._beyond_guesses(group)
+            party.join(group, left)
+            for place, way in enumerate(self.model.ways):
+                missed = self.model.before | way.names & group.missed
+                party.waiting[place][missed] += left * way.share
+        return party
+
+    def _beyond_guesses(self, group: Group) -> float:
         """Addresses that are there, and guesses, come before any finder; who was asked is not asked again."""
         left = float(group.to_verify)
         if group.delivered and not group.missed:
-            left -= self._judged(group, left, "delivered")
+            left -= self._judged(group.tier, left, "delivered")
         if group.place and not group.missed and f"guess {group.place}" in self.values:
             left -= self._guessed(group, left)
-        waiting: dict[int, States] = {
-            place: {self.model.before | way.names & group.missed: left * way.share}
-            for place, way in enumerate(self.model.ways)
-        }
-        return _Party(group, waiting, accepted=group.to_verify - left)
+        return left
 
-    def work(self, parties: Iterable[_Party]) -> None:
+    def work(self, parties: Iterable[Party]) -> None:
         """What the days at hand leave room for: addresses are found, and whoever has one is enriched."""
-        before, found = defaultdict[Tier, _Ready](_Ready), defaultdict[Tier, _Ready](_Ready)
         for party in parties:
             for place, way in enumerate(self.model.ways):
                 party.waiting[place] = self._in_turn(party, way, party.waiting[place])
-            self._hand_on(party, found[party.group.tier])
-            if self.going.day == 1:
-                before[party.group.tier].leads += party.group.to_enrich
-                before[party.group.tier].firsts += party.group.firsts
-        for tier in sorted(found):
-            self._enrich(tier, before[tier], found[tier])
+            self._enrich(party)
 
-    def pass_days(self, parties: Iterable[_Party]) -> int:
+    def pass_days(self, parties: Iterable[Party]) -> int:
         """On until the first of the quotas that leads wait for is through; 0 days where nobody waits."""
         waiting = [one for party in parties for one in self._waiting(party)]
         if sum(leads for _, _, leads in waiting) < NOBODY:
@@ -160,7 +139,7 @@ class _Course:
         self.room.pass_days(self.days)
         return self.days
 
-    def _waiting(self, party: _Party) -> Iterator[tuple[Way, frozenset[str], float]]:
+    def _waiting(self, party: Party) -> Iterator[tuple[Way, frozenset[str], float]]:
         for place, states in party.waiting.items():
             for missed, leads in states.items():
                 yield self.model.ways[place], missed, leads
@@ -177,26 +156,24 @@ class _Course:
         days = min(self.quotas[name].takes(calls[name], usd[name]) for name in calls)
         return days * (AT_ONCE if len(calls) > 1 else 1)
 
-    def _in_turn(self, party: _Party, way: Way, states: States) -> States:
+    def _in_turn(self, party: Party, way: Way, states: States) -> States:
         """The leads for whom some finder of the way has no room yet."""
         for seller in way.finders:
-            after: defaultdict[frozenset[str], float] = defaultdict(float)
+            after = States(float)
             for missed, leads in states.items():
                 if seller.name in missed:
                     after[missed] += leads
                     continue
-                asked, found = self._find(party.group, seller, missed, leads)
-                party.accepted += found
+                asked, found = self._find(party.tier, seller, missed, leads)
+                party.found += found
                 if self.going.day == 1 and seller != way.finders[-1]:
                     self.going.put_off[seller.name] += leads - asked
                 after[missed | {seller.name}] += asked - found
                 after[missed] += leads - asked
-            states = {missed: leads for missed, leads in after.items() if leads}
-        return {missed: leads for missed, leads in states.items() if way.untried(missed)}
+            states = States(float, {missed: leads for missed, leads in after.items() if leads})
+        return States(float, {missed: leads for missed, leads in states.items() if way.untried(missed)})
 
-    def _find(
-        self, group: Group, seller: Seller, missed: frozenset[str], leads: float
-    ) -> tuple[float, float]:
+    def _find(self, tier: Tier, seller: Seller, missed: frozenset[str], leads: float) -> tuple[float, float]:
         """Of the leads those that there is room to ask about, and those that get an accepted address."""
         find = find_rate(seller.name, missed)
         asked = self.room.take(seller.name, leads, seller.each(self.values[find]))
@@ -204,45 +181,39 @@ class _Course:
             return 0.0, 0.0
         self.going.trials[find] += asked
         hits = asked * self.values[find]
-        self.going.ask(Agent.EMAIL_VERIFICATION, group.tier, seller, asked, hits)
-        return asked, self._judged(group, hits, f"accept {seller.name}")
+        self.going.ask(Agent.EMAIL_VERIFICATION, tier, seller, asked, hits)
+        return asked, self._judged(tier, hits, f"accept {seller.name}")
 
-    def _judged(self, group: Group, candidates: float, accept: str) -> float:
+    def _judged(self, tier: Tier, candidates: float, accept: str) -> float:
         """Candidates that verification accepts; some need the second verifier."""
         self.going.trials[accept] += candidates
-        self._ask_verifier(group, candidates)
+        self._ask_verifier(tier, candidates)
         if self.model.second:
             doubt = "doubt delivered" if accept == "delivered" else "doubt"
             self.going.trials[doubt] += candidates
             doubted = candidates * self.values[doubt]
-            self.going.ask(Agent.EMAIL_VERIFICATION, group.tier, self.model.second, doubted, doubted)
+            self.going.ask(Agent.EMAIL_VERIFICATION, tier, self.model.second, doubted, doubted)
         return candidates * self.values[accept]
 
     def _guessed(self, group: Group, left: float) -> float:
         share, guesses = f"guess {group.place}", f"guesses {group.place}"
         self.going.trials[share] += left
         self.going.trials[guesses] += left
-        self._ask_verifier(group, left * self.values[guesses])
+        self._ask_verifier(group.tier, left * self.values[guesses])
         return left * self.values[share]
 
-    def _ask_verifier(self, group: Group, addresses: float) -> None:
-        self.going.ask(Agent.EMAIL_VERIFICATION, group.tier, self.model.verifier, addresses, addresses)
+    def _ask_verifier(self, tier: Tier, addresses: float) -> None:
+        self.going.ask(Agent.EMAIL_VERIFICATION, tier, self.model.verifier, addresses, addresses)
 
-    def _hand_on(self, party: _Party, found: _Ready) -> None:
-        """Leads that may be enriched since these days."""
-        group, fresh = party.group, party.accepted - party.handed_on
-        party.handed_on = party.accepted
-        share = party.accepted / group.to_verify if group.to_verify else 0.0
-        found.leads += fresh
-        found.firsts += fresh * (1 - share) ** max(0, group.place - 1)
-
-    def _enrich(self, tier: Tier, before: _Ready, found: _Ready) -> None:
-        self.going.accepted[tier] += before.leads + found.leads
+    def _enrich(self, party: Party) -> None:
+        """Whoever has an address since the last days; on the first also who had one from the start."""
+        found, before = party.hand_on(), party.before if self.going.day == 1 else Ready()
+        self.going.accepted[party.tier] += before.leads + found.leads
         for seller in self.model.enrichers:
-            asked, known = f"ask {tier} {seller.name}", f"know {seller.name}"
+            asked, known = f"ask {party.tier} {seller.name}", f"know {seller.name}"
             following = found.of(seller) * self.values[asked]
             calls = before.of(seller) * self.values[asked] + following
             self.going.trials[asked] += before.of(seller) + found.of(seller)
             self.going.trials[known] += calls
             hits = calls * self.values[known]
-            self.going.ask(Agent.ENRICHMENT, tier, seller, calls, hits, following)
+            self.going.ask(Agent.ENRICHMENT, party.tier, seller, calls, hits, following)

@@ -74,6 +74,11 @@ def find_rate(finder: str, missed: Collection[str]) -> str:
     return " ".join(["find", finder, "after", *sorted(missed)])
 
 
+def finder_of(rate: str) -> str:
+    """A name that the rates of one finder have in common, whoever missed before; any other rate's own."""
+    return rate.partition(" after ")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A campaign's leads, whom they are asked of in which order, and how likely each answer is.

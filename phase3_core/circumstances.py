@@ -62,12 +62,15 @@ class Circumstances:
             loads[account] = Load(loads[account].calls + line.calls, loads[account].cost + line.cost)
         return loads
 
+    def answer_s(self, provider: str) -> float:
+        """What one answer usually takes."""
+        return self.took_ms.get(_vendor(provider), USUAL_ANSWER_MS) / 1000
+
     def busy_s(self, provider: str, calls: float) -> float:
         """As long as its pace or its places in flight need; what is asked in bulk is bound by pace alone."""
         allowed = self.of(provider)
-        answer_s = self.took_ms.get(_vendor(provider), USUAL_ANSWER_MS) / 1000
         paced = calls / allowed.rate if allowed.rate else 0.0
-        return max(paced, 0.0 if allowed.bulk else calls * answer_s / allowed.in_flight)
+        return max(paced, 0.0 if allowed.bulk else calls * self.answer_s(provider) / allowed.in_flight)
 
     def takes_s(self, provider: str, calls: float) -> float:
         """As `busy_s`, with the days for which its quota makes the rest wait."""

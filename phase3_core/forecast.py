@@ -7,7 +7,7 @@ from typing import Any
 
 from phase3_core.circumstances import Circumstances, Work
 from phase3_core.course import Flow, Line, flow, lines
-from phase3_core.cuts import AGENTS, Cut, affordable, cuts
+from phase3_core.cuts import AGENTS, Cut, Leads, affordable, cuts
 from phase3_core.intervals import Interval, intervals
 from phase3_core.money import Money, total
 from phase3_core.planner import Model
@@ -123,8 +123,10 @@ def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast
     ranges = intervals(model, going, quotas, around.budgets)
     providers = _expected(bought, going, ranges.providers, around)
     work = around.work(affordable(bought, around.budgets))
-    cut = tuple(cuts(bought, around.budgets, _waiting(model, going)))
-    seconds, days = _duration(work)
+    waiting = _waiting(model, going)
+    cut = tuple(cuts(bought, around.budgets, waiting))
+    ways = {agent: _way_s(agent, bought, waiting, around) for agent in AGENTS}
+    seconds, days = _duration(work, ways)
     late = [one for one in providers if one.days > 1]
     return Forecast(
         leads=sum(group.to_verify for group in model.groups),
@@ -137,14 +139,14 @@ def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast
         seconds=seconds,
         days=days,
         done_at=_done_at(around.now, seconds, days),
-        binds=_binds(work, cut, around),
+        binds=_binds(work, ways, cut, around),
         cuts=cut,
         warnings=[*(_days_told(one, around) for one in late), *_cuts_told(cut, ranges.within_caps)],
         based_on=based_on,
     )
 
 
-def _waiting(model: Model, going: Flow) -> Mapping[tuple[Agent, Tier], float]:
+def _waiting(model: Model, going: Flow) -> Leads:
     """Leads that each agent will work on, by tier."""
     waiting = {(Agent.ENRICHMENT, tier): going.accepted[tier] for tier in Tier}
     for tier in Tier:
@@ -177,13 +179,19 @@ def _expected(
     ]
 
 
-def _duration(work: Mapping[tuple[Agent, str], Work]) -> tuple[float, int]:
-    """Seconds at work: agents one after the other, the providers of each beside one another. UTC days: both
-    agents work on each.
+def _way_s(agent: Agent, bought: Sequence[Line], waiting: Leads, around: Circumstances) -> float:
+    """What the answers for one lead take, one after the other."""
+    leads = sum(waiting[agent, tier] for tier in Tier)
+    own = (line for line in bought if line.agent is agent)
+    return sum(line.calls * around.answer_s(line.provider) for line in own) / leads if leads else 0.0
+
+
+def _duration(work: Mapping[tuple[Agent, str], Work], ways: Mapping[Agent, float]) -> tuple[float, int]:
+    """Seconds at work: agents one after the other, the providers of each beside one another, and none is
+    done before a lead has come through. UTC days: both agents work on each.
     """
-    slowest = (
-        max((one.busy_s for (of, _), one in work.items() if of is agent), default=0.0) for agent in AGENTS
-    )
+    busy = {agent: [one.busy_s for (of, _), one in work.items() if of is agent] for agent in AGENTS}
+    slowest = (max(*busy[agent], ways[agent]) for agent in AGENTS if busy[agent])
     return sum(slowest), max((one.days for one in work.values()), default=1)
 
 
@@ -195,19 +203,26 @@ def _done_at(now: datetime, seconds: float, days: int) -> datetime:
     return datetime.combine(last_day, time(), UTC) + timedelta(seconds=seconds / days)
 
 
-def _binds(work: Mapping[tuple[Agent, str], Work], cut: Sequence[Cut], around: Circumstances) -> str:
+def _binds(
+    work: Mapping[tuple[Agent, str], Work],
+    ways: Mapping[Agent, float],
+    cut: Sequence[Cut],
+    around: Circumstances,
+) -> str:
     """The slowest limit; before it the tightest budget, where one ends the campaign without a person."""
     tightest = min(cut, key=lambda one: one.left / one.expected, default=None)
     budget = [f"the budget for {tightest.budget} carries {tightest.carries}"] if tightest else []
     slowest = max(work.values(), key=lambda one: (one.days, one.busy_s), default=None)
-    limit = [_limit(slowest, around)] if slowest else []
+    limit = [_limit(slowest, max(ways.values()), around)] if slowest else []
     return "; ".join(budget + limit) or "nothing is left to ask"
 
 
-def _limit(slowest: Work, around: Circumstances) -> str:
+def _limit(slowest: Work, way_s: float, around: Circumstances) -> str:
     allowed = around.of(slowest.provider)
     if slowest.days > 1:
         return f"{slowest.provider} needs {slowest.days} days"
+    if slowest.busy_s < way_s:
+        return f"the answers for a lead take about {way_s:,.0f} s"
     if allowed.rate and around.is_paced(slowest.provider, slowest.calls):
         return f"{slowest.provider} takes {allowed.rate * 60:,.0f} calls a minute"
     return f"{slowest.provider} takes {allowed.in_flight:,} calls at once"

@@ -365,3 +365,15 @@ def test_nothing_to_do_costs_nothing() -> None:
     foreseen = forecast(a_model([]), NOW)
     assert (foreseen.total, foreseen.days, foreseen.done_at) == (ZERO, 1, NOON)
     assert foreseen.binds == "nothing is left to ask"
+
+
+def test_one_lead_is_done_when_its_answers_are_there() -> None:
+    around = replace(NOW, took_ms={"tomba": 2_000, "reoon": 1_000, "clearbit": 4_000})
+    model = a_model([some(1)], replace(TOMBA_ALONE, second_opinion=False), None, CLEARBIT)
+    foreseen = forecast(model, around)
+    asked_s = 2 + calls_of(foreseen, "reoon") * 1
+    enriched_s = calls_of(foreseen, "clearbit") / foreseen.accepted.expected * 4
+    assert foreseen.seconds == pytest.approx(asked_s + enriched_s)
+    assert foreseen.binds == f"the answers for a lead take about {max(asked_s, enriched_s):.0f} s"
+    crowd = forecast(a_model([some(100_000)], TOMBA_ALONE), around)
+    assert crowd.binds == "tomba takes 20 calls at once"

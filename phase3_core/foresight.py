@@ -1,5 +1,6 @@
 """The forecast of one campaign, from its own leads, the newest campaigns' record, and whom it may ask."""
 
+import asyncio
 from datetime import datetime
 from uuid import UUID
 
@@ -22,7 +23,10 @@ async def foresee(
     if any(group.to_verify or group.to_enrich for group in groups):
         record = await books.track_record.record(campaign_id, roles(providers))
     around = await circumstances(campaign_id, books, providers, record, now)
-    return forecast(model_of(bench_of(providers, plan, caps), groups, record), around, record.leads)
+    model = model_of(bench_of(providers, plan, caps), groups, record)
+    return await asyncio.to_thread(
+        forecast, model, around, record.leads
+    )  # a second where several days are short
 
 
 async def circumstances(

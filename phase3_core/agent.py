@@ -198,13 +198,16 @@ class ResultsBehind(Generic[Result]):
         run = self.shift.run
         alerts = await self.shift.alerts()
         advance = Advance(run.agent, self.done, self.total, self.earlier_cost + self.providers.spent, alerts)
-        data = {"spent_usd": str(advance.spent), **self._waiting()}
+        data = {"spent_usd": str(advance.spent), **self._waiting(status)}
         await self.shift.books.checkpoints.save(run, "leads", status, advance, data)
         if status != AT_WORK or self.milestones.passed(advance, self.shift.around.clock.monotonic()):
             self.shift.around.observe(advance)
 
-    def _waiting(self) -> dict[str, Any]:
+    def _waiting(self, status: str) -> dict[str, Any]:
+        """A run that is broken off before anybody waits leaves those waiting whom the last one left so."""
         waiting = self.room.told()
+        if status == AT_WORK and not waiting:
+            return {}
         again = until(waiting)
         told = {"waiting": [one.as_json() for one in waiting]}
         return told | {"waiting_until": again.isoformat() if again else None}

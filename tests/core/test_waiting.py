@@ -87,6 +87,20 @@ async def test_when_the_quota_is_back_the_waiting_leads_are_finished_and_nobody_
     assert [row.email_status for row in office.rows] == [EmailStatus.VALID] * 4
 
 
+async def test_a_run_that_breaks_at_once_leaves_waiting_whom_the_last_one_left_so() -> None:
+    office = an_office_of(4, SPENT)
+    await office.verify()
+
+    def broken(_: str) -> FinderReply:
+        raise RuntimeError("out of order")
+
+    office.source.finders = [finder("tomba", broken)]
+    with pytest.raises(RuntimeError):
+        await office.verify("run-2")
+    async with office.database.reading() as books:
+        assert await books.checkpoints.waiting(CAMPAIGN) == [Waiting(FOR_TOMBA, 3)]
+
+
 async def test_the_report_tells_of_leads_that_wait() -> None:
     office = an_office_of(2, SPENT)
     await office.verify()

@@ -192,7 +192,8 @@ def _duration(work: Mapping[tuple[Agent, str], Work], ways: Mapping[Agent, float
     """
     busy = {agent: [one.busy_s for (of, _), one in work.items() if of is agent] for agent in AGENTS}
     slowest = (max(*busy[agent], ways[agent]) for agent in AGENTS if busy[agent])
-    return sum(slowest), max((one.days for one in work.values()), default=1)
+    seconds = round(sum(slowest), 6)  # a share of leads is exact to no more
+    return seconds, max((one.days for one in work.values()), default=1)
 
 
 def _done_at(now: datetime, seconds: float, days: int) -> datetime:

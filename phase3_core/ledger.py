@@ -102,6 +102,11 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class Submitted:
+    """The vendor works on it, or has done so: to read that costs nothing more, whatever forbids to ask."""
+
+
+@dataclass(frozen=True, slots=True)
 class OverBudget:
     """The budget `scope` has no room for the call's worst price.
 
@@ -154,8 +159,8 @@ class CallLedger(Protocol):
         """A fresh answer, if there is one; changes nothing."""
         ...
 
-    async def glance(self, intent: Intent) -> Stored | Elsewhere | None:
-        """What `open` would say, where that is no grant whatever it costs; changes nothing."""
+    async def glance(self, intent: Intent) -> Stored | Elsewhere | Submitted | None:
+        """What `open` would say, where that is no grant to ask, whatever it costs; changes nothing."""
         ...
 
     async def open(self, intent: Intent) -> Opened:

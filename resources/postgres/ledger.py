@@ -40,6 +40,7 @@ from phase3_core.ledger import (
     Outcome,
     OverBudget,
     Stored,
+    Submitted,
     Suppressed,
     Withheld,
     key,
@@ -133,13 +134,15 @@ class PostgresLedger:
     def done_with(self, lead_id: UUID) -> None:
         self._admissions.promises.drop(lead_id)
 
-    async def glance(self, intent: Intent) -> Stored | Elsewhere | None:
+    async def glance(self, intent: Intent) -> Stored | Elsewhere | Submitted | None:
         row = await self._newest(intent.question)
         if row is None:
             return None
         if row.answered:
             return self._stored(intent, row) if row.fresh else None
-        return Elsewhere() if await self._others(row) else None
+        if await self._others(row):
+            return Elsewhere()
+        return Submitted() if row.job_id is not None and row.state != "settled" else None
 
     async def open(self, intent: Intent) -> Opened:
         """A fresh question costs one statement; only one asked before is looked at closer.

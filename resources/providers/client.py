@@ -21,6 +21,7 @@ from phase3_core.ledger import (
     Intent,
     OverBudget,
     Stored,
+    Submitted,
     Suppressed,
     Withheld,
     digest,
@@ -273,8 +274,10 @@ class ProviderClient:
 
     async def _attempt(self, intent: Intent, operation: Operation, request: Request) -> Reached:
         if over := self.ledger.spent_up(intent):
-            stored = await self.ledger.find(intent)
-            return self._ungranted(stored or over, intent, operation, request)
+            seen = await self.ledger.glance(intent)
+            if not isinstance(seen, Submitted):
+                known = seen if isinstance(seen, Stored) else over
+                return self._ungranted(known, intent, operation, request)
         desk = self._desks.get(operation.name) or self._packs.get(operation.name)
         if desk and self.bulk and not self.left_alone and intent.question not in self._singly:
             with suppress(Alone):
@@ -319,17 +322,26 @@ class ProviderClient:
         seen = await self.ledger.glance(intent)
         if isinstance(seen, Stored):
             return self._again(seen, intent, operation, request)
+        if self._is_read(seen):
+            return None
         if self.parked:
             return NoAnswer(Gap.PARKED, self.parked)
         if broken := self.health.open:
             return self._later(broken)
-        return seen
+        return seen if isinstance(seen, Elsewhere) else None
+
+    def _is_read(self, seen: Stored | Elsewhere | Submitted | None) -> bool:
+        """An account without credits still tells what was bought with the last of them."""
+        in_the_way = self.barred or (self.parked and not self.health.out_of_credits) or self.health.open
+        return isinstance(seen, Submitted) and not in_the_way
 
     async def _opened(self, intent: Intent, operation: Operation, request: Request) -> Reached | Granted:
         if self.left_alone:
-            if stored := await self.ledger.find(intent):
-                return self._again(stored, intent, operation, request)
-            if self.barred or not await self.health.admits(_longest_s(operation)):
+            seen = await self.ledger.glance(intent)
+            if isinstance(seen, Stored):
+                return self._again(seen, intent, operation, request)
+            is_read = self.parked and self._is_read(seen)
+            if not is_read and (self.barred or not await self.health.admits(_longest_s(operation))):
                 return self._not_now()
         opened = await self.ledger.open(intent)
         if not isinstance(opened, Granted):

@@ -19,6 +19,7 @@ from phase3_core.ledger import (
     Outcome,
     OverBudget,
     Stored,
+    Submitted,
     Suppressed,
     Withheld,
     key,
@@ -98,11 +99,13 @@ class FakeLedger:
         newest = self._newest(intent)
         return newest.stored() if newest and self._fresh(newest) else None
 
-    async def glance(self, intent: Intent) -> Stored | Elsewhere | None:
+    async def glance(self, intent: Intent) -> Stored | Elsewhere | Submitted | None:
         newest = self._newest(intent)
         if newest is None or newest.answered:
             return await self.find(intent)
-        return Elsewhere() if self._others(newest) else None
+        if self._others(newest):
+            return Elsewhere()
+        return Submitted() if newest.job_id is not None and newest.state != "settled" else None
 
     async def open(self, intent: Intent) -> Opened:
         await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from psycopg.errors import AdminShutdown
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from phase3_core.calls import ReplayClass
-from phase3_core.ledger import Elsewhere, Granted, Intent, Withheld
+from phase3_core.ledger import Elsewhere, Granted, Intent, Submitted, Withheld
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from resources.postgres.database import driver_url
@@ -98,7 +98,7 @@ async def test_a_task_of_a_run_that_died_is_read_long_before_its_deadline(books:
     await books.other.note_job(call.key, "task-1")
     await lease.let_go()
     assert await looked_at(books, task, GONE_AFTER_S - 1) == Elsewhere()
-    assert await looked_at(books, task, 2.0) is None
+    assert await looked_at(books, task, 2.0) == Submitted()
     assert await books.mine.open(task) == Granted(call.key, "task-1")
 
 

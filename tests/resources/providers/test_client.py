@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from phase3_core.calls import Facts, Gap, Hit, Judgement, Miss, NoAnswer
-from phase3_core.ledger import End
+from phase3_core.ledger import End, OverBudget
 from phase3_core.money import ZERO, usd
 from phase3_core.statuses import Verdict
 from phase3_core.suppression import subjects_of
@@ -718,6 +718,25 @@ async def test_a_job_that_an_unpaid_account_may_not_read_stays_booked_and_is_not
     following = vendor.next_run(unpaid)
     assert (await following.ask()).gap is Gap.PARKED
     assert (following.transport.paths, vendor.ledger.booked) == ([READ], ICYPEAS_PRICE)
+
+
+async def test_an_account_without_credits_is_read_for_what_was_bought_and_asked_nothing_new() -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    following = vendor.next_run(DONE)
+    following.client.health.empties("out of credits, as another run was told")
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert (await following.ask(first_name="Ada")).gap is Gap.PARKED
+    assert following.transport.paths == [READ]
+    assert following.client.health.out_of_credits
+
+
+async def test_a_job_is_read_whatever_the_budgets_say() -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    following = vendor.next_run(DONE)
+    following.ledger.over = lambda _: OverBudget("campaign:1", for_good=True)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert (await following.ask(first_name="Ada")).gap is Gap.LATER
+    assert following.transport.paths == [READ]
 
 
 async def test_who_is_suppressed_while_a_job_is_read_is_not_submitted_again() -> None:

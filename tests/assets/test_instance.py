@@ -12,6 +12,7 @@ import dagster as dg
 import psycopg
 import pytest
 from dagster._core.test_utils import create_run_for_test
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from phase3_assets import instance as records
@@ -48,6 +49,21 @@ async def test_records_keep_their_line_replace_one_that_broke_and_close_it(
             assert instance.get_runs(limit=1) == []
         with psycopg.connect(os.environ[DAGSTER_URL], autocommit=True) as watch:
             await until(lambda: watch.execute(f"SELECT count(*) {OTHERS}").fetchone() == (0,))
+
+
+@pytest.mark.parametrize("password", ["a!b", "a%21b", "plus+one", "%40%23%2F%3A", "tilde~"])
+def test_dagster_has_its_schema_whatever_the_password_is_like(
+    database_url: str, tmp_path: Path, password: str
+) -> None:
+    """Two addresses of one database may be written in two ways."""
+    place = make_url(database_url).set(drivername="postgresql", password="SECRET")
+    url = place.render_as_string(hide_password=False).replace("SECRET", password)
+    schema = f"{'&' if place.query else '?'}options=-csearch_path%3Ddagster"
+    told = {"DATABASE_URL": url, DAGSTER_URL: url + schema}
+    with workplace.environment(**told, PHASE3_STATE_DIR=str(tmp_path)), workplace.database(print):
+        upgrade_all(url)
+        with opened() as instance:
+            assert instance.get_runs(limit=1) == []
 
 
 @dataclass

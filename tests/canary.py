@@ -21,6 +21,7 @@ OTHERS = (
     "SLACK_SIGNING_SECRET",
     "PHASE3_WEBHOOK_SECRET",
     "PHASE3_FORGET_KEY",
+    "PGPASSWORD",
 )
 TABLES = """
 SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name FROM pg_tables

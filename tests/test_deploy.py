@@ -11,10 +11,11 @@ import yaml
 from dagster._core.instance import InstanceRef
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.workspace.load import location_origins_from_yaml_paths
+from sqlalchemy import make_url
 
 from phase3_assets.celery_launcher import LeaseCeleryRunLauncher, served
 from phase3_assets.launcher import LOCATION, LeaseHealth, LeaseRunLauncher
-from phase3_assets.workplace import DAGSTER_URL, STATE_DIR, project_root, with_schema
+from phase3_assets.workplace import DAGSTER_URL, DATABASE_URL, STATE_DIR, project_root, with_schema
 from phase3_core.errors import BadInput
 from resources.exports.files import EXPORTS_DIR
 from resources.settings import FILE_NAME, FILE_VARIABLE, read_settings
@@ -175,11 +176,25 @@ def test_a_pod_has_its_passwords_from_secrets(chart: Any) -> None:
 
 def test_a_container_has_its_passwords_from_the_environment() -> None:
     told = [one for service in shipped.services() for one in shipped.variables(service).items()]
-    of_servers = [value for name, value in told if name.endswith("PASSWORD")]
-    of_addresses = [password for _, value in told for password in re.findall("://[^:@/]*:(.*)@", value)]
-    assert of_servers
-    assert of_addresses
-    assert all(one.startswith("${POSTGRES_PASSWORD") for one in of_servers + of_addresses)
+    passwords = [value for name, value in told if name.endswith("PASSWORD")]
+    assert all(one.startswith("${POSTGRES_PASSWORD") for one in passwords)
+    assert {"PGPASSWORD", "POSTGRES_PASSWORD"} <= {name for name, _ in told}
+
+
+def test_a_password_may_have_any_character() -> None:
+    """It stands in no address, where some would have to be written otherwise."""
+    for service in of_our_image():
+        told = shipped.variables(service)
+        assert told["PGPASSWORD"] == "${POSTGRES_PASSWORD:?set it in .env}"
+        assert not any(make_url(told[name]).password for name in (DATABASE_URL, DAGSTER_URL))
+
+
+def test_compose_is_told_where_the_passwords_are() -> None:
+    """By itself it looks beside the compose file, where no .env is."""
+    read_by = [PAGE, *(file.read_text(encoding="utf-8") for file in DEPLOY.glob("compose*.yaml"))]
+    commands = [line for text in read_by for line in text.splitlines() if "docker compose " in line]
+    assert len(commands) >= 5
+    assert [line for line in commands if "docker compose --env-file .env -f deploy/" not in line] == []
 
 
 def test_what_one_machine_exports_lies_in_one_place() -> None:

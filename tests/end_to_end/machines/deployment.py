@@ -104,7 +104,6 @@ def named(database: str, queue: str) -> dict[str, str]:
     """Parts of the services' variables, by what they are here."""
     return {
         "${POSTGRES_PASSWORD:?set it in .env}": PASSWORD,
-        "${POSTGRES_PASSWORD}": PASSWORD,
         "postgres:5432": database,
         "redis://redis:6379/0": queue,
     }
@@ -114,7 +113,7 @@ def named(database: str, queue: str) -> dict[str, str]:
 def at_work(deployment: Deployment) -> Iterator[Dagster]:
     """Code location, web server and daemon, here."""
     office = deployment.shell()
-    books = Books(office.variables["DATABASE_URL"], "phase3")
+    books = Books(office.variables["DATABASE_URL"].replace("phase3@", f"phase3:{PASSWORD}@"), "phase3")
     port, host = int(deployment.words["3000"]), deployment.network.address
     dagster = Dagster(port, books, deployment.vendors, office, "", office.directory, host)
     with deployment.started("code"), deployment.started("webserver"), deployment.started("daemon"):

@@ -16,14 +16,22 @@ class LeaseCeleryRunLauncher(LeaseHealth, CeleryRunLauncher):
     """Takes the config of `CeleryRunLauncher`, which the workers read too."""
 
     def terminate(self, run_id: str) -> bool:
-        """As Ctrl-C does: what is in flight is settled, and the run ends CANCELED."""
+        """As Ctrl-C does: what is in flight is settled, and the run ends CANCELED.
+
+        One whose task has no name yet, or is not taken yet, reads the wish when it begins.
+        """
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
         self._instance.report_run_canceling(run)
-        task = run.tags[DAGSTER_CELERY_TASK_ID_TAG]
-        self.celery.control.revoke(task, terminate=True, signal="SIGINT")
+        if task := self._task_of(run_id):
+            self.celery.control.revoke(task, terminate=True, signal="SIGINT")
         return True
+
+    def _task_of(self, run_id: str) -> str | None:
+        """Read after the wish is written, so that a run that begins meanwhile misses one of both at most."""
+        run = self._instance.get_run_by_id(run_id)
+        return run.tags.get(DAGSTER_CELERY_TASK_ID_TAG) if run else None
 
 
 def served(instance: dg.DagsterInstance) -> LeaseCeleryRunLauncher:

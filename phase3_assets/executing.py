@@ -13,6 +13,7 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 
 from phase3_assets.compensating import take_back_here
+from phase3_assets.heeding import end_if_cancelled, hear
 from phase3_assets.living import living
 
 
@@ -25,7 +26,9 @@ class LivingExecutor(InProcessExecutor):
     ) -> Iterator[DagsterEvent]:
         run_id = plan_context.run_id
         with living(run_id):
+            hear()
             try:
+                end_if_cancelled(plan_context.instance, run_id)
                 yield from super().execute(plan_context, execution_plan)
             except (KeyboardInterrupt, DagsterExecutionInterruptedError):
                 with suppress(Exception):  # the interrupt itself is to be told; the sensors try again

@@ -94,6 +94,29 @@ def test_workers_serve_what_the_instance_launches(celery: dg.DagsterInstance) ->
     assert app.conf.broker_transport_options["visibility_timeout"] > celery.run_monitoring_max_runtime_seconds
 
 
+def test_a_run_that_waits_for_a_place_is_not_taken_for_lost(celery: dg.DagsterInstance) -> None:
+    """When a worker is lost its places go, and the next is free when some run has come to its end."""
+    timeouts = celery.run_monitoring_start_timeout_seconds, celery.run_monitoring_max_runtime_seconds
+    assert timeouts[0] >= timeouts[1]
+    assert "lower `max_concurrent_runs`" in PAGE
+
+
+def test_whoever_is_stopped_has_time_to_settle(chart: Any, celery: dg.DagsterInstance) -> None:
+    longest = celery.run_monitoring_cancel_timeout_seconds
+    pod = chart["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+    assert pod["terminationGracePeriodSeconds"] > longest
+    assert chart["dagsterDaemon"]["runMonitoring"]["cancelTimeoutSeconds"] == longest
+    for service in ("code", "worker"):
+        assert shipped.services()[service]["stop_grace_period"] == "5m"
+
+
+def test_the_end_of_a_container_is_told_to_its_runs() -> None:
+    """By docker-init to all processes of the code location; a Celery worker tells those at work itself."""
+    assert shipped.services()["code"]["init"]
+    assert "TINI_KILL_PROCESS_GROUP" in shipped.variables("code")
+    assert not shipped.services()["worker"]["init"]
+
+
 def test_no_worker_serves_an_instance_of_one_machine() -> None:
     with dg.DagsterInstance.ephemeral() as instance, pytest.raises(BadInput, match="deploy/celery"):
         served(instance)
@@ -223,15 +246,21 @@ def versions(lock: Path) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
-def test_a_task_is_cancelled_as_ctrl_c_does(
-    celery: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("tags", "wanted"),
+    [({"dagster-celery/task_id": "7"}, [("7", {"terminate": True, "signal": "SIGINT"})]), ({}, [])],
+    ids=["its task", "its wish alone, while its task has no name"],
+)
+def test_a_run_is_cancelled_as_ctrl_c_does(
+    celery: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, tags: dict[str, str], wanted: list[Any]
 ) -> None:
+    """Who begins meanwhile reads the wish."""
     launcher = celery.run_launcher
     assert isinstance(launcher, LeaseCeleryRunLauncher)
     told: list[tuple[Any, ...]] = []
     monkeypatch.setattr(launcher.celery.control, "revoke", lambda *words, **how: told.append((*words, how)))
-    run = dg.DagsterRun("phase3", status=dg.DagsterRunStatus.STARTED, tags={"dagster-celery/task_id": "7"})
+    run = dg.DagsterRun("phase3", status=dg.DagsterRunStatus.STARTED, tags=tags)
     celery.add_run(run)
     assert launcher.terminate(run.run_id)
-    assert told == [("7", {"terminate": True, "signal": "SIGINT"})]
+    assert told == wanted
     assert celery.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.CANCELING  # type: ignore[union-attr] # the run was made above

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +17,11 @@ from phase3_core.ports.books import Books
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
 from phase3_core.verify import plan_for
-from resources.assembly import postgres_breakers
+from resources.assembly import watched_breakers
 from resources.clock import SystemClock
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.history import LedgerHistory
+from resources.postgres.planned_budgets import PlannedBudgets
 from resources.providers.line_up import daily_caps
 from resources.providers.source import VendorSource
 from resources.settings import Settings, read_settings, settings_path
@@ -43,8 +45,8 @@ async def estimated(
     policy, clock = settings.policy(), SystemClock()
     campaign = await books.campaigns.campaign(campaign_id)
     caps = settings.caps(await books.budgets.own(campaign_id), daily_caps(settings, environment))
-    await books.budgets.open(campaign_id, caps)
-    source = VendorSource(settings, environment, _nothing_granted, clock, breakers=postgres_breakers)
+    books = replace(books, budgets=PlannedBudgets(books.engine, caps, books.outage))
+    source = VendorSource(settings, environment, _nothing_granted, clock, breakers=watched_breakers)
     async with source.open(Run("estimate", campaign_id, Agent.EMAIL_VERIFICATION), books) as providers:
         plan = plan_for(providers, policy)
         plan = await Ordered(campaign_id, books, providers, policy, clock.now()).plan(plan, keeps=False)

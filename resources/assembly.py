@@ -12,7 +12,7 @@ from phase3_core.ledger import CallLedger
 from phase3_core.ports.books import Books
 from phase3_core.reconciliation import ReadingBook
 from phase3_core.runs import Run
-from resources.postgres.breakers import PostgresBreakers
+from resources.postgres.breakers import PostgresBreakers, WatchedBreakers
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.postgres.rate_limits import SharedRateLimits, shared_rate_limits
@@ -59,6 +59,13 @@ def postgres_breakers(books: Books) -> BreakerBook:
     if not isinstance(books, PostgresBooks):
         raise TypeError("breakers are shared in the database of the books")
     return PostgresBreakers(books.engine, books.outage)
+
+
+def watched_breakers(books: Books) -> BreakerBook:
+    """The same, for whoever asks nobody and may only read."""
+    if not isinstance(books, PostgresBooks):
+        raise TypeError("breakers are shared in the database of the books")
+    return WatchedBreakers(books.engine, books.outage)
 
 
 def postgres_readings(books: Books) -> ReadingBook:

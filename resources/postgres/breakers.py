@@ -69,9 +69,7 @@ class PostgresBreakers:
             await _make_rows(connection, providers)
             rows = (await connection.execute(_rows(providers).with_for_update())).all()
             now = await _now(connection)
-            oldest = datetime.fromtimestamp(now - WINDOW_S, UTC)
-            stale = [row.provider for row in rows if row.state == "closed" and row.updated_at < oldest]
-            seen = await _seen_by_the_ledger(connection, stale, now) if stale else {}
+            seen = await _seen_by_the_ledger(connection, _stale(rows, providers, now), now)
             await _write(connection, seen)
             return _reading(rows, now, seen)
 
@@ -93,6 +91,18 @@ class PostgresBreakers:
             await connection.execute(mine.values(out_of_credits_since=since))
 
 
+class WatchedBreakers(PostgresBreakers):
+    """For whoever asks nobody: as a run would find them, nothing is written."""
+
+    @repeatable
+    async def begin(self, providers: Sequence[str]) -> Reading:
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(_rows(providers))).all()
+            now = await _now(connection)
+            seen = await _seen_by_the_ledger(connection, _stale(rows, providers, now), now)
+            return _reading(rows, now, seen)
+
+
 @asynccontextmanager
 async def _away_told() -> AsyncIterator[None]:
     try:
@@ -101,6 +111,13 @@ async def _away_told() -> AsyncIterator[None]:
         if not is_away(failure):
             raise
         raise OutsideFailure("The database is away; breakers are told again when it is back.") from failure
+
+
+def _stale(rows: Sequence[Row[Any]], providers: Sequence[str], now: float) -> list[str]:
+    """Whose breaker is closed, and has not been touched for a window if it was ever made."""
+    oldest = datetime.fromtimestamp(now - WINDOW_S, UTC)
+    touched = {row.provider for row in rows if row.state != "closed" or row.updated_at >= oldest}
+    return [provider for provider in providers if provider not in touched]
 
 
 def _reading(rows: Sequence[Row[Any]], now: float, seen: Mapping[str, Breaker]) -> Reading:
@@ -140,6 +157,8 @@ async def _seen_by_the_ledger(
     connection: AsyncConnection, providers: Sequence[str], now: float
 ) -> dict[str, Breaker]:
     """What the newest calls would have made of a closed breaker, each at its own time."""
+    if not providers:
+        return {}
     values = {"providers": list(providers), "window_s": WINDOW_S, "most": CALLS_LOOKED_AT}
     calls = await connection.execute(NEWEST_CALLS, values)
     by_provider = groupby(calls.all(), key=attrgetter("provider"))

@@ -27,13 +27,13 @@ from resources.postgres.tables import campaigns
 
 LEEWAY_S = 5.0  # what the server's clock may differ from ours, and the transaction took to begin
 
-_ROWS = """
+WANTED = """
 jsonb_to_recordset(CAST(:rows AS jsonb)) AS wanted (
     scope text, campaign_id uuid, agent text, tier text, provider text, day date, cap_usd numeric)
 """
 
 _ALL_THERE = text(f"""
-    SELECT NOT EXISTS (SELECT FROM {_ROWS} WHERE scope NOT IN (SELECT scope FROM budgets))
+    SELECT NOT EXISTS (SELECT FROM {WANTED} WHERE scope NOT IN (SELECT scope FROM budgets))
 """)  # noqa: S608 - made of constants of the code; every value is bound
 
 # Before any lock on a budget, as with everybody who writes calls.
@@ -50,7 +50,7 @@ _CAP = """
 """
 _OPEN = text(f"""
     INSERT INTO budgets AS b (scope, campaign_id, agent, tier, provider, day, cap_usd)
-    SELECT scope, campaign_id, agent, tier, provider, day, cap_usd FROM {_ROWS} ORDER BY scope
+    SELECT scope, campaign_id, agent, tier, provider, day, cap_usd FROM {WANTED} ORDER BY scope
     ON CONFLICT (scope) DO UPDATE SET
         cap_usd = {_CAP},
         alerted_at = CASE WHEN b.cap_usd = {_CAP} THEN b.alerted_at END,
@@ -67,21 +67,29 @@ _SUMS = """
     coalesce(sum(reserved_usd) FILTER (WHERE state = 'intent'), 0) AS reserved
 """
 
-_COUNT = text(f"""
-    WITH own AS MATERIALIZED (
+
+def counted(budgets: str) -> str:
+    """The ledger's sums for each of these `budgets` of a campaign or today, as the table `counted`."""
+    return f"""
+    own AS MATERIALIZED (
         SELECT agent, tier, {_SUMS} FROM provider_calls WHERE campaign_id = :campaign_id GROUP BY agent, tier
     ), counted AS (
         SELECT o.scope, coalesce(sum(own.spent), 0) AS spent, coalesce(sum(own.reserved), 0) AS reserved
-        FROM budgets AS o LEFT JOIN own ON coalesce(own.agent = o.agent, o.agent IS NULL)
+        FROM {budgets} AS o LEFT JOIN own ON coalesce(own.agent = o.agent, o.agent IS NULL)
             AND coalesce(own.tier = o.tier, o.tier IS NULL)
         WHERE o.campaign_id = :campaign_id GROUP BY o.scope
         UNION ALL
-        SELECT o.scope, daily.spent, daily.reserved FROM budgets AS o
+        SELECT o.scope, daily.spent, daily.reserved FROM {budgets} AS o
         CROSS JOIN LATERAL (
             SELECT {_SUMS} FROM provider_calls AS c WHERE c.provider = o.provider AND c.day = o.day
         ) AS daily
         WHERE o.day = {TODAY}
     )
+    """  # noqa: S608 - made of constants of the code; every value is bound
+
+
+_COUNT = text(f"""
+    WITH {counted("budgets")}
     UPDATE budgets AS b SET spent_usd = counted.spent, reserved_usd = counted.reserved, updated_at = now()
     FROM counted
     WHERE b.scope = counted.scope AND (b.spent_usd, b.reserved_usd) <> (counted.spent, counted.reserved)
@@ -145,7 +153,7 @@ class PostgresBudgets:
         """The campaign's, then those of providers today."""
         async with self._engine.connect() as connection:
             rows = (await connection.execute(_OF, {"campaign_id": campaign_id})).mappings()
-            return [_budget(row) for row in rows]
+            return [budget_of(row) for row in rows]
 
     @repeatable
     async def of_all(self) -> dict[UUID, list[Budget]]:
@@ -153,7 +161,7 @@ class PostgresBudgets:
         found: dict[UUID, list[Budget]] = {}
         async with self._engine.connect() as connection:
             for row in (await connection.execute(_OF_ALL)).mappings():
-                found.setdefault(row["campaign_id"], []).append(_budget(row))
+                found.setdefault(row["campaign_id"], []).append(budget_of(row))
         return found
 
     async def newly_near(self, campaign_id: UUID, alert_at: Decimal) -> list[Budget]:
@@ -164,7 +172,7 @@ class PostgresBudgets:
         async def near(unheard_s: float | None = None) -> list[Budget]:
             async with self._engine.begin() as connection:
                 rows = (await connection.execute(_NEAR, {**values, "unheard_s": unheard_s})).mappings()
-                return [_budget(row) for row in rows]
+                return [budget_of(row) for row in rows]
 
         return await self.outage.outlast(near, lambda: near(monotonic() - began + LEEWAY_S))
 
@@ -176,7 +184,7 @@ class PostgresBudgets:
         while those who told them are at work.
         """
         async with self._engine.begin() as connection:
-            rows = [*_of_campaign(campaign_id, caps), *_of_days(caps.daily, await _today(connection))]
+            rows = await wanted(connection, campaign_id, caps)
             scopes = [row["scope"] for row in rows]
             others = bool(await at_work(connection) - {campaign_id})
             values = {
@@ -217,6 +225,11 @@ class PostgresBudgets:
             await connection.execute(_SET_OWN, values)
 
 
+async def wanted(connection: AsyncConnection, campaign_id: UUID, caps: Caps) -> list[dict[str, Any]]:
+    """Rows of the budgets that the caps make today."""
+    return [*_of_campaign(campaign_id, caps), *_of_days(caps.daily, await _today(connection))]
+
+
 async def _today(connection: AsyncConnection) -> date:
     today = await connection.scalar(text(f"SELECT {TODAY}"))
     if not isinstance(today, date):
@@ -243,7 +256,7 @@ def _of_days(daily: Mapping[str, Money], today: date) -> Iterator[dict[str, Any]
         yield {"scope": scope, "provider": provider, "day": today.isoformat(), "cap_usd": str(cap)}
 
 
-def _budget(row: RowMapping) -> Budget:
+def budget_of(row: RowMapping) -> Budget:
     return Budget(
         scope=row["scope"],
         cap=row["cap_usd"],

@@ -1,0 +1,78 @@
+"""What an estimate says that caps leave of a campaign, beside a run under these caps; it changes none."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import make_url
+
+from phase3_assets.estimating import estimated
+from phase3_core.budget import Caps
+from phase3_core.money import usd
+from phase3_core.runs import Run
+from phase3_core.statuses import Agent
+from resources.postgres.budgets import PostgresBudgets
+from resources.postgres.database import PostgresDatabase
+from resources.settings_tables import BudgetSettings, WaterfallSettings
+from sandbox.app import serve
+from sandbox.options import Options
+from tests.stage.stage import Stage, staged
+
+ASKED = ("TOMBA", "REOON", "MAILVERIFY", "CLEARBIT")
+EVERY = 3  # one of so many people of the sandbox's world
+BUDGETS = "SELECT scope, cap_usd FROM budgets ORDER BY scope"
+
+
+@pytest.fixture
+async def stage(database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
+        people = sandbox.parts.world.people[::EVERY]
+        alone = WaterfallSettings(order=("tomba",))
+        stage = await staged(sandbox, database_url, tmp_path, people, web=False, waterfall=alone)
+        ours = {key: value for key, value in stage.play.environment.items() if key.startswith(ASKED)}
+        yield replace(stage, play=replace(stage.play, environment=ours))
+
+
+def looking_only(url: str) -> str:
+    options = {"options": "-c default_transaction_read_only=on"}
+    return make_url(url).update_query_dict(options).render_as_string(hide_password=False)
+
+
+async def told(stage: Stage, emails_usd: Decimal | None = None) -> dict[str, Any]:
+    """By somebody who may write nothing, under settings with this cap."""
+    play = stage.play
+    budgets = BudgetSettings(email_verification_usd=emails_usd)
+    settings = play.source().settings.model_copy(update={"budgets": budgets})
+    async with PostgresDatabase(looking_only(play.url)).reading() as books:
+        return await estimated(books, play.campaign_id, settings, play.environment)
+
+
+def capped(stage: Stage, emails_usd: Decimal) -> Stage:
+    caps = Caps({Agent.EMAIL_VERIFICATION: usd(emails_usd)})
+    return replace(stage, play=replace(stage.play, caps=caps))
+
+
+async def test_a_campaign_costs_within_its_cap_what_was_estimated(stage: Stage) -> None:
+    free = await told(stage)
+    cap = round(usd(free["cost_by_agent_usd"]["email_verification"]) / 3, 3)
+    foreseen = await told(stage, cap)
+    assert (await capped(stage, cap).perform()).why_not == ""
+    within, cost = foreseen["cost_within_caps_usd"], sum(stage.booked())
+    assert Decimal(within["low"]) <= cost <= Decimal(within["high"])
+    assert cost < Decimal(free["cost_usd"]["low"])
+
+
+async def test_an_estimate_beside_a_run_goes_by_the_runs_cap_and_leaves_it(stage: Stage) -> None:
+    play, own = stage.play, Caps({Agent.EMAIL_VERIFICATION: usd(0)})
+    run = Run(str(uuid4()), play.campaign_id, Agent.EMAIL_VERIFICATION)
+    async with PostgresDatabase(play.url).open(run) as books:
+        await PostgresBudgets(books.engine).open(play.campaign_id, own)
+        before = stage.query(BUDGETS)
+        (cut,) = (await told(stage, Decimal(500)))["cuts"]
+        assert (cut["budget"], cut["left_usd"]) == ("email verification", str(usd(0)))
+        assert stage.query(BUDGETS) == before
+    assert (await told(stage, Decimal(500)))["cuts"] == [], "the run has ended"

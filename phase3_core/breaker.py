@@ -20,6 +20,7 @@ LEAST_CALLS = 20
 WINDOW_S = 600.0
 BUCKET_S = 60.0
 OPEN_S = 300.0
+MOST_AHEAD_S = 2 * OPEN_S  # none opens for longer: a clock was ahead when that one did
 PROBES = 3
 MOST_DOUBLINGS = 6  # five hours and twenty minutes
 
@@ -113,7 +114,7 @@ Event = Answered | Failed | Leased | GivenBack
 def at(breaker: Breaker, now: float) -> Breaker:
     """What the passing of time alone makes of it."""
     match breaker:
-        case Open(until, why, reopened) if until <= now:
+        case Open(until, why, reopened) if not now < until <= now + MOST_AHEAD_S:
             return HalfOpen(why, reopened)
         case HalfOpen():
             return replace(breaker, probes=tuple(probe for probe in breaker.probes if probe.until > now))

@@ -9,6 +9,9 @@ _TODAY = "(clock_timestamp() AT TIME ZONE 'UTC')::date"
 _USED = f"CASE WHEN day = {_TODAY} THEN used_today ELSE 0 END"
 _GIVEN_BACK = "CASE WHEN day = CAST(:unused_of AS date) THEN CAST(:unused AS integer) ELSE 0 END"
 
+# No booking lies further ahead: it was made while the clock was, and would stop everybody.
+_FARTHEST = "make_interval(secs => 3600 + 100 * gap_s)"
+
 CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8 AS at")
 
 ADD = text("INSERT INTO rate_limits (name) VALUES (:name) ON CONFLICT DO NOTHING")
@@ -24,7 +27,7 @@ BOOK = text(f"""
             :gap_s * greatest(1, {_STRAIN}) AS gap_s
         FROM limits
     ), booked AS (
-        SELECT *, greatest(next_at, at) AS opens,
+        SELECT *, greatest(least(next_at, at + {_FARTHEST}), at) AS opens,
             CASE WHEN rests_until > at THEN 0
                 ELSE greatest(0, least(:wanted, coalesce(:per_day - used, :wanted))) END AS n,
             CASE WHEN rests_until > at THEN rests_until
@@ -89,7 +92,7 @@ TAKE = text(f"""
 """)  # noqa: S608 - made of constants of the code; every value is bound
 
 TOLD = text("""
-    SELECT greatest(0, extract(epoch FROM next_at - clock_timestamp()))::float8 AS held_s,
+    SELECT least(3600, greatest(0, extract(epoch FROM next_at - clock_timestamp())))::float8 AS held_s,
         rests_until, extract(epoch FROM rests_until - clock_timestamp())::float8 AS rests_s
     FROM rate_limits WHERE name = :name
 """)

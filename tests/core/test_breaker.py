@@ -77,6 +77,12 @@ def test_late_news_does_not_keep_it_open_longer() -> None:
     assert after(open_at(0.0), Answered(), 200.0) == open_at(0.0)
 
 
+def test_one_that_opened_by_a_clock_that_was_a_day_ahead_is_probed_all_the_same() -> None:
+    a_day = 86_400.0
+    assert at(open_at(a_day), 0.0) == HalfOpen("HTTP 502")
+    assert at(open_at(OPEN_S / 2), 0.0) == open_at(OPEN_S / 2)
+
+
 def test_three_probes_are_leased_and_no_more() -> None:
     half_open = at(open_at(0.0), OPEN_S)
     breaker = after_all(half_open, [Leased(str(n), 30.0) for n in range(5)], OPEN_S)

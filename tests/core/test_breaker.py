@@ -11,6 +11,7 @@ from phase3_core.breaker import (
     FAILURE_SHARE,
     FAILURES_IN_A_ROW,
     LEAST_CALLS,
+    MOST_AHEAD_S,
     OPEN_S,
     PROBES,
     WINDOW_S,
@@ -117,7 +118,7 @@ def test_leads_that_wait_are_tried_ever_more_rarely() -> None:
     assert waits[-1] == waits[-2] == 64 * 300.0
 
 
-@pytest.mark.parametrize("breaker", [Closed(2), Open(900.0, "x"), HalfOpen("x", 1, 1)])
+@pytest.mark.parametrize("breaker", [Closed(2), Open(MOST_AHEAD_S, "x"), HalfOpen("x", 1, 1)])
 @given(times=st.lists(st.floats(0, 5_000), min_size=2).map(sorted))
 def test_looking_at_it_often_changes_nothing(breaker: Breaker, times: list[float]) -> None:
     looked: Breaker = breaker

@@ -82,32 +82,36 @@ class Jobs:
                 return response, answer
 
     async def _read(self, poll: Poll, job_id: str, timeout_s: float) -> tuple[Response, Answer]:
-        response, problem = await self.look(poll.ask(job_id), job_id, timeout_s, billed=poll.billed)
+        request = poll.ask(job_id)
+        if poll.billed:
+            response, problem = await self._ask_on(request, timeout_s)
+        else:
+            response, problem = await self.look(request, job_id, timeout_s)
         return response, problem or poll.read(response)
 
-    async def look(
-        self, request: Request, job_id: str, timeout_s: float, *, billed: bool = False
-    ) -> tuple[Response, Pending | Problem | None]:
-        """A hiccup on the way to a job says nothing of the job: it is looked at again.
+    async def _ask_on(self, request: Request, timeout_s: float) -> tuple[Response, Pending | Problem | None]:
+        """There is no job: what becomes of this request becomes of the call. Raises as a first one would."""
+        if not await self.readings.pace():
+            raise NotSent("the run is ending")
+        response = await self.channel.send(request, timeout_s)
+        return response, self.spec.problem(response)
 
-        Where the look itself is `billed` it does: raises Lost.
-        """
+    async def look(
+        self, request: Request, job_id: str, timeout_s: float
+    ) -> tuple[Response, Pending | Problem | None]:
+        """A hiccup on the way to a job says nothing of the job: it is looked at again."""
         try:
             if not await self.readings.pace():
                 return Response(0), Pending(job_id)
             response = await self.channel.send(request, timeout_s)
-        except Lost:
-            if billed:
-                raise
-            return Response(0), Pending(job_id)
-        except (NotSent, QuotaSpent):
+        except (NotSent, Lost, QuotaSpent):
             return Response(0), Pending(job_id)
         problem = self.spec.problem(response)
         if problem is None:
             return response, None
         if problem.remedy is Remedy.RATE_LIMITED:
             self.readings.hold(min(problem.wait_s or 0.0, LONGEST_WAIT_S))
-        passing = problem.remedy is Remedy.RATE_LIMITED or (problem.remedy is Remedy.DOWN and not billed)
+        passing = problem.remedy in {Remedy.DOWN, Remedy.RATE_LIMITED}
         return response, Pending(job_id) if passing else problem
 
 

@@ -19,8 +19,8 @@ class Poll:
 
     A problem that `read` finds is the job's own. What is DOWN or ends the job has it submitted again. Where
     repeats are free an unknown job is GONE instead: what is no free repeat must not settle the doubt.
-    `billed`: reading is asking again, and the answer is billed: there is no job to come back to, and a
-    reading whose answer is lost is a lost call.
+    `billed`: reading is asking on, and the answer is billed: there is no job to come back to, and whatever
+    becomes of a reading becomes of the call. What went before it cost nothing.
     """
 
     ask: Callable[[str], Request]

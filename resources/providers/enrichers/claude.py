@@ -5,19 +5,19 @@ Billed for each search and for tokens; only the searches stand in the ledger.
 
 import json
 from dataclasses import replace
-from decimal import Decimal
 
 from resources.providers.answers import Problem, Remedy, by_status_and_json
-from resources.providers.enrichers.claude_answer import found
+from resources.providers.enrichers.claude_answer import found, searches_told
 from resources.providers.enrichers.searches import Search, called
 from resources.providers.enrichers.web_search import KEY, SearchSource
-from resources.providers.reading import credits_of, dig, text_at
+from resources.providers.reading import text_at
 from resources.providers.request import Question, Request, post
 from resources.providers.response import Response, told_to_wait
 from resources.providers.signing import Secrets, Signature
 
 MODEL = "WEB_SEARCH_MODEL"
 PATH = "/v1/messages"
+TOOK_TOO_LONG = 504
 SOUGHT = {"news": "news", "funding": "news of funding rounds", "hiring": "current job openings"}
 
 
@@ -50,20 +50,19 @@ def problem(response: Response) -> Problem | None:
 
 
 def _may_be_tried_again(response: Response, failure: Problem | None) -> Problem | None:
-    """A conflict or an overload is not billed; the vendor says where another try is in vain."""
-    passing = response.status == 409 or response.status >= 500
+    """A conflict or an overload is not billed; the vendor says where another try is in vain.
+
+    What took too long (504) may have searched.
+    """
+    passing = response.status == 409 or (response.status >= 500 and response.status != TOOK_TOO_LONG)
     if not passing or response.headers.get("x-should-retry") == "false":
         return failure
     return Problem(Remedy.RATE_LIMITED, f"HTTP {response.status}", told_to_wait(response))
-
-
-def credits_told(response: Response) -> Decimal | None:
-    return credits_of(dig(response.body, "usage", "server_tool_use", "web_search_requests"))
 
 
 def sign(secrets: Secrets) -> Signature:
     return Signature({"x-api-key": secrets[KEY], "anthropic-version": "2023-06-01"})
 
 
-SOURCE = SearchSource("claude", "https://api.anthropic.com", ask, found, sign, problem, credits_told, resume)
+SOURCE = SearchSource("claude", "https://api.anthropic.com", ask, found, sign, problem, searches_told, resume)
 SPECS = replace(SOURCE, timeout_s=120.0, options={MODEL: "claude-haiku-4-5"}).specs()

@@ -1,12 +1,13 @@
 """What Claude's searches found: addresses from its citations, else from the results, never its own words."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from resources.providers.answers import Pending, Problem, Remedy
 from resources.providers.enrichers.articles import Article, article
 from resources.providers.enrichers.web_search import Found
-from resources.providers.reading import dig, items_at, text_at
+from resources.providers.reading import credits_of, dig, items_at, text_at
 from resources.providers.response import Response
 
 BAD_INPUT = {"invalid_tool_input", "query_too_long", "request_too_large"}
@@ -34,8 +35,17 @@ def _cited(blocks: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[
     ]
 
 
+def searches_told(response: Response) -> Decimal | None:
+    return credits_of(dig(response.body, "usage", "server_tool_use", "web_search_requests"))
+
+
 def _unfinished(response: Response) -> Problem | Pending:
-    """A pause is answered by sending all that was said so far; what did not search is no answer."""
+    """A pause is answered by sending all that was said so far; what did not search is no answer.
+
+    To ask on after a search that was billed would have another one billed.
+    """
+    if searches_told(response):
+        return Problem(Remedy.NONSENSE, "a search was made and its results are missing")
     why, content = text_at(response.body, "stop_reason"), dig(response.body, "content")
     body = response.request.body if response.request else None
     if why != "pause_turn" or not isinstance(body, dict) or not isinstance(content, list):

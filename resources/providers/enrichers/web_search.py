@@ -59,7 +59,7 @@ class SearchSource:
         def read(response: Response) -> Answer:
             return _answer(search, self.found(response))
 
-        poll = Poll(self.resume, read, every_s=0.0, give_up_s=0.0) if self.resume else None
+        poll = Poll(self.resume, read, every_s=0.0, give_up_s=0.0, billed=True) if self.resume else None
         return Operation(search.topic.value, ask, read, self.timeout_s, poll, self.credits)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from phase3_core.calls import Facts, Gap, Hit, Judgement, Miss, NoAnswer
 from phase3_core.ledger import End, OverBudget
-from phase3_core.money import ZERO, usd
+from phase3_core.money import ZERO, Money, usd
 from phase3_core.statuses import Verdict
 from phase3_core.suppression import subjects_of
 from phase3_core.tiers import Tier
@@ -626,6 +626,51 @@ async def test_where_reading_is_asking_again_what_a_dead_run_read_is_in_doubt() 
     vendor = await died("clearbit", QUEUED, DEATH)
     assert isinstance(await vendor.next_run(COMPANY).ask(), Facts)
     assert (vendor.call.cost, vendor.call.unknown) == (CLEARBIT_PRICE, CLEARBIT_PRICE)
+
+
+PAUSED = answer({"stop_reason": "pause_turn", "content": [{"type": "server_tool_use"}]})
+SEARCHED = answer(
+    {
+        "content": [{"type": "web_search_tool_result", "content": []}],
+        "usage": {"server_tool_use": {"web_search_requests": 1}},
+    }
+)
+CLAUDE_PRICE = usd("0.01")
+
+
+async def test_a_pause_costs_nothing_and_what_is_asked_on_costs_its_search() -> None:
+    vendor = a_vendor("claude", PAUSED, SEARCHED)
+    assert await vendor.ask() == Miss()
+    assert (vendor.call.cost, vendor.call.unknown) == (CLAUDE_PRICE, ZERO)
+
+
+@pytest.mark.parametrize("hiccup", [LOST, answer("", 408), answer("", 504), PAUSED])
+async def test_where_every_call_is_billed_a_lost_reading_is_never_repeated(hiccup: Step) -> None:
+    vendor = a_vendor("claude", PAUSED, hiccup, AssertionError("nothing may be asked"))
+    await vendor.ask()
+    following = vendor.next_run(AssertionError("nothing may be asked"))
+    assert (await following.ask()).gap is Gap.LOST
+    assert (vendor.call.cost, vendor.call.unknown, vendor.call.job_id) == (ZERO, CLAUDE_PRICE, None)
+
+
+async def test_where_every_call_is_billed_what_a_dead_run_asked_on_stays_booked() -> None:
+    vendor = await died("claude", PAUSED, DEATH)
+    following = vendor.next_run(AssertionError("nothing may be asked"))
+    assert (await following.ask()).gap is Gap.LOST
+    assert vendor.ledger.booked == CLAUDE_PRICE
+
+
+@pytest.mark.parametrize("refusal", [answer("", 429, retry_after="7"), NOT_SENT], ids=["429", "not sent"])
+@pytest.mark.parametrize(
+    ("name", "going", "done", "price"),
+    [("clearbit", QUEUED, COMPANY, CLEARBIT_PRICE), ("claude", PAUSED, SEARCHED, CLAUDE_PRICE)],
+)
+async def test_a_reading_that_is_refused_leaves_nothing_in_doubt(
+    name: str, going: Step, done: Step, price: Money, refusal: Step
+) -> None:
+    vendor = a_vendor(name, going, refusal, going, done)
+    assert isinstance(await vendor.ask(), Facts | Miss)
+    assert (vendor.sends, vendor.call.cost, vendor.call.unknown) == (4, price, ZERO)
 
 
 async def test_a_job_without_funds_costs_nothing_parks_and_is_submitted_again_by_the_next_run() -> None:

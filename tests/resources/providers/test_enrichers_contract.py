@@ -363,6 +363,23 @@ async def test_clearbit_is_waited_for(market: Market, variant: str) -> None:
     assert len(await market.rows("SELECT key FROM provider_calls")) == 1
 
 
+@pytest.mark.parametrize("kind", ["reset_after_billing", "truncated_json"])
+async def test_a_paused_search_that_was_billed_and_lost_is_booked_and_never_asked_again(
+    market: Market, kind: str
+) -> None:
+    one = BY_LABEL["claude:news-claude"]
+    await market.switch("claude", "pause_turn")
+    await market.fault("claude", kind, after=1)
+    lead = market.who(one.known_to)
+    assert isinstance(await market.ask(one, lead), NoAnswer)
+    price = {"claude": Decimal("0.010000")}
+    assert (await market.bill(), await market.paid(), await market.unknown()) == (price, {}, price)
+    assert await market.ask(one, lead) == NoAnswer(
+        Gap.LOST, "an earlier answer was lost and may have been billed"
+    )
+    assert await market.bill() == price
+
+
 SPARSE = {"clearbit": "company_industry", "apollo": "company_description"}
 
 

@@ -294,6 +294,7 @@ def refusal(kind: str, words: str = "..") -> dict[str, Any]:
     ("tool: used up", 200, failed("max_uses_exceeded"), LIMITED),
     ("tool: too long", 200, failed("query_too_long"), BAD_INPUT),
     ("tool: bad input", 200, failed("invalid_tool_input"), BAD_INPUT),
+    ("searched, results missing", 200, message(USE, stop="pause_turn", searches=1), NONSENSE),
     ("from memory", 200, message({"type": "text", "text": "Acme did this."}, searches=0), NONSENSE),
     ("refused", 200, message(stop="refusal", searches=0), NONSENSE),
     ("a page", 200, HTML, NONSENSE),
@@ -310,6 +311,7 @@ def refusal(kind: str, words: str = "..") -> dict[str, Any]:
     ("too large", 413, refusal("request_too_large"), BAD_INPUT),
     ("too fast", 429, refusal("rate_limit_error"), LIMITED),
     ("server fault", 500, refusal("api_error"), LIMITED),
+    ("took too long", 504, refusal("timeout_error"), DOWN),
     ("overloaded", 529, refusal("overloaded_error"), LIMITED),
 )  # fmt: skip
 def test_claude(status: int, body: Any, expected: Said) -> None:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from phase3_core.calls import Facts, Hit, Judgement, Miss
-from resources.providers.reading import email_at
+from resources.providers.reading import dig, email_at, text_at
 from resources.providers.response import Response, told_to_wait
 
 
@@ -53,8 +53,8 @@ def by_status(response: Response) -> Problem | None:
         return Problem(Remedy.RATE_LIMITED, "HTTP 429", told_to_wait(response))
     if status == 408 or status >= 500:
         return Problem(Remedy.DOWN, f"HTTP {status}")
-    if status >= 300:
-        return Problem(Remedy.BAD_INPUT, f"HTTP {status}")
+    if status >= 300:  # a redirect says nothing of the lead
+        return Problem(Remedy.BAD_INPUT if status >= 400 else Remedy.NONSENSE, f"HTTP {status}")
     return None
 
 
@@ -63,6 +63,15 @@ def by_status_and_json(response: Response) -> Problem | None:
     if response.status == 404 and not isinstance(response.body, dict):
         return Problem(Remedy.NONSENSE, "HTTP 404 without JSON: is the base URL right?")
     return by_status(response)
+
+
+def error_with_200(response: Response) -> Problem | None:
+    """For vendors whose miss may be an object without what was asked for: a miss has no `error`."""
+    error = dig(response.body, "error")
+    if response.status != 200 or not error:
+        return None
+    told = error if isinstance(error, str) else text_at(error, "message")
+    return Problem(Remedy.NONSENSE, told or "an error with HTTP 200")
 
 
 def hit_or_miss(address: Any, confidence: int | None = None) -> Hit | Miss | Problem:

@@ -4,7 +4,7 @@ from typing import Any
 
 from phase3_core.calls import Facts, Miss, Role
 from phase3_core.tiers import Topic
-from resources.providers.answers import Answer, Problem, Remedy, by_status
+from resources.providers.answers import Answer, Problem, Remedy, by_status, error_with_200
 from resources.providers.enrichers.apollo_packs import ORGANIZATIONS
 from resources.providers.reading import dig, strings_at, text_at, whole_number_at
 from resources.providers.request import Question, Request, get
@@ -57,8 +57,9 @@ def problem(response: Response) -> Problem | None:
         return Problem(Remedy.NOT_IN_PLAN, told)
     if response.status == 422 and "credit" in told.lower():
         return Problem(Remedy.OUT_OF_CREDITS, told)
-    failed_pack = text_at(response.body, "status") == "failed"
-    return Problem(Remedy.BAD_INPUT, told) if failed_pack else by_status(response)
+    if text_at(response.body, "status") == "failed":  # a pack
+        return Problem(Remedy.BAD_INPUT, told)
+    return error_with_200(response) or by_status(response)
 
 
 SPEC = ProviderSpec(

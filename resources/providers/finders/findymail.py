@@ -1,7 +1,14 @@
 """Findymail: finder by name and domain, or by LinkedIn URL (app.findymail.com/docs)."""
 
 from phase3_core.calls import Role
-from resources.providers.answers import Answer, Problem, Remedy, by_status_and_json, hit_or_miss
+from resources.providers.answers import (
+    Answer,
+    Problem,
+    Remedy,
+    by_status_and_json,
+    error_with_200,
+    hit_or_miss,
+)
 from resources.providers.reading import dig, text_at
 from resources.providers.request import Question, Request, post
 from resources.providers.response import Response
@@ -35,9 +42,7 @@ def problem(response: Response) -> Problem | None:
         return Problem(Remedy.OUT_OF_CREDITS, told)
     if response.status == 423:
         return Problem(Remedy.OUT_OF_CREDITS, told or "the subscription is paused")
-    if told and response.status == 200 and dig(response.body, "contact") is None:
-        return Problem(Remedy.NONSENSE, told)
-    return by_status_and_json(response)
+    return error_with_200(response) or by_status_and_json(response)
 
 
 def sign(secrets: Secrets) -> Signature:

@@ -1,7 +1,14 @@
 """Nimbler: finder by LinkedIn URL, or by name and company name. Unconfirmed: no vendor page could be read."""
 
 from phase3_core.calls import Role
-from resources.providers.answers import Answer, Problem, Remedy, by_status_and_json, hit_or_miss
+from resources.providers.answers import (
+    Answer,
+    Problem,
+    Remedy,
+    by_status_and_json,
+    error_with_200,
+    hit_or_miss,
+)
 from resources.providers.reading import dig
 from resources.providers.request import Question, Request, post
 from resources.providers.response import Response
@@ -31,13 +38,18 @@ def read(response: Response) -> Answer:
     return hit_or_miss(dig(response.body, "contactEmail"))
 
 
+def problem(response: Response) -> Problem | None:
+    """How failures look is not known: none is taken for a miss."""
+    return error_with_200(response) or by_status_and_json(response)
+
+
 SPEC = ProviderSpec(
     name="nimbler",
     role=Role.FINDER,
     base_url="https://api.nimbler.com/api/v1",
     secrets=("NIMBLER_API_KEY",),
     sign=key_in_header("Authorization", "NIMBLER_API_KEY", "Bearer"),
-    problem=by_status_and_json,
+    problem=problem,
     operations=(
         Operation("append-linkedin", by_linkedin, read),
         Operation("append-name", by_name, read),

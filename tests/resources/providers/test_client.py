@@ -20,7 +20,7 @@ from phase3_core.suppression import subjects_of
 from phase3_core.tiers import Tier
 from resources.http_client import Received
 from resources.providers import client
-from resources.providers.answers import Remedy
+from resources.providers.answers import Problem, Remedy
 from resources.providers.catalogue import CATALOGUE, Row, row
 from resources.providers.client import ELSEWHERE_EVERY_S, SUPPRESSED
 from resources.providers.gate import Limits
@@ -247,11 +247,32 @@ BREAKDOWNS = {
 each_breakdown = pytest.mark.parametrize("broken", BREAKDOWNS.values(), ids=BREAKDOWNS)
 
 
+COSTING = [one for one in CATALOGUE if one.terms.price.ceiling]
+each_that_costs = pytest.mark.parametrize("one", COSTING, ids=lambda one: one.spec.label)
+
+
 @pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: one.spec.label)
 def test_a_timeout_that_a_vendor_tells_is_no_rate_limit_for_it_may_be_billed(one: Row) -> None:
     problem = one.spec.problem(response(408, {}, {"retry-after": "1"}))
     assert problem is not None
     assert problem.remedy is Remedy.DOWN
+
+
+@each_that_costs
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirect_says_nothing_of_the_lead(one: Row, status: int) -> None:
+    problem = one.spec.problem(response(status, "", {"location": "https://login.example/"}))
+    assert problem is not None
+    assert problem.remedy is Remedy.NONSENSE
+
+
+@each_that_costs
+@pytest.mark.parametrize("error", ["internal", {"code": 500, "message": "Something went wrong."}])
+def test_an_error_with_http_200_is_no_answer(one: Row, error: Any) -> None:
+    told = response(200, {"error": error})
+    for operation in one.spec.operations:
+        for read in (operation.read, operation.poll.read if operation.poll else operation.read):
+            assert isinstance(one.spec.problem(told) or read(told), Problem)
 
 
 @each_breakdown

@@ -147,18 +147,17 @@ def reconcile(
     use_sandbox: UseSandbox = False,
 ) -> None:
     """Hold vendors' balances against the ledger; exit code 1 where they drift apart."""
-    from phase3_assets.reconciling import Wish, reconciled, reconciled_table
+    from phase3_assets.reconciling import Wish, accounts_now, accounts_table
 
     with database(use_sandbox=use_sandbox) as url:
-        told = reconciled(url, Wish(provider, accept))
+        accounts = accounts_now(url, Wish(provider, accept))
         if as_json:
-            print(json.dumps([one.as_json() for one in told], indent=2))
+            print(json.dumps(accounts.as_json(), indent=2))
         else:
-            Terminal().tabulate(reconciled_table(told))
-    cases = [one for one in told if one.is_case]
-    for one in cases:
+            Terminal().tabulate(accounts_table(accounts))
+    for one in accounts.cases:
         tell(one.told)
-    raise typer.Exit(1 if cases else 0)
+    raise typer.Exit(1 if accounts.cases else 0)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from phase3_assets.approval import approval
+from phase3_assets.balances import balances, balances_daily
 from phase3_assets.campaign_leads import campaign_leads
 from phase3_assets.checks import CHECKS
 from phase3_assets.compensating import cancelled_runs, failed_runs, open_compensations
@@ -25,8 +26,8 @@ TAKING_BACK = (failed_runs, cancelled_runs, open_compensations)
 defs = dg.Definitions(
     assets=[campaign_leads, *ASSETS, approval],
     asset_checks=CHECKS,
-    jobs=[phase3, retention],
-    schedules=[retention_nightly],
+    jobs=[phase3, retention, balances],
+    schedules=[retention_nightly, balances_daily],
     sensors=[*STARTING, *TELLING, *TAKING_BACK],
     resources={
         "database": PostgresResource(),

@@ -138,18 +138,19 @@ class VendorSource:
         self, campaign_id: UUID, books: Books, book: ReadingBook, http: HttpClient, only: str = ""
     ) -> list[Reconciled]:
         """The newest word on each account with a key; a case that is new goes to the audit log."""
-        accounts = [one for one in self._vendor_accounts(http) if only in {"", one.provider}]
+        named = [one for name, one in self.accounts.items() if only in {"", name}]
+        accounts = [self._vendor_account(one, http) for one in named]
         known = await book.newest()
         told = await reconcile(accounts, book, self.clock)
         for one in news(told, known):
             await books.campaigns.audit(campaign_id, "balance_drift", one.as_json())
         return newest_of(accounts, told, known)
 
-    def _vendor_accounts(self, http: HttpClient) -> list[VendorAccount]:
-        """Of usable providers that cost something, one for each vendor."""
+    @property
+    def accounts(self) -> dict[str, Entry]:
+        """By vendor: those with a key that cost something, whether or not they tell a balance."""
         usable = (one for one in self.roster.entries() if not one.why_not and one.terms.price.ceiling)
-        by_name = {one.row.name: one for one in usable}
-        return [self._vendor_account(one, http) for one in by_name.values()]
+        return {one.row.name: one for one in usable}
 
     def _vendor_account(self, one: Entry, http: HttpClient) -> VendorAccount:
         account = account_of(self.roster.secrets(one.row.spec))

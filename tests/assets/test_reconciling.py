@@ -7,12 +7,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner, Result
 
 import sandbox.app
+from phase3_assets.balances import balances_daily
 from phase3_assets.cli import app
-from phase3_assets.reconciling import Wish, reconciled
+from phase3_assets.definitions import defs
+from phase3_assets.reconciling import Wish, accounts_now
 from phase3_core.errors import BadInput
 from sandbox.options import Options
 
@@ -72,6 +75,34 @@ async def test_a_drift_is_told_by_reconcile_and_status_until_it_is_accepted(
 
 
 @pytest.mark.usefixtures("phase3")
-async def test_a_vendor_that_tells_no_balance_is_a_mistake_in_one_line(database_url: str) -> None:
-    with pytest.raises(BadInput, match="nimbler tells no balance"):
-        await asyncio.to_thread(reconciled, database_url, Wish(provider="nimbler"))
+async def test_a_vendor_without_a_key_is_a_mistake_in_one_line(database_url: str) -> None:
+    with pytest.raises(BadInput, match="nimbler tells no balance, or has no key"):
+        await asyncio.to_thread(accounts_now, database_url, Wish(provider="nimbler"))
+
+
+async def test_an_account_that_tells_no_balance_is_shown_as_such(
+    phase3: Phase3, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEARBIT_API_KEY", "an-old-key")
+    done = await phase3("reconcile", "--json")
+    told = {one["provider"]: one["agreement"] for one in json.loads(done.stdout)}
+    assert told == {"findymail": "agreed", "reoon": "agreed", "clearbit": "tells no balance"}
+    alone = await phase3("reconcile", "--provider", "clearbit")
+    assert (alone.exit_code, "tells no balance" in alone.stdout) == (0, True)
+    with pytest.raises(BadInput, match="clearbit tells no balance"):
+        await asyncio.to_thread(accounts_now, database_url, Wish(accept="clearbit"))
+
+
+def read_by_the_schedule() -> None:
+    defs.resolve_job_def(balances_daily.job_name).execute_in_process()
+
+
+async def test_a_drift_is_found_every_day_also_while_nobody_runs_a_campaign(
+    box: sandbox.app.Sandbox, phase3: Phase3
+) -> None:
+    assert balances_daily.default_status is dg.DefaultScheduleStatus.RUNNING
+    await asyncio.to_thread(read_by_the_schedule)
+    assert "findymail" not in (await phase3("status")).stderr
+    takes_unasked(box, 3)
+    await asyncio.to_thread(read_by_the_schedule)
+    assert "lost $0.0594 more" in (await phase3("status")).stderr

@@ -18,7 +18,7 @@ class Remedy(StrEnum):
     RATE_LIMITED = "rate_limited"  # wait as told, ask again
     BAD_INPUT = "bad_input"  # this lead cannot be asked about: a miss
     DOWN = "down"  # may have been billed: the replay class decides
-    NONSENSE = "nonsense"  # as DOWN, and the raw body is kept
+    NONSENSE = "nonsense"  # as DOWN, and many in a row park the provider
     GONE = "gone"  # a task that ended without this answer: may have been billed, never submitted again
 
 

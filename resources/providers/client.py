@@ -431,7 +431,7 @@ class ProviderClient:
         if isinstance(answer, Pending):
             await self._settlement.settle(granted, End.LOST, began, response, error="the job is not done yet")
             return NoAnswer(Gap.DOWN, "the job is not done yet")
-        self.health.answered()
+        self.health.answered(answer)
         self._gate.throve()
         self._hold(told_to_pause(response) or 0.0)
         if place:
@@ -465,9 +465,10 @@ class ProviderClient:
         said = plain(told)[:SAID_KEPT]
         match problem.remedy:
             case Remedy.BAD_INPUT:
-                self.health.answered()
+                miss = Miss(said)
+                self.health.answered(miss)
                 await self._settlement.settle(granted, End.MISS, began, response, error=said)
-                return Miss(said)
+                return miss
             case Remedy.RATE_LIMITED:
                 await self._settlement.settle(granted, End.REFUSED, began, response, error=said)
                 wait_s = problem.wait_s or 0.0
@@ -485,13 +486,20 @@ class ProviderClient:
                 return NoAnswer(Gap.PARKED, self.parked)
             case Remedy.DOWN | Remedy.NONSENSE:
                 await self._settlement.settle(granted, End.LOST, began, response, error=said)
-                self.health.failed(said, problem)
+                self._failed(response, problem, said)
                 self._gate.struggled()
                 raise AskAgain(said, problem, counted=True)
             case Remedy.GONE:
                 await self._settlement.settle(granted, End.LOST, began, response, error=said)
                 self.health.failed(said, problem)
                 return NoAnswer(Gap.LOST, said)
+
+    def _failed(self, response: Response, problem: Problem, said: str) -> None:
+        """JSON of another shape is the vendor's own; what is no JSON is some gateway's and passes."""
+        if problem.remedy is Remedy.NONSENSE and response.body is not None:
+            self.health.unreadable(said, problem)
+        else:
+            self.health.failed(said, problem)
 
     def _hold(self, wait_s: float) -> datetime | None:
         """Nobody asks for so long; until when it is skipped, where that is too long to wait for."""

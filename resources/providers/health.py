@@ -19,11 +19,13 @@ from phase3_core.breaker import (
     at,
     holds_probe,
 )
+from phase3_core.calls import Miss, Reply
 from resources.providers.exchange import Exchange
 from resources.providers.retries import RetryBudget
 
 LOOK_AGAIN_S = 1.0  # at what others' probes have shown
 TRY_EVERY_S = 600.0  # a call to an empty account whose balance nobody tells
+MOST_UNREADABLE = 10  # answers, each of which may be billed, without one between that says anything
 MOST_UNTOLD = 1_000
 
 
@@ -48,6 +50,7 @@ class Health:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _trying: bool = False
     _try_at: float = 0.0
+    _unreadable: int = 0
 
     def begin(self, name: str, exchange: Exchange) -> None:
         self.name, self.exchange = name, exchange
@@ -55,10 +58,12 @@ class Health:
 
     # --- what calls show
 
-    def answered(self) -> None:
-        """A few additions: this is on the way of every call."""
+    def answered(self, reply: Reply) -> None:
+        """A few additions: this is on the way of every call. A miss does not show that hits can be read."""
         self._answered += 1
         self.budget.earn()
+        if not isinstance(reply, Miss):
+            self._unreadable = 0
         if self._held or self._trying:
             self._recovers()
 
@@ -76,6 +81,17 @@ class Health:
         self._latest = by
         self._held = self._held[1:]
         self._note(Failed(why))
+
+    def unreadable(self, why: str, by: object) -> None:
+        """A failure; and of a vendor that has changed what it answers, no passing one.
+
+        Misses look as ever then, so that the breaker, to which they are answers, may never open.
+        """
+        if by is not self._latest and isinstance(at(self.breaker, self.exchange.now()), Closed | HalfOpen):
+            self._unreadable += 1
+        self.failed(why, by)
+        if self._unreadable >= MOST_UNREADABLE:
+            self.park(f"its answers cannot be read: {why}")
 
     def hindered(self, why: str) -> None:
         """It may be asked again shortly; while a probe is out, that is no recovery."""

@@ -13,7 +13,7 @@ from phase3_core.ledger import OverBudget
 from phase3_core.waiting import Wait
 from resources.http_client import Lost, NotSent, Received, Sending
 from resources.providers.gate import Limits
-from resources.providers.health import TRY_EVERY_S
+from resources.providers.health import MOST_UNREADABLE, TRY_EVERY_S
 from resources.providers.open_providers import OneProvider
 from resources.providers.request import Question
 from tests.fakes.clock import NOON
@@ -75,6 +75,37 @@ async def test_not_found_is_an_answer(no_failure: Received) -> None:
     for number in range(30):
         assert isinstance(await vendor.ask(first_name=f"Dana{number}"), Miss)
     assert not vendor.client.health.broken
+
+
+# --- unreadable
+
+MISSED, CHANGED = answer({"contact": None}), answer({"contact": {"email": {"address": EMAIL}}})
+FOUR_MISSES = [MISSED] * 4  # so that the breaker sees a failure in five
+
+
+async def about_many(vendor: Vendor, count: int, first: int = 0) -> list[Any]:
+    return [await vendor.ask(first_name=f"Dana{number}") for number in range(first, first + count)]
+
+
+async def test_a_vendor_whose_hits_cannot_be_read_is_left_alone_though_its_misses_can() -> None:
+    vendor = Vendor("findymail", [step for _ in range(20) for step in (*FOUR_MISSES, CHANGED)])
+    await about_many(vendor, 100)
+    assert vendor.client.health.parked == "its answers cannot be read: the address is no text"
+    assert vendor.ledger.booked == MOST_UNREADABLE * vendor.client.terms.price.ceiling
+
+
+async def test_one_answer_that_says_something_begins_the_count_anew() -> None:
+    round_of = [*[step for _ in range(MOST_UNREADABLE - 1) for step in (*FOUR_MISSES, CHANGED)], FOUND]
+    vendor = Vendor("findymail", round_of * 3)
+    await about_many(vendor, 100)
+    assert vendor.client.health.parked == ""
+
+
+async def test_pages_in_place_of_answers_are_an_outage_that_passes() -> None:
+    steps = [step for _ in range(2 * MOST_UNREADABLE) for step in (*FOUR_MISSES, answer(HTML))]
+    vendor = Vendor("findymail", [*steps, FOUND])
+    await about_many(vendor, 80)
+    assert vendor.client.health.parked == ""
 
 
 async def test_an_open_breaker_still_gives_what_was_bought() -> None:

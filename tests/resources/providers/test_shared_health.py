@@ -22,7 +22,7 @@ from phase3_core.breaker import (
     Reading,
     after_all,
 )
-from phase3_core.calls import Gap, Hit, Judgement, NoAnswer
+from phase3_core.calls import Gap, Hit, Judgement, Miss, NoAnswer
 from phase3_core.errors import OutsideFailure
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
@@ -228,7 +228,7 @@ async def test_answers_are_counted_and_not_told_one_by_one() -> None:
     book = Book(FakeClock())
     health, _ = healths(book)
     for _ in range(1_000):
-        health.answered()
+        health.answered(Miss())
     await asyncio.sleep(0)
     assert book.tellings == 0
     await health.exchange.tell()

@@ -45,9 +45,10 @@ from resources.settings import Settings
 from resources.settings_tables import ProviderSettings, WaterfallSettings
 from sandbox.app import Sandbox
 from sandbox.billing import Charge
+from sandbox.limits import Quota
 from sandbox.people import Person
 from tests.resources.providers.market import HastyClock
-from tests.stage.days import counted_days
+from tests.stage.quotas import kept
 
 HURRY = 100.0
 PATIENT = 1.0
@@ -55,6 +56,7 @@ WEEK_S = 7 * 86_400.0
 UNCONFIRMED = frozenset({"muraena", "nimbler"})
 DESCRIBERS = ("clearbit", "apollo", "people_data_labs")
 NOTHING_IS_TOO_LITTLE = Thresholds(0, 0, 0)
+NO_QUOTA = Quota()
 NO_GUESSES = WaterfallSettings(guessing=False)
 TAKE_TASKS = frozenset(row.name for row in CATALOGUE if takes_tasks(row.spec))
 Bulk = Literal["auto", "always", "never"]
@@ -90,6 +92,7 @@ class Play:
     """A campaign on a database, with the keys and addresses of its vendors; every `perform` is a run.
 
     `hurry`: how many times sooner than in earnest it gives up waiting for an answer; `hurried`: where.
+    `quotas` by provider, shared with all plays on the database.
     """
 
     url: str
@@ -100,17 +103,15 @@ class Play:
     hurry: float = HURRY
     hurried: str = ""
     prices: Mapping[str, Decimal] = field(default_factory=dict)
-    per_day: Mapping[str, int] = field(default_factory=dict)
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
     caps: Caps | None = None
     breakers: BreakerOpener | None = None
     lead_caps: LeadCaps = field(default_factory=LeadCaps)
     bulk: Bulk = "auto"
 
     def source(self) -> VendorSource:
-        own = {
-            name: self._own(name)
-            for name in UNCONFIRMED | TAKE_TASKS | self.prices.keys() | self.per_day.keys()
-        }
+        named = UNCONFIRMED | TAKE_TASKS | self.prices.keys() | self.quotas.keys()
+        own = {name: self._own(name) for name in named}
         settings = Settings(providers=own, waterfall=self.waterfall)
         clock = HastyClock()
         return VendorSource(
@@ -121,11 +122,18 @@ class Play:
             clock.sleep,
             self._http,
             breakers=self.breakers,
-            open_limits=counted_days(clock) if self.per_day else unshared,
+            open_limits=kept(self.quotas, clock) if self.quotas else unshared,
         )
 
     def _own(self, name: str) -> ProviderSettings:
-        own = ProviderSettings(opt_in=name in UNCONFIRMED, per_day=self.per_day.get(name), bulk=self.bulk)
+        quota = self.quotas.get(name, NO_QUOTA)
+        own = ProviderSettings(
+            opt_in=name in UNCONFIRMED,
+            per_minute=quota.per_minute,
+            per_day=quota.per_day,
+            in_flight=quota.in_flight,
+            bulk=self.bulk,
+        )
         return own.model_copy(update={"price_usd": self.prices.get(name)})
 
     def _ledger(self, books: Books, run: Run) -> AbstractAsyncContextManager[CallLedger]:

@@ -12,11 +12,13 @@ from phase3_assets.estimating import estimated
 from resources.postgres.database import PostgresDatabase
 from resources.settings_tables import WaterfallSettings
 from sandbox.app import serve
+from sandbox.limits import Quota
 from sandbox.options import Options
-from tests.stage.days import NEXT_DAY
+from tests.stage.quotas import NEXT_DAY
 from tests.stage.stage import Stage, staged
 
 TODAY = 5  # calls of the first finder
+SHORT = {"tomba": Quota(per_day=TODAY)}
 EVERY = 7  # one of so many people of the sandbox's world
 TWO_FINDERS = WaterfallSettings(order=("tomba", "findymail"))
 FINDING = ("TOMBA", "FINDYMAIL", "REOON", "MAILVERIFY")  # enrichment has no part in it
@@ -30,7 +32,7 @@ async def stage(database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
         people = sandbox.parts.world.people[::EVERY]
         stage = await staged(sandbox, database_url, tmp_path, people, web=False, waterfall=TWO_FINDERS)
         ours = {key: value for key, value in stage.play.environment.items() if key.startswith(FINDING)}
-        yield replace(stage, play=replace(stage.play, environment=ours, per_day={"tomba": TODAY}))
+        yield replace(stage, play=replace(stage.play, environment=ours, quotas=SHORT))
 
 
 async def told(stage: Stage) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy import Row, TextClause
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from phase3_core.errors import Superseded
 from phase3_core.rate_limits import (
     NONE_UNUSED,
     Allowance,
@@ -207,10 +208,14 @@ async def shared_rate_limits(
     """Gives its places back on the way out.
 
     `holder` is whoever has one process at a time, a campaign: the next run takes over the places of one
-    that was killed; where none comes, they are free after 30 s.
+    that was killed; where none comes, they are free after 30 s. Who was superseded holds none any more.
     """
     limits = SharedRateLimits(engine, outage or Outage(), holder)
     try:
         yield limits
-    finally:
+    except Superseded:
+        raise
+    except BaseException:
         await limits.give_back()
+        raise
+    await limits.give_back()

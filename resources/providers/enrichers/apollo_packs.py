@@ -56,10 +56,18 @@ def _objects(response: Response, name: str) -> list[Found] | None:
 def _joined(
     found: Sequence[Found] | None, asked: Sequence[Request], same: Callable[[Found, Request], bool]
 ) -> list[Found | None]:
-    """For each question what was found, `{}` for nothing, None where that cannot be told."""
-    named = [next((one for one in found or () if one and same(one, question)), None) for question in asked]
-    unnamed = [one for one in found or () if one and not any(one is known for known in named)]
-    return [one if one is not None else {} if found is not None and not unnamed else None for one in named]
+    """For each question what was found, `{}` for nothing, None where that cannot be told.
+
+    What fits two questions, as namesakes do, answers neither.
+    """
+    fitting = [
+        [place for place, one in enumerate(asked) if same(thing, one)] for thing in found or () if thing
+    ]
+    known = {
+        fit[0]: thing for thing, fit in zip(filter(None, found or ()), fitting, strict=True) if len(fit) == 1
+    }
+    surely = found is not None and len(known) == len(fitting)
+    return [known.get(place, {} if surely else None) for place in range(len(asked))]
 
 
 def _of_domain(organization: Found, asked: Request) -> bool:

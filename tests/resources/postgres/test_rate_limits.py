@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.exc import OperationalError
 
+from phase3_core.errors import Superseded
 from phase3_core.rate_limits import Allowance, Demand, RateLimit, Slots, Spent, Unused
 from resources.postgres.database import PostgresBooks
 from resources.postgres.database_time import DatabaseTime
@@ -276,3 +277,14 @@ async def test_a_clock_that_was_a_day_ahead_stops_nobody_for_as_long(
     query(f"UPDATE rate_limits SET next_at = clock_timestamp() + interval '{ahead}'")
     slots = await booked(here.of(PACED))
     assert slots.opens - here.monotonic() == pytest.approx(waits_s, abs=5.0)
+
+
+async def test_whoever_was_superseded_leaves_its_successors_places(books: PostgresBooks) -> None:
+    campaign = uuid4()
+    zombie, successor = (shared_rate_limits(books.engine, campaign) for _ in range(2))
+    async with successor as limits:
+        await limits.of(IN_FLIGHT).share(Demand(busy=0, queued=10))
+        with pytest.raises(Superseded):
+            async with zombie:
+                raise Superseded(str(campaign))
+        assert (await in_use(books.engine))[NAME].held == 10

@@ -124,6 +124,27 @@ async def test_what_cannot_be_joined_is_no_miss() -> None:
     assert [call.last.end for call in vendor.ledger.calls].count(End.LOST) == 2
 
 
+async def test_what_is_told_of_one_of_two_namesakes_is_told_of_neither() -> None:
+    dana, ann = (
+        {"name": name, "title": "CTO", "id": "64b0aa11bb22cc33dd44ee55"} for name in ("Dana Reyes", "Ann Lee")
+    )
+    told = answer({"status": "success", "missing_records": 1, "matches": [dana, ann]})
+    vendor = Vendor(
+        "apollo", (told, answer({"error": "out of order"}, 500)), bulk=True, declared=declared(PEOPLE)
+    )
+    people = [
+        ("Dana", "Reyes", "acme.example"),
+        ("Dana", "Reyes", "globex.example"),
+        ("Ann", "Lee", "acme.example"),
+    ]
+    asking = [
+        vendor.asking(first_name=first, last_name=last, company_domain=domain, email="", linkedin_url="")
+        for first, last, domain in people
+    ]
+    replies = await vendor.time.until(asyncio.gather(*asking))
+    assert [type(reply) for reply in replies] == [NoAnswer, NoAnswer, Facts]
+
+
 async def test_a_plan_without_packs_is_asked_one_by_one() -> None:
     refused = answer({"error": "not in your plan", "error_code": "API_INACCESSIBLE"}, 403)
     vendor, replies = await packed(refused, answer({}))

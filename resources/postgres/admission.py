@@ -18,7 +18,7 @@ TODAY = "(now() AT TIME ZONE 'UTC')::date"
 # A question whose first answer is erased is known by its later ones. Ordered, so that an index finds them.
 NEVER_ASKED = f"""
     (SELECT true FROM provider_calls AS c
-     WHERE c.key BETWEEN {{call}}.key AND substr({{call}}.key, 1, {DIGEST_BYTES}) || '\\x{"ff" * EPOCH_BYTES}'
+     WHERE c.key BETWEEN q.key AND substr(q.key, 1, {DIGEST_BYTES}) || '\\x{"ff" * EPOCH_BYTES}'
      ORDER BY c.key DESC LIMIT 1) IS NULL
 """  # noqa: S608 - made of constants of the code; every value is bound
 
@@ -40,7 +40,7 @@ _HELD_IT = _MATCHES.format(
 #
 # A call that would not fit even alone takes no room from its batch. One that is covered may use what is kept
 # free; every other leaves all that free.
-_WEIGHED = f"""
+WEIGHED = f"""
 b AS MATERIALIZED (
     SELECT * FROM budgets
     WHERE campaign_id = %(campaign_id)s AND coalesce(agent = %(agent)s, true)
@@ -58,7 +58,7 @@ b AS MATERIALIZED (
         SELECT a.holds_usd - CASE WHEN {_HELD_IT} THEN a.held_usd ELSE 0 END AS usd) AS more
 ), alone AS (
     SELECT *, bool_or(need > 0 AND need > room) OVER (PARTITION BY key) AS too_much
-    FROM needed WHERE {{only}}
+    FROM needed
 ), together AS (
     SELECT *, sum(CASE WHEN too_much THEN 0 ELSE greatest(need, 0) END)
               OVER (PARTITION BY scope ORDER BY covered DESC, place) AS needed_by_all
@@ -75,9 +75,6 @@ b AS MATERIALIZED (
     ) AS refusals ORDER BY key, scope NULLS FIRST, for_good DESC
 )
 """  # noqa: S608 - made of constants of the code; every value is bound
-
-WEIGHED = _WEIGHED.format(only="true")
-WEIGHED_IF_NEW = _WEIGHED.format(only=NEVER_ASKED.format(call="needed"))
 
 # Comes first: the calls whose subjects are on the suppression list. A subquery of its own for each call, so
 # that an index answers it however little the planner knows of the list.

@@ -1,15 +1,6 @@
 """The statements of the call ledger: each decides and writes in one, for a whole batch of calls."""
 
-from resources.postgres.admission import (
-    ADMITTED,
-    BARRED,
-    NEVER_ASKED,
-    NOT_BARRED,
-    TODAY,
-    WEIGHED,
-    WEIGHED_IF_NEW,
-    WRITTEN,
-)
+from resources.postgres.admission import ADMITTED, BARRED, NEVER_ASKED, NOT_BARRED, TODAY, WEIGHED, WRITTEN
 from resources.postgres.erasing import UNLINKED
 
 # A run that lost its campaign is granted nothing more; who takes the campaign waits for this statement.
@@ -20,26 +11,27 @@ HELD = """
 ))
 """
 
-_INSERT = f"""
+_INSERT = """
 INSERT INTO provider_calls (key, provider, operation, request, state, reserved_usd, lead_id, tier, day,
                             campaign_id, agent, run_id, grant_id, created_at, asked_at, lost_after)
-SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id, q.tier, {{today}},
+SELECT q.key, q.provider, q.operation, q.request::jsonb, 'intent', q.reserved, q.lead_id, q.tier, {today},
        %(campaign_id)s, %(agent)s, %(run_id)s, %(grant_id)b,
        now(), now(), now() + make_interval(secs => q.deadline_s)
-FROM {{asked}}
-WHERE {{admitted}} AND {{held}} AND {NEVER_ASKED.format(call="q")}
+FROM {asked}
+WHERE {admitted} AND {held}
 ORDER BY q.key  -- two processes with the same questions wait for one another in one order
 ON CONFLICT (key) DO NOTHING
 RETURNING key
-"""  # noqa: S608 - made of constants of the code; every value is bound
+"""
 
 _ASKED = """
      unnest(%(key)b::bytea[], %(provider)b::text[], %(operation)b::text[], %(request)b::text[],
             %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[])
      AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier)"""
+_NEW = f"{NOT_BARRED} AND {NEVER_ASKED}"
 INTEND = f"""
 WITH {BARRED}, intended AS (
-    {_INSERT.format(today=TODAY, asked=_ASKED, admitted=NOT_BARRED, held=HELD)}
+    {_INSERT.format(today=TODAY, asked=_ASKED, admitted=_NEW, held=HELD)}
 )
 {WRITTEN.format(written="intended")}
 """
@@ -54,8 +46,8 @@ WITH {BARRED}, asked AS MATERIALIZED (
                 %(keeps)b::numeric[], %(beside_usd)b::numeric[], %(covered)b::bool[])
          WITH ORDINALITY AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier,
                               keeps, beside_usd, covered, place)
-    WHERE {NOT_BARRED}
-), {WEIGHED_IF_NEW}, intended AS (
+    WHERE {_NEW}
+), {WEIGHED}, intended AS (
     {
     _INSERT.format(
         today="q.day", asked="asked AS q", admitted="q.key NOT IN (SELECT key FROM refused)", held=HELD

@@ -31,6 +31,10 @@ UNCAPTURED = {
         "class": "NoOpComputeLogManager",
     }
 }
+RECORDS_GONE = (
+    "The database that keeps Dagster's records stays away. "
+    "Check the server and run again: the run goes on where it stopped."
+)
 LOOK_EVERY_S = 1.0
 MISSED_AFTER_S = 10.0  # this process stood still, and maybe the database with it
 
@@ -50,6 +54,26 @@ def opened() -> Iterator[dg.DagsterInstance]:
         logging.disable(logging.NOTSET)
     with instance, _connected(instance):
         yield instance
+
+
+@contextmanager
+def records_told_plainly() -> Iterator[None]:
+    """Records that cannot be written end Dagster's run wherever it is, also as it writes why the run failed.
+
+    Raises OutsideFailure. Of each try to connect Dagster would tell several lines of the driver's.
+    """
+    root = logging.getLogger()
+    root.addFilter(_is_no_retry)
+    try:
+        yield
+    except (DagsterPostgresException, SQLAlchemyError):
+        raise OutsideFailure(RECORDS_GONE) from None
+    finally:
+        root.removeFilter(_is_no_retry)
+
+
+def _is_no_retry(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Retrying failed database connection")
 
 
 @contextmanager

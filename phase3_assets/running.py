@@ -1,8 +1,8 @@
 """`phase3 run`: the Dagster job on one campaign, in this process, with the same records as from the UI."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,13 +17,13 @@ from phase3_assets.compensating import call_off, take_back, take_back_what_is_ov
 from phase3_assets.definitions import defs
 from phase3_assets.failures import EXIT_CODE
 from phase3_assets.following import followed, post_result
-from phase3_assets.instance import end_dead_runs, opened
+from phase3_assets.instance import end_dead_runs, opened, records_told_plainly
 from phase3_assets.living import living
 from phase3_assets.looking import look
 from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_assets.progress import shown_progress
 from phase3_assets.result import read_result
-from phase3_core.errors import BadInput, StoppedAtThreshold
+from phase3_core.errors import BadInput, OutsideFailure, StoppedAtThreshold
 from phase3_core.leads import Campaign
 from phase3_core.statuses import CANCELLED
 from resources.exports.campaign_exports import usual_exporter
@@ -64,9 +64,10 @@ class Ended:
 
 
 def run_campaign(url: str, name: str, options: Options, words: Console, *, follow: bool = False) -> Ended:
-    """Raises BadInput, CampaignBusy, OutsideFailure before anything is started."""
+    """Raises BadInput, CampaignBusy before anything is started; OutsideFailure where the database is gone."""
     config = options.run_config()
-    exporter, database = usual_exporter(read_settings(settings_path())), PostgresDatabase(url)
+    database = PostgresDatabase(url, longest_outage_s=0)
+    exporter = usual_exporter(read_settings(settings_path()))
     campaign = look(url, lambda books: _named(books, name))
     campaign_id = campaign.id
     with opened() as instance:
@@ -74,23 +75,36 @@ def run_campaign(url: str, name: str, options: Options, words: Console, *, follo
         end_dead_runs(url, instance, campaign_id, partial(words.print, markup=False, soft_wrap=True))
         take_back_what_is_over(instance, database, exporter, campaign_id)
         watching = followed(url, campaign_id) if follow else shown_progress(url, campaign_id, words)
-        run_id = str(uuid4())
-        with watching, foretold(words), living(run_id):
-            done = defs.resolve_job_def("phase3").execute_in_process(
-                instance=instance,
-                run_id=run_id,
-                partition_key=str(campaign_id),
-                run_config=config,
-                tags={CAMPAIGN_TAG: campaign.name, **NO_RETRIES},
-                raise_on_error=False,
-            )
+        with watching, foretold(words):
+            done = _executed(instance, campaign, config)
         if not done.success:
-            _, line = _first_failure(done)
-            take_back(database, exporter, run_id, CANCELLED if line == CUT_SHORT else line)
-            call_off(instance, database, campaign_id)
+            with suppress(OutsideFailure):  # the run's own failure is to be told; the next run tries again
+                take_back(database, exporter, done.run_id, _why_over(done))
+                call_off(instance, database, campaign_id)
         ended = _ended(url, instance, campaign_id, done)
     post_result(url, campaign_id, ended.result)
     return ended
+
+
+def _executed(
+    instance: dg.DagsterInstance, campaign: Campaign, config: Mapping[str, Any]
+) -> dg.ExecuteInProcessResult:
+    run_id = str(uuid4())
+    with living(run_id), records_told_plainly():
+        return defs.resolve_job_def("phase3").execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            partition_key=str(campaign.id),
+            run_config=config,
+            tags={CAMPAIGN_TAG: campaign.name, **NO_RETRIES},
+            raise_on_error=False,
+        )
+
+
+def _why_over(done: dg.ExecuteInProcessResult) -> str:
+    """For a campaign that it left between two agents: Dagster files a Ctrl-C there as a crash."""
+    _, line = _first_failure(done)
+    return CANCELLED if line == CUT_SHORT else line
 
 
 @contextmanager

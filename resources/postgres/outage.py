@@ -62,7 +62,7 @@ class Outage:
     monotonic: Callable[[], float] = monotonic
     waiting: int = 0  # statements, now
     last_seen: float = -math.inf
-    gone: bool = False
+    given_up: str = ""  # in words, once it has been away for too long
 
     async def outlast(
         self,
@@ -72,13 +72,15 @@ class Outage:
         """The result of `work`; once that may have been written, of `again`, if there is one.
 
         Raises OutsideFailure when the database has been away for too long. From then on the run is ending,
-        and everything is tried once.
+        and everything is tried once: what fails on the way out hides nothing, for it says the same.
         """
         try:
             return await self._tried(work)
         except (psycopg.Error, DBAPIError, NoFreeConnection) as failure:
-            if self.gone or not self.longest_s or not is_away(failure):
+            if not self.longest_s or not is_away(failure):
                 raise
+            if self.given_up:
+                raise OutsideFailure(self.given_up) from failure
             with self._told(failure):
                 return await self._repeated(again or work)
 
@@ -102,12 +104,12 @@ class Outage:
         try:
             return await attempts(attempt)
         except RetryError as last:
-            self.gone = True
             why = _why(last.last_attempt.exception())
-            raise OutsideFailure(
+            self.given_up = (
                 f"The database has been away for {self.longest_s:.0f} s ({why}). "
                 "Check the server and run again: the run goes on where it stopped."
-            ) from last
+            )
+            raise OutsideFailure(self.given_up) from last
 
     @contextmanager
     def _told(self, failure: Exception) -> Iterator[None]:

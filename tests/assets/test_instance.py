@@ -12,12 +12,14 @@ import dagster as dg
 import psycopg
 import pytest
 from dagster._core.test_utils import create_run_for_test
+from dagster_postgres.utils import retry_pg_connection_fn
 from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from phase3_assets import instance as records
 from phase3_assets import workplace
-from phase3_assets.instance import end_dead_runs, opened
+from phase3_assets.instance import end_dead_runs, opened, records_told_plainly
 from phase3_assets.upgrading import upgrade_all
 from phase3_assets.workplace import DAGSTER_URL
 from phase3_core.errors import CampaignBusy, OutsideFailure
@@ -179,3 +181,25 @@ def test_a_run_that_comes_to_its_end_meanwhile_is_left_as_it_ended(campaign: Cam
     campaign.meanwhile[5.0] = ends
     campaign.ends_dead_runs()
     assert (campaign.status(), campaign.clock.seconds) == (Status.CANCELED, 5.0)
+
+
+def away() -> None:
+    raise OperationalError("SELECT 1", {}, OSError("connection refused"))
+
+
+def dagster_gives_up() -> None:
+    retry_pg_connection_fn(away, retry_limit=1, retry_wait=0)
+
+
+@pytest.mark.parametrize("breaks", [away, dagster_gives_up])
+def test_records_that_cannot_be_written_are_told_in_one_line(
+    caplog: pytest.LogCaptureFixture, breaks: Callable[[], None]
+) -> None:
+    """Dagster would tell of each try to connect, and of the failure by its traceback."""
+    with (
+        pytest.raises(OutsideFailure, match=r"^The database .+ run again: .+\.$") as raised,
+        records_told_plainly(),
+    ):
+        breaks()
+    assert "\n" not in str(raised.value)
+    assert caplog.messages == []

@@ -36,6 +36,7 @@ from resources.names import mailbox_names
 from resources.postgres import tables
 from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
 from resources.postgres.ledger import ledger
+from resources.postgres.outage import LONGEST_S
 from resources.postgres.suppression import PostgresSuppressions
 from resources.providers.bulk_choice import takes_tasks
 from resources.providers.catalogue import CATALOGUE
@@ -108,6 +109,7 @@ class Play:
     breakers: BreakerOpener | None = None
     lead_caps: LeadCaps = field(default_factory=LeadCaps)
     bulk: Bulk = "auto"
+    longest_outage_s: float = LONGEST_S
 
     def source(self) -> VendorSource:
         named = UNCONFIRMED | TAKE_TASKS | self.prices.keys() | self.quotas.keys()
@@ -158,7 +160,7 @@ class Play:
 
     async def perform(self) -> Ended:
         """All three agents, one after another, as the assets call them."""
-        source, database = self.source(), PostgresDatabase(self.url)
+        source, database = self.source(), PostgresDatabase(self.url, longest_outage_s=self.longest_outage_s)
         around = Surroundings(self._policy, source.clock, lambda _: None)
         run = Run(str(uuid4()), self.campaign_id, Agent.EMAIL_VERIFICATION)
         skipped: dict[str, str] = {}

@@ -8,7 +8,7 @@ import asyncio
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -123,24 +123,6 @@ async def _campaign(storm: Storm, server: Server, template: str, folder: Path) -
         server.drop(name)
 
 
-async def weathered(storm: Storm, server: Server, template: str, folder: Path) -> Aftermath:
-    """The campaign left alone, then in the storm."""
-    async with _campaign(storm, server, template, folder) as stage:
-        assert (await stage.perform()).why_not == ""
-        usual, requests = _end(stage), _requests(stage)
-        assert usual.doubt == 0
-    async with _campaign(storm, server, template, folder) as stage:
-        kills = await _killed(stage, storm, requests)
-        assert (await stage.perform()).why_not == ""
-        return await _aftermath(stage, kills, usual)
-
-
-def _end(stage: Stage) -> End:
-    leads, costs = stage.query_all(LEADS, COSTS)
-    by_company = {row["company"]: row["usd"] for row in costs}
-    return End({row["who"]: row for row in leads}, by_company, *stage.booked())
-
-
 async def _killed(stage: Stage, storm: Storm, requests: int) -> int:
     """The moments are counted in requests, so that they are spread over the whole way."""
     rng = random.Random(storm.seed)
@@ -149,11 +131,37 @@ async def _killed(stage: Stage, storm: Storm, requests: int) -> int:
 
 
 def _come_to(stage: Stage, moment: int) -> bool:
-    return _requests(stage) >= moment
+    return requests_of(stage) >= moment
 
 
-def _requests(stage: Stage) -> int:
+def requests_of(stage: Stage) -> int:
     return sum(account.requests for account in stage.sandbox.parts.bill.accounts.values())
+
+
+Strikes = Callable[[Stage, Storm, int], Awaitable[int]]
+
+
+async def weathered(
+    storm: Storm, server: Server, template: str, folder: Path, strikes: Strikes = _killed
+) -> Aftermath:
+    """The campaign left alone, then in the storm, and once more to its end.
+
+    `strikes`: how often it was struck on its way of so many requests.
+    """
+    async with _campaign(storm, server, template, folder) as stage:
+        assert (await stage.perform()).why_not == ""
+        usual, requests = _end(stage), requests_of(stage)
+        assert usual.doubt == 0
+    async with _campaign(storm, server, template, folder) as stage:
+        kills = await strikes(stage, storm, requests)
+        assert (await stage.perform()).why_not == ""
+        return await _aftermath(stage, kills, usual)
+
+
+def _end(stage: Stage) -> End:
+    leads, costs = stage.query_all(LEADS, COSTS)
+    by_company = {row["company"]: row["usd"] for row in costs}
+    return End({row["who"]: row for row in leads}, by_company, *stage.booked())
 
 
 async def _aftermath(stage: Stage, kills: int, usual: End) -> Aftermath:

@@ -1,10 +1,12 @@
 """Two campaigns at once while PostgreSQL restarts and crashes every few moments: both end right."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,8 +22,11 @@ from sandbox.app import Sandbox, serve
 from sandbox.options import Options
 from tests.caretaker import cared_for
 from tests.conftest import Server
+from tests.polling import until
+from tests.stage.alone import TEMPLATE
 from tests.stage.stage import PATIENT, Stage, staged
-from tests.stage.unsteady import MODES, Unsteady
+from tests.stage.storm import Storm, requests_of, weathered
+from tests.stage.unsteady import MODES, Unsteady, gone
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +46,10 @@ def server() -> Iterator[EmbeddedPostgres]:
         yield embedded
 
 
+GIVEN_UP = (
+    r"The database has been away for 1 s \(.+\)\. "
+    r"Check the server and run again: the run goes on where it stopped\."
+)
 PLENTY = LeadCaps(usd(1_000), dict.fromkeys(Tier, usd(1_000)))
 Unsettling = Callable[[Sandbox], Unsteady]
 
@@ -98,6 +107,27 @@ async def test_two_campaigns_end_right_while_the_server_restarts_and_crashes(
 
     assert await both(server, tmp_path, 0.01, 40, unsettling) == usual
     assert len(outages) >= len(MODES)
+
+
+async def away_for_too_long(stage: Stage, _: Storm, requests: int, *, server: EmbeddedPostgres) -> int:
+    """Until the run has given the database up, halfway."""
+    play = replace(stage.play, longest_outage_s=1.0)
+    running = asyncio.create_task(play.perform())
+    await until(lambda: requests_of(stage) > requests / 2)
+    with gone(server, MODES[0]):
+        why_not = (await running).why_not
+    assert re.fullmatch(GIVEN_UP, why_not)
+    return 1
+
+
+async def test_a_database_that_stays_away_ends_the_run_with_one_line_and_the_next_goes_on(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    """As a killed run does: calls in flight are in doubt, everything else is as it would have been."""
+    cluster, storm = Server(server.uri), Storm(leads=40, kills=1, seed=0)
+    upgrade(cluster.make(TEMPLATE))
+    aftermath = await weathered(storm, cluster, TEMPLATE, tmp_path, partial(away_for_too_long, server=server))
+    assert aftermath.promises_broken == []
 
 
 @pytest.mark.soak

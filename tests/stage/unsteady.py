@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 
@@ -43,10 +43,19 @@ class Unsteady:
                 await outage
 
     def _go_away(self, mode: str) -> None:
-        cluster = self.server._cluster
-        pg_ctl = programs_for(cluster.home) / "pg_ctl"
-        cluster.home.account.run(pg_ctl, "stop", "-D", cluster.data, "-W", "-m", mode)
-        assert cluster.has_ended()
-        time.sleep(self.away_s)
-        cluster.launch(durable=True)
+        with gone(self.server, mode):
+            time.sleep(self.away_s)
         self.outages.append(mode)
+
+
+@contextmanager
+def gone(server: EmbeddedPostgres, mode: str) -> Iterator[None]:
+    """For as long as the block lasts."""
+    cluster = server._cluster
+    pg_ctl = programs_for(cluster.home) / "pg_ctl"
+    cluster.home.account.run(pg_ctl, "stop", "-D", cluster.data, "-W", "-m", mode)
+    assert cluster.has_ended()
+    try:
+        yield
+    finally:
+        cluster.launch(durable=True)

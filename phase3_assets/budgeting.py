@@ -8,6 +8,7 @@ from phase3_assets.amounts import amount_given
 from phase3_assets.looking import look
 from phase3_core.money import Money
 from resources.postgres.database import PostgresBooks
+from resources.postgres.planned_budgets import PlannedBudgets
 from resources.providers.line_up import daily_caps
 from resources.settings import read_settings, settings_path
 
@@ -17,7 +18,8 @@ LIKE_THE_SETTINGS = "none"
 def budget_rows(url: str, name: str, wishes: Mapping[str, str | None]) -> list[dict[str, Any]]:
     """One object per cap that holds for the campaign, those of providers today behind.
 
-    `wishes` are USD, by the names that `phase3 budget` has for options. A run that is on takes them over.
+    `wishes` are USD, by the names that `phase3 budget` has for options. A run that is on takes them over;
+    without any, nothing is changed.
     Raises BadInput, UnknownCampaign.
     """
     changes = {option: _cap(option, wish) for option, wish in wishes.items() if wish is not None}
@@ -30,8 +32,11 @@ def budget_rows(url: str, name: str, wishes: Mapping[str, str | None]) -> list[d
             await books.budgets.set_own(campaign_id, changes)
             told = {option: str(cap) if cap is not None else None for option, cap in changes.items()}
             await books.campaigns.audit(campaign_id, "budgets_set", told)
-        await books.budgets.open(campaign_id, settings.caps(await books.budgets.own(campaign_id), daily))
-        return [budget.as_json() for budget in await books.budgets.of(campaign_id)]
+        caps = settings.caps(await books.budgets.own(campaign_id), daily)
+        if changes:
+            await books.budgets.open(campaign_id, caps)
+        holding = PlannedBudgets(books.engine, caps, books.outage)
+        return [budget.as_json() for budget in await holding.of(campaign_id)]
 
     return look(url, set_and_show)
 

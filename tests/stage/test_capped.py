@@ -1,6 +1,8 @@
-"""What an estimate says that caps leave of a campaign, beside a run under these caps; it changes none."""
+"""What an estimate says that caps leave of a campaign, beside a run under them; looking changes none."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +12,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import make_url
 
+from phase3_assets.budgeting import budget_rows
 from phase3_assets.estimating import estimated
 from phase3_core.budget import Caps
 from phase3_core.money import usd
@@ -20,7 +23,7 @@ from resources.postgres.database import PostgresDatabase
 from resources.settings_tables import BudgetSettings, WaterfallSettings
 from sandbox.app import serve
 from sandbox.options import Options
-from tests.stage.stage import Stage, staged
+from tests.stage.stage import Play, Stage, staged
 
 ASKED = ("TOMBA", "REOON", "MAILVERIFY", "CLEARBIT")
 EVERY = 3  # one of so many people of the sandbox's world
@@ -66,13 +69,28 @@ async def test_a_campaign_costs_within_its_cap_what_was_estimated(stage: Stage) 
     assert cost < Decimal(free["cost_usd"]["low"])
 
 
-async def test_an_estimate_beside_a_run_goes_by_the_runs_cap_and_leaves_it(stage: Stage) -> None:
-    play, own = stage.play, Caps({Agent.EMAIL_VERIFICATION: usd(0)})
+@asynccontextmanager
+async def a_run_that_may_spend_nothing(play: Play) -> AsyncIterator[None]:
     run = Run(str(uuid4()), play.campaign_id, Agent.EMAIL_VERIFICATION)
     async with PostgresDatabase(play.url).open(run) as books:
-        await PostgresBudgets(books.engine).open(play.campaign_id, own)
+        await PostgresBudgets(books.engine).open(play.campaign_id, Caps({run.agent: usd(0)}))
+        yield
+
+
+async def test_an_estimate_beside_a_run_goes_by_the_runs_cap_and_leaves_it(stage: Stage) -> None:
+    async with a_run_that_may_spend_nothing(stage.play):
         before = stage.query(BUDGETS)
         (cut,) = (await told(stage, Decimal(500)))["cuts"]
         assert (cut["budget"], cut["left_usd"]) == ("email verification", str(usd(0)))
         assert stage.query(BUDGETS) == before
     assert (await told(stage, Decimal(500)))["cuts"] == [], "the run has ended"
+
+
+async def test_whoever_looks_at_the_budgets_of_a_run_leaves_them(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no settings are, so that no cap is set
+    async with a_run_that_may_spend_nothing(stage.play):
+        url, name = looking_only(stage.play.url), str(stage.play.campaign_id)
+        (row,) = await asyncio.to_thread(budget_rows, url, name, {"email_verification": None})
+    assert (row["of"], row["cap_usd"]) == ("email verification", str(usd(0)))

@@ -18,7 +18,7 @@ from phase3_core.exports import Export
 from phase3_core.saga import StepKind
 from phase3_core.statuses import DECIDED, CampaignStatus
 from resources.postgres.approval_requests import withdraw_pending
-from resources.postgres.erasing import ERASED_CALL, erase_leads
+from resources.postgres.erasing import ERASED_CALL, UNLINKED, erase_leads
 from resources.postgres.lease import standing
 from resources.postgres.lists import withdraw_lists
 
@@ -39,9 +39,11 @@ _NOT_IN_DOUBT = """
             SELECT FROM campaigns WHERE id = c.campaign_id AND (status::text = ANY (:decided)) IS NOT TRUE
                 AND EXISTS (SELECT FROM leads WHERE campaign_id = c.campaign_id AND erased_at IS NULL)))
 """
+# A dead run left it in flight, and nobody came back for it.
+_GIVEN_UP = "c.state = 'intent' AND c.lost_after < now() - make_interval(days => :most_in_doubt)"
 # Neither in flight, nor in doubt, nor fresh, nor free to ask again.
 _OLD = f"""
-    c.erased_at IS NULL AND c.state <> 'intent' AND ({_NOT_IN_DOUBT})
+    c.erased_at IS NULL AND (c.state <> 'intent' OR {_GIVEN_UP}) AND ({_NOT_IN_DOUBT})
     AND coalesce(c.settled_at, c.asked_at, c.created_at) < now() - make_interval(days => :days)
     AND coalesce(c.expires_at <= now(), true)
     AND coalesce(c.asked_at, c.created_at)
@@ -55,7 +57,8 @@ _ERASE_CALLS = text(f"""
         WHERE {_MADE_LONG_AGO} AND (c.created_at, c.key) > (:since, :after)
         ORDER BY c.created_at, c.key LIMIT :most
     ), old AS MATERIALIZED (
-        SELECT c.key FROM provider_calls AS c WHERE c.key = ANY (ARRAY(SELECT key FROM page)) AND {_OLD}
+        SELECT c.key FROM provider_calls AS c
+        WHERE c.key = ANY (ARRAY(SELECT key FROM page)) AND c.state <> 'intent' AND {_OLD}
         FOR UPDATE SKIP LOCKED
     ), erased AS (
         UPDATE provider_calls AS c SET {ERASED_CALL} WHERE c.key = ANY (ARRAY(SELECT key FROM old))
@@ -63,6 +66,15 @@ _ERASE_CALLS = text(f"""
     )
     SELECT (SELECT count(*) FROM erased) AS erased, created_at, key FROM page
     ORDER BY created_at DESC, key DESC LIMIT 1
+""")  # noqa: S608 - made of constants of the code; every value is bound
+# Booked at its worst price, as whoever asks again would; then it is erased as any call in doubt.
+_GIVE_UP = text(f"""
+    WITH given_up AS MATERIALIZED (SELECT c.key FROM provider_calls AS c WHERE {_GIVEN_UP})
+    UPDATE provider_calls AS c
+    SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd,
+        {UNLINKED}
+    WHERE (SELECT phase3_hold_budgets(ARRAY(SELECT key FROM given_up))) >= 0
+        AND c.key = ANY (ARRAY(SELECT key FROM given_up)) AND {_GIVEN_UP}
 """)  # noqa: S608 - made of constants of the code; every value is bound
 _BEFORE_ALL: Mapping[str, Any] = {"since": datetime.min.replace(tzinfo=UTC), "after": b""}
 
@@ -163,6 +175,8 @@ class PostgresRetention:
 
     async def _prune_calls(self) -> int:
         erased, last = 0, _BEFORE_ALL
+        async with self._engine.begin() as connection:
+            await connection.execute(_GIVE_UP, {"most_in_doubt": MOST_DAYS_IN_DOUBT})
         while True:
             page = {**self._retention.of_calls, **last, "most": CALLS_AT_ONCE}
             async with self._engine.begin() as connection:

@@ -116,6 +116,32 @@ async def test_a_call_in_doubt_goes_when_its_campaign_cannot_ask_again(
     assert query("SELECT unknown_usd FROM provider_calls") == [{"unknown_usd": Decimal("0.01")}]
 
 
+async def test_what_a_dead_run_left_in_flight_goes_after_a_year_at_its_worst_price(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall, query: Query
+) -> None:
+    campaign, price = make_campaign([{}], status="verifying_emails"), Decimal("0.01")
+    left = {
+        "provider": "reoon",
+        "state": "intent",
+        "outcome": None,
+        "settled_at": None,
+        "reserved_usd": price,
+    }
+    for days in (364, 366):
+        at = TODAY - timedelta(days)
+        book_call(campaign.id, **OLD | left | {"created_at": at, "asked_at": at, "lost_after": at})
+    policy = PostgresRetention(books.engine, replace(YEAR, leads_days=None))
+    assert (await policy.due()).calls == (await policy.prune(lambda _: ())).calls == 1
+    rows = query(
+        "SELECT state, unknown_usd, request, octet_length(key) AS bytes FROM provider_calls ORDER BY asked_at"
+    )
+    assert rows[0] == {"state": "unknown", "unknown_usd": price, "request": {}, "bytes": 16}
+    assert (rows[1]["state"], rows[1]["unknown_usd"]) == ("intent", 0)
+    assert rows[1]["request"] == {"name": "Ada"}
+    (spend,) = query("SELECT unknown_usd FROM provider_spend")
+    assert spend == {"unknown_usd": price}
+
+
 async def test_a_call_in_doubt_stays_while_its_answer_would_serve_other_campaigns(
     books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall
 ) -> None:

@@ -117,6 +117,13 @@ def test_the_end_of_a_container_is_told_to_its_runs() -> None:
     assert not shipped.services()["worker"]["init"]
 
 
+def test_the_daemon_ends_before_the_code_location_and_begins_after_it() -> None:
+    """It gives up for good a run that was told to end, where nobody answers who could resume it."""
+    assert shipped.services()["daemon"]["depends_on"]["code"] == {"condition": "service_healthy"}
+    assert shipped.services()["code"]["healthcheck"]["test"]
+    assert "compose.yaml restart" not in PAGE
+
+
 def test_no_worker_serves_an_instance_of_one_machine() -> None:
     with dg.DagsterInstance.ephemeral() as instance, pytest.raises(BadInput, match="deploy/celery"):
         served(instance)

@@ -29,6 +29,7 @@ class Deployment:
     vendors: Vendors
     words: Mapping[str, str]
     names: Mapping[str, str]
+    instance: Path
 
     def shell(self, machine: str = OFFICE) -> Shell:
         """As in a container on that machine: no file is shared but the settings."""
@@ -59,7 +60,7 @@ class Deployment:
     def furnish(self, machine: str) -> None:
         home = Path(self.shell(machine).variables["DAGSTER_HOME"])
         home.mkdir(parents=True)
-        shutil.copy(shipped.INSTANCE, home)
+        shutil.copy(self.instance, home)
 
     @contextmanager
     def started(self, service: str, on: Machine | None = None) -> Iterator[subprocess.Popen[str]]:
@@ -74,7 +75,9 @@ class Deployment:
 
 
 @contextmanager
-def deployed(directory: Path, machines: int, scale: float, rate_factor: float) -> Iterator[Deployment]:
+def deployed(
+    directory: Path, machines: int, scale: float, rate_factor: float, instance: Path = shipped.INSTANCE
+) -> Iterator[Deployment]:
     """Servers and vendors are up, tables are made; nothing of Dagster runs yet."""
     with (
         network(machines) as net,
@@ -83,7 +86,7 @@ def deployed(directory: Path, machines: int, scale: float, rate_factor: float) -
         broker(net.address, directory, shipped.command("redis")) as queue,
     ):
         words = addressed(net.address, directory)
-        deployment = Deployment(net, directory, asked, words, named(database, queue))
+        deployment = Deployment(net, directory, asked, words, named(database, queue), instance)
         for machine in (OFFICE, *(machine.name for machine in net.machines)):
             deployment.furnish(machine)
         with deployment.started("upgrade") as upgrade:
@@ -111,11 +114,23 @@ def named(database: str, queue: str) -> dict[str, str]:
 
 @contextmanager
 def at_work(deployment: Deployment) -> Iterator[Dagster]:
-    """Code location, web server and daemon, here."""
+    """Code location, web server and daemon, here, in the order in which Compose starts them."""
+    with started_code(deployment) as dagster, deployment.started("daemon"):
+        yield dagster
+
+
+@contextmanager
+def started_code(deployment: Deployment) -> Iterator[Dagster]:
+    """And the web server, which knows when it is there."""
+    dagster = seen(deployment)
+    with deployment.started("code"), deployment.started("webserver"):
+        until(dagster.loaded, every_s=0.25)
+        yield dagster
+
+
+def seen(deployment: Deployment) -> Dagster:
+    """Whatever of it is up."""
     office = deployment.shell()
     books = Books(office.variables["DATABASE_URL"].replace("phase3@", f"phase3:{PASSWORD}@"), "phase3")
     port, host = int(deployment.words["3000"]), deployment.network.address
-    dagster = Dagster(port, books, deployment.vendors, office, "", office.directory, host)
-    with deployment.started("code"), deployment.started("webserver"), deployment.started("daemon"):
-        until(dagster.loaded, every_s=0.25)
-        yield dagster
+    return Dagster(port, books, deployment.vendors, office, "", office.directory, host)

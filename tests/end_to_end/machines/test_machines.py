@@ -1,8 +1,6 @@
-"""Six campaigns on two machines, set up by what deploy/ says; one machine is lost while it works."""
+"""What six campaigns on two machines have come to when one machine was lost while it worked."""
 
-from collections.abc import Iterator
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,95 +11,40 @@ from phase3_core.statuses import ACCEPTED
 from sandbox.billing import Charge
 from sandbox.options import Options
 from sandbox.population import make_world
-from tests.caretaker import cared_for
 from tests.end_to_end.dagster_ui import Dagster
-from tests.end_to_end.machines.deployment import PLACES, Deployment, at_work, deployed
-from tests.end_to_end.machines.network import missing
-from tests.end_to_end.machines.watch import Watch, watched
-from tests.end_to_end.shell import FINDERS, until
-from tests.end_to_end.test_interrupted_runs import assert_nobody_is_paid_twice, beyond_asking
+from tests.end_to_end.machines.deployment import PLACES
+from tests.end_to_end.machines.loss import CAMPAIGNS, OF_A_RUN, SCALE, Loss, survived
+from tests.end_to_end.machines.watch import Watch
+from tests.end_to_end.shell import FINDERS
+from tests.end_to_end.test_interrupted_runs import beyond_asking
 from tests.stage.evidence import TABLES, Evidence
 from tests.stage.invariants import AT_REST
 
 pytestmark = pytest.mark.soak
 
-SCALE = 0.03  # some 1,260 leads
-CAMPAIGNS = 6
-HALFWAY = 0.4  # of all leads
-SHARED = 40  # leads that a campaign has in common with the next
-SLOWNESS = 6.0  # limits of the real plans, times this: they bind, and a campaign takes a minute
-OF_A_RUN, RESERVE = 9, 50  # connections
+RESERVE = 50  # connections
 PAGE = project_root() / "docs" / "deploying.md"
-DECIDED = "leads WHERE email_status IS NOT NULL"
-IN_FLIGHT = "provider_calls WHERE state = 'intent'"
-WAITING_OR_AT_WORK = "dagster.runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
-COMPLETE = "campaigns WHERE status IN ('verification_complete', 'pending_approval')"
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    if why_not := missing():
-        pytest.skip(f"no machines can be had here: {why_not}")
-    with cared_for("phase3-machines-") as folder:
-        yield folder
-
-
-def imported(deployment: Deployment) -> list[str]:
-    """Lists that overlap: who is in two campaigns is asked about once all the same."""
-    shell = deployment.shell()
-    heading, *leads = deployment.vendors.text("leads.csv").splitlines()
-    size = len(leads) // CAMPAIGNS
-    made = []
-    for n in range(CAMPAIGNS):
-        file = shell.directory / f"leads-{n}.csv"
-        file.write_text("\n".join([heading, *leads[n * size : (n + 1) * size + SHARED]]), encoding="utf-8")
-        said = shell("import", str(file), "--name", f"Campaign {n}")
-        assert said.code == 0, said.err
-        made.append(said.out.strip())
-    return made
 
 
 def test_six_campaigns_survive_the_loss_of_a_machine(folder: Path) -> None:
-    with deployed(folder, machines=2, scale=SCALE, rate_factor=SLOWNESS) as deployment:
-        lost, kept = deployment.network.machines
-        campaigns = imported(deployment)
-        with (
-            deployment.started("worker", lost),
-            deployment.started("worker", kept),
-            at_work(deployment) as dagster,
-            watched(dagster.books.url) as watch,
-        ):
-            until(lambda: watch.at_work == {lost.address: PLACES, kept.address: PLACES})
-            dagster.launch(campaigns[0])
-            until(lambda: dagster.books.number(DECIDED) > HALFWAY * dagster.books.number("leads"))
-            assert watch.at_work[lost.address]
-            lost.dies()
-            until(partial(finished, dagster), every_s=0.5)
-            assert_runs_are_resumed_and_never_two_of_a_campaign(dagster, campaigns, watch)
-            assert_all_is_right(dagster)
-            assert_connections_are_bounded(watch, lost.address, kept.address)
+    with survived(folder) as loss:
+        assert_runs_are_resumed_and_never_two_of_a_campaign(loss)
+        assert_all_is_right(loss.dagster)
+        assert loss.billed_twice == 0
+        assert_connections_are_bounded(loss.watch, *(machine.address for machine in loss.machines))
 
 
-def finished(dagster: Dagster) -> bool:
-    """What a dead run had in flight is taken back when its calls can no longer be answered."""
-    done = dagster.books.number(COMPLETE) == CAMPAIGNS
-    return done and not dagster.books.number(WAITING_OR_AT_WORK) and not dagster.books.number(IN_FLIGHT)
-
-
-def assert_runs_are_resumed_and_never_two_of_a_campaign(
-    dagster: Dagster, campaigns: list[str], watch: Watch
-) -> None:
+def assert_runs_are_resumed_and_never_two_of_a_campaign(loss: Loss) -> None:
     """The first campaign's second run was waiting while its first was at work."""
-    runs = [dagster.runs(campaign) for campaign in campaigns]
+    runs = [loss.dagster.runs(campaign) for campaign in loss.campaigns]
     assert [of_one[-1] for of_one in runs] == ["SUCCESS"] * CAMPAIGNS
     assert 1 <= sum(of_one.count("FAILURE") for of_one in runs) <= PLACES
     assert runs[0].count("SUCCESS") >= 2
-    assert dict(watch.runs) == dict.fromkeys(campaigns, 1)
+    assert dict(loss.watch.runs) == dict.fromkeys(loss.campaigns, 1)
 
 
 def assert_all_is_right(dagster: Dagster) -> None:
     assert dagster.vendors.turned_away == 0
-    assert_nobody_is_paid_twice(dagster.vendors)
     found = evidence(dagster)
     assert [f"{check.__name__}: {what}" for check in AT_REST for what in check(found)] == []
     assert wrong(found, apart_from=beyond_asking(dagster.books)) == []

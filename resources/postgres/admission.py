@@ -32,6 +32,17 @@ _HELD_IT = _MATCHES.format(
     campaign="a.old_campaign_id", agent="a.old_agent", tier="a.old_tier", day="a.old_day"
 )
 
+_OF_THE_BATCH = f"""
+    campaign_id = %(campaign_id)s AND coalesce(agent = %(agent)s, true)
+    OR day = {TODAY} AND provider = ANY (%(provider)b::text[])
+"""
+
+# For who knows of no cap: whether somebody has set one meanwhile.
+CAPPED = f"""
+capped AS MATERIALIZED (SELECT FROM budgets WHERE {_OF_THE_BATCH} LIMIT 1)
+"""
+NOT_CAPPED = "NOT EXISTS (SELECT FROM capped)"
+
 # Comes after a relation `asked` of calls, which `place` orders: what a call holds now (`held_usd`, in the
 # budgets of the `old_` columns) and would hold then (`holds_usd`), what must be free beside it (`beside_usd`,
 # the change of what is kept free; `keeps`), and whether a promise covers it. Tells in `refused` which budget
@@ -42,9 +53,7 @@ _HELD_IT = _MATCHES.format(
 # free; every other leaves all that free.
 WEIGHED = f"""
 b AS MATERIALIZED (
-    SELECT * FROM budgets
-    WHERE campaign_id = %(campaign_id)s AND coalesce(agent = %(agent)s, true)
-       OR day = {TODAY} AND provider = ANY (%(provider)b::text[])
+    SELECT * FROM budgets WHERE {_OF_THE_BATCH}
     ORDER BY scope FOR UPDATE  -- every process locks in this order
 ), needed AS MATERIALIZED (
     SELECT a.key, a.place, a.covered, b.scope,
@@ -100,7 +109,7 @@ UNION ALL SELECT key, false, true, scope, for_good FROM refused
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Of one call. Without a scope: the provider's day has no budget yet under this run's cap."""
+    """Of one call. Without a scope: this run must know of a first cap, or open a provider's day, first."""
 
     scope: str | None
     for_good: bool | None
@@ -112,13 +121,11 @@ class Admissions:
 
     caps: Caps
     promises: Promises = field(default_factory=Promises)
+    needed: bool = field(init=False)  # some budget holds for this run's calls, or did
 
     def __post_init__(self) -> None:
+        self.needed = bool(self.caps.agents or self.caps.tiers or self.caps.daily)
         self._spent_up: dict[tuple[str, Tier | None], tuple[Money, OverBudget, float]] = {}
-
-    @property
-    def needed(self) -> bool:
-        return bool(self.caps.agents or self.caps.tiers or self.caps.daily)
 
     # --- values of a statement
 

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, text
+from sqlalchemy import RowMapping, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.budget import NAMES, Budget, Caps, campaign_scope, day_scope
@@ -180,23 +180,30 @@ class PostgresBudgets:
     async def open(self, campaign_id: UUID, caps: Caps) -> None:
         """Budgets as the caps say, counted from the ledger; those of caps that are gone are removed.
 
-        Also when a day has begun. Of caps on a provider's day that contradict one another the lowest holds
-        while those who told them are at work.
+        Of caps on a provider's day that contradict one another the lowest holds while those who told them
+        are at work.
         """
         async with self._engine.begin() as connection:
             rows = await wanted(connection, campaign_id, caps)
-            scopes = [row["scope"] for row in rows]
             others = bool(await at_work(connection) - {campaign_id})
             values = {
                 "rows": json_text(rows),
-                "scopes": scopes,
+                "scopes": [row["scope"] for row in rows],
                 "campaign_id": campaign_id,
                 "others": others,
             }
-            if not await connection.scalar(_ALL_THERE, values):
-                await connection.execute(_NOBODY_WRITES)
-            for step in (_HOLD, _CLOSE, _OPEN, _COUNT):
-                await connection.execute(step, values)
+            await _make(connection, values, _CLOSE, _OPEN)
+
+    @repeatable
+    async def open_day(self, campaign_id: UUID, daily: Mapping[str, Money]) -> None:
+        """Today's budgets of providers, as a run goes on; of two caps the lower holds.
+
+        The campaign's own stay as they are: `phase3 budget` may have changed them since its run began.
+        """
+        async with self._engine.begin() as connection:
+            rows = list(_of_days(daily, await _today(connection)))
+            values = {"rows": json_text(rows), "campaign_id": campaign_id, "others": True}
+            await _make(connection, values, _OPEN)
 
     @repeatable
     async def refused(self, scope: str) -> None:
@@ -228,6 +235,14 @@ class PostgresBudgets:
 async def wanted(connection: AsyncConnection, campaign_id: UUID, caps: Caps) -> list[dict[str, Any]]:
     """Rows of the budgets that the caps make today."""
     return [*_of_campaign(campaign_id, caps), *_of_days(caps.daily, await _today(connection))]
+
+
+async def _make(connection: AsyncConnection, values: Mapping[str, Any], *changes: TextClause) -> None:
+    """Nobody books anything between a change and the count that follows it."""
+    if not await connection.scalar(_ALL_THERE, values):
+        await connection.execute(_NOBODY_WRITES)
+    for step in (_HOLD, *changes, _COUNT):
+        await connection.execute(step, values)
 
 
 async def _today(connection: AsyncConnection) -> date:

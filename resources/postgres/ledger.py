@@ -177,12 +177,16 @@ class PostgresLedger:
             if result.scope is not None:
                 in_flight = in_flight or bool(self._granted or self._reserving) or grants != self._grants
                 return await self._over(asking.intent, result, in_flight=in_flight)
-            await self._open_budgets()
+            await self._know_the_budgets()
 
-    async def _open_budgets(self) -> None:
-        """A day has begun, and a whole batch finds out at once: the calls are counted once for all of it."""
+    async def _know_the_budgets(self) -> None:
+        """Somebody has set a first cap, or a day has begun: its calls are counted once for all who ask."""
+        self._admissions.needed = True
+        if not self._caps.daily:
+            return
         if self._opening is None or self._opening.done():
-            self._opening = asyncio.ensure_future(self._budgets.open(self._run.campaign_id, self._caps))
+            opening = self._budgets.open_day(self._run.campaign_id, self._caps.daily)
+            self._opening = asyncio.ensure_future(opening)
         await asyncio.shield(self._opening)
 
     async def _over(self, intent: Intent, refusal: Refusal, *, in_flight: bool) -> OverBudget:

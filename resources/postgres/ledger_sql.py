@@ -1,6 +1,16 @@
 """The statements of the call ledger: each decides and writes in one, for a whole batch of calls."""
 
-from resources.postgres.admission import ADMITTED, BARRED, NEVER_ASKED, NOT_BARRED, TODAY, WEIGHED, WRITTEN
+from resources.postgres.admission import (
+    ADMITTED,
+    BARRED,
+    CAPPED,
+    NEVER_ASKED,
+    NOT_BARRED,
+    NOT_CAPPED,
+    TODAY,
+    WEIGHED,
+    WRITTEN,
+)
 from resources.postgres.erasing import UNLINKED
 
 # A run that lost its campaign is granted nothing more; who takes the campaign waits for this statement.
@@ -29,12 +39,15 @@ _ASKED = """
             %(reserved)b::numeric[], %(lead_id)b::uuid[], %(deadline_s)b::float8[], %(tier)b::text[])
      AS q(key, provider, operation, request, reserved, lead_id, deadline_s, tier)"""
 _NEW = f"{NOT_BARRED} AND {NEVER_ASKED}"
+
+# For a run without a cap. Where somebody has set one, nothing is written: its calls are to be weighed.
 INTEND = f"""
-WITH {BARRED}, intended AS (
-    {_INSERT.format(today=TODAY, asked=_ASKED, admitted=_NEW, held=HELD)}
+WITH {BARRED}, {CAPPED}, intended AS (
+    {_INSERT.format(today=TODAY, asked=_ASKED, admitted=f"{_NEW} AND {NOT_CAPPED}", held=HELD)}
 )
 {WRITTEN.format(written="intended")}
-"""
+UNION ALL SELECT q.key, false, true, NULL, NULL FROM {_ASKED}, capped WHERE {_NEW}
+"""  # noqa: S608 - made of constants of the code; every value is bound
 
 # What was asked before is no intent, whatever it would cost.
 INTEND_WITHIN_CAPS = f"""

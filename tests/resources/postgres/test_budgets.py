@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.budget import Caps
 from phase3_core.calls import ReplayClass
-from phase3_core.ledger import End, Granted, Intent, OverBudget, Stored
+from phase3_core.ledger import End, Granted, Intent, OverBudget, Stored, Suppressed
 from phase3_core.money import Money, usd
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
@@ -240,6 +240,49 @@ async def test_who_finds_a_providers_day_under_a_higher_cap_lowers_it_before_it_
     await granted(high, by_lead(1))
     assert isinstance(await low.open(by_lead(2)), OverBudget)
     assert [row[1] for row in sums(query)] == [usd("0.01")]
+
+
+async def test_a_run_without_a_cap_keeps_to_the_day_of_those_beside_it(
+    runs: Runs, engine: AsyncEngine, query: Query
+) -> None:
+    other = uuid4()
+    async with at_work(engine, CAMPAIGN), at_work(engine, other):
+        free = await begun(runs, Caps(), other)
+        await granted(free, by_lead(1))
+        await begun(runs, a_day("0.03"))
+        opened = await asyncio.gather(*(free.open(by_lead(number)) for number in range(2, 9)))
+    assert sum(isinstance(one, Granted) for one in opened) == 2
+    assert [row[1:] for row in sums(query)] == [(usd("0.03"), 0, 3 * CEILING)]
+
+
+async def test_a_run_without_a_cap_keeps_to_its_campaigns_first(runs: Runs, query: Query) -> None:
+    book = await begun(runs, Caps())
+    await granted(book, by_lead(1))
+    await PostgresBudgets(runs.engine).open(CAMPAIGN, caps("0.03"))
+    opened = await asyncio.gather(*(book.open(by_lead(number)) for number in range(2, 9)))
+    assert sum(isinstance(one, Granted) for one in opened) == 2
+    assert [row[1:] for row in sums(query)] == [(usd("0.03"), 0, 3 * CEILING)]
+
+
+async def test_of_whom_nothing_may_be_asked_a_first_cap_says_nothing(runs: Runs, query: Query) -> None:
+    book = await begun(runs, Caps())
+    await PostgresBudgets(runs.engine).open(CAMPAIGN, caps("0"))
+    query("INSERT INTO suppression_list (email) VALUES ('ada@acme.com')")
+    assert await book.open(by_lead(1, subjects=("ada@acme.com",))) == Suppressed()
+
+
+async def test_a_cap_that_was_changed_during_a_run_outlasts_midnight(runs: Runs, query: Query) -> None:
+    daily = {"tomba": usd(1)}
+    book = await begun(runs, caps("0.05", tiers={Tier.A: usd(1)}, daily=daily))
+    lowered = caps("0.01", tiers={Tier.B: usd(1)}, daily=daily)
+    await PostgresBudgets(runs.engine).open(CAMPAIGN, lowered)
+    query("UPDATE budgets SET day = day - 1, scope = 'yesterday' WHERE day IS NOT NULL")
+    await granted(book, by_lead(1))
+    assert isinstance(await book.open(by_lead(2)), OverBudget)
+    capped = {scope.removeprefix(f"{CAMPAIGN} "): cap for scope, cap, *_ in sums(query)}
+    assert capped["email_verification"] == usd("0.01")
+    assert capped.keys() >= {"tier B"}
+    assert "tier A" not in capped
 
 
 async def test_a_day_that_begins_during_a_run_gets_its_budget(runs: Runs, query: Query) -> None:

@@ -16,10 +16,10 @@ LIKE_THE_SETTINGS = "none"
 
 
 def budget_rows(url: str, name: str, wishes: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    """One object per cap that holds for the campaign, those of providers today behind.
+    """One object per cap that a run of the campaign holds to or would, those of providers today behind.
 
-    `wishes` are USD, by the names that `phase3 budget` has for options. A run that is on takes them over;
-    without any, nothing is changed.
+    `wishes` are USD, by the names that `phase3 budget` has for options. A run that is on takes them over,
+    and goes on under whatever else it began with; without any nothing is written.
     Raises BadInput, UnknownCampaign.
     """
     changes = {option: _cap(option, wish) for option, wish in wishes.items() if wish is not None}
@@ -34,7 +34,7 @@ def budget_rows(url: str, name: str, wishes: Mapping[str, str | None]) -> list[d
             await books.campaigns.audit(campaign_id, "budgets_set", told)
         caps = settings.caps(await books.budgets.own(campaign_id), daily)
         if changes:
-            await books.budgets.open(campaign_id, caps)
+            await books.budgets.adopt(campaign_id, caps, changes)
         holding = PlannedBudgets(books.engine, caps, books.outage)
         return [budget.as_json() for budget in await holding.of(campaign_id)]
 

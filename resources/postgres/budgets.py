@@ -4,7 +4,7 @@ A budget is made while nobody writes calls, and counted while it is locked; sinc
 call books itself on the budgets concerned (a trigger), none is missed and none counts twice.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from time import monotonic
@@ -61,6 +61,8 @@ _CLOSE = text(f"""
     DELETE FROM budgets
     WHERE (campaign_id = :campaign_id OR (day = {TODAY} AND NOT :others)) AND NOT scope = ANY (:scopes)
 """)  # noqa: S608 - made of constants of the code; every value is bound
+
+_END = text("DELETE FROM budgets WHERE scope = ANY (:gone)")
 
 _SUMS = """
     coalesce(sum(cost_usd + unknown_usd), 0) AS spent,
@@ -130,6 +132,7 @@ _SET_OWN = text("""
 
 AGENTS = {name: agent for agent, name in NAMES.items()}
 TIERS = {f"tier_{tier.lower()}": tier for tier in Tier}
+SCOPES = {**AGENTS, **{name: f"tier {tier}" for name, tier in TIERS.items()}}
 
 
 def caps_of(told: Mapping[str, str]) -> Caps:
@@ -193,6 +196,20 @@ class PostgresBudgets:
                 "others": others,
             }
             await _make(connection, values, _CLOSE, _OPEN)
+
+    @repeatable
+    async def adopt(self, campaign_id: UUID, caps: Caps, names: Collection[str]) -> None:
+        """The campaign's budgets of these names (see `set_own`) as the caps say; all others stay."""
+        scopes = {campaign_scope(campaign_id, SCOPES[name]) for name in names}
+        rows = [row for row in _of_campaign(campaign_id, caps) if row["scope"] in scopes]
+        values = {
+            "rows": json_text(rows),
+            "gone": list(scopes - {row["scope"] for row in rows}),
+            "campaign_id": campaign_id,
+            "others": True,
+        }
+        async with self._engine.begin() as connection:
+            await _make(connection, values, _END, _OPEN)
 
     @repeatable
     async def open_day(self, campaign_id: UUID, daily: Mapping[str, Money]) -> None:

@@ -27,6 +27,7 @@ TITLES = {
     "campaign": "Whole campaigns: speed, memory, and a second run",
     "cost": "What sharing, guessing and order save; how true the estimate is",
     "reference": "The reference campaign, as reported and with our defaults",
+    "machines": "Six campaigns on two machines, one of which is lost",
     "report": "The report of a full campaign",
     "suppression": "Nobody suppressed is asked about",
     "startup": "A campaign of one lead against an empty Dagster job",

@@ -83,7 +83,7 @@ def charge(row: dict[str, Any]) -> Charge:
 
 
 def assert_connections_are_bounded(watch: Watch, *machines: str) -> None:
-    page = PAGE.read_text(encoding="utf-8")
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
     assert f"wants {OF_A_RUN} for each run" in page
     assert f"{RESERVE} is generous" in page
     assert all(PLACES < watch.connections[machine] <= OF_A_RUN * PLACES for machine in machines)

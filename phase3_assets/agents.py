@@ -15,9 +15,9 @@ import dagster as dg
 from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import DBAPIError
 
+from phase3_assets.campaign_leads import expected
 from phase3_assets.failures import campaign_key, told_to_dagster
 from phase3_assets.loop import run as run_in_loop
-from phase3_assets.metadata import Metadata, of_forecast
 from phase3_assets.partitions import CAMPAIGN_TAG
 from phase3_core.agent import Surroundings
 from phase3_core.forecast import Forecast
@@ -28,7 +28,6 @@ from phase3_core.statuses import Agent
 from resources.clock import SystemClock
 
 Result = TypeVar("Result")
-DATA_VERSION_TAG = "dagster/data_version"
 FORETOLD = logging.getLogger("phase3.foretold")  # what a run tells first, for whoever started it from a shell
 
 
@@ -63,24 +62,8 @@ class Observations:
             self.context.log.warning(line)
             FORETOLD.warning(line)
         with suppress(DBAPIError, DagsterPostgresException):
-            self.context.log_event(self._of_leads(of_forecast(forecast)))
-
-    def _of_leads(self, metadata: Metadata) -> dg.AssetObservation:
-        """What is expected of the leads makes them no other: it has the version that was seen last."""
-        imported = dg.AssetKey("campaign_leads")
-        return dg.AssetObservation(
-            imported,
-            metadata=metadata,
-            partition=self.context.partition_key,
-            tags=self._version_of(imported),
-        )
-
-    def _version_of(self, imported: dg.AssetKey) -> dict[str, str]:
-        wanted = dg.AssetRecordsFilter(imported, asset_partitions=[self.context.partition_key])
-        newest = self.context.instance.fetch_observations(wanted, limit=1).records
-        seen = newest[0].asset_observation if newest else None
-        version = (seen.tags or {}).get(DATA_VERSION_TAG) if seen else None
-        return {DATA_VERSION_TAG: version} if version else {}
+            leads = expected(self.context.instance, self.context.partition_key, forecast)
+            self.context.log_event(leads)
 
 
 def run_agent(

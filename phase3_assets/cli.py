@@ -132,11 +132,15 @@ def estimate(campaign: CampaignArgument, as_json: Json = False, use_sandbox: Use
         url = stack.enter_context(workplace.database(tell))
         if use_sandbox:
             stack.enter_context(in_sandbox())
-        told = estimate_campaign(url, campaign)
+        estimated = estimate_campaign(url, campaign)
+        told = estimated.as_json()
         if as_json:
-            print(json.dumps(told, indent=2))
+            print(json.dumps(told, indent=2), flush=True)
         else:
             show_estimate(told, Terminal())
+        with loading():
+            from phase3_assets.announcing import announce
+        announce(estimated.campaign, estimated.forecast, tell)
 
 
 @app.command()

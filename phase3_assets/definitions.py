@@ -7,11 +7,13 @@ from phase3_assets.balances import balances, balances_daily
 from phase3_assets.campaign_leads import campaign_leads
 from phase3_assets.checks import CHECKS
 from phase3_assets.compensating import cancelled_runs, failed_runs, open_compensations
+from phase3_assets.estimates import estimates
 from phase3_assets.executing import LivingExecutor
 from phase3_assets.gate_sensors import approval_reminders, decisions, outbox, re_enrichment
 from phase3_assets.jobs import ASSETS, phase2_completion, phase3, waiting_leads
 from phase3_assets.pruning import retention, retention_nightly
 from resources.configurable import (
+    EstimatesResource,
     ExportsResource,
     PolicyResource,
     PostgresResource,
@@ -20,7 +22,7 @@ from resources.configurable import (
 )
 
 STARTING = (phase2_completion, waiting_leads, re_enrichment)
-TELLING = (approval_reminders, outbox, decisions)
+TELLING = (estimates, approval_reminders, outbox, decisions)
 TAKING_BACK = (failed_runs, cancelled_runs, open_compensations)
 
 defs = dg.Definitions(
@@ -33,6 +35,7 @@ defs = dg.Definitions(
         "database": PostgresResource(),
         "providers": VendorsResource(),
         "policy": PolicyResource(),
+        "foresight": EstimatesResource(),
         "exporter": ExportsResource(),
         "relay": RelayResource(),
     },

@@ -2,64 +2,42 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from rich.table import Table
 
 from phase3_assets.terminal import Terminal
-from phase3_core.foresight import foresee
-from phase3_core.ordering import Ordered
-from phase3_core.ports.books import Books
-from phase3_core.runs import Run
-from phase3_core.statuses import Agent
-from phase3_core.verify import plan_for
-from resources.assembly import watched_breakers
-from resources.clock import SystemClock
-from resources.postgres.database import PostgresBooks, PostgresDatabase
-from resources.postgres.history import LedgerHistory
-from resources.postgres.planned_budgets import PlannedBudgets
-from resources.providers.line_up import daily_caps
-from resources.providers.source import VendorSource
-from resources.settings import Settings, read_settings, settings_path
+from phase3_core.forecast import Forecast
+from phase3_core.leads import Campaign
+from resources.estimates import LedgerEstimates
+from resources.postgres.database import PostgresDatabase
+from resources.settings import read_settings, settings_path
 
 
-def estimate_campaign(url: str, name: str) -> dict[str, Any]:
-    """The forecast as JSON; raises UnknownCampaign, NothingUsable, BadInput."""
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is expected of a campaign."""
 
-    async def estimating() -> dict[str, Any]:
+    campaign: Campaign
+    forecast: Forecast
+
+    def as_json(self) -> dict[str, Any]:
+        names = {"campaign_id": str(self.campaign.id), "campaign_name": self.campaign.name}
+        return names | self.forecast.as_json()
+
+
+def estimate_campaign(url: str, name: str) -> Estimate:
+    """Raises UnknownCampaign, NothingUsable, BadInput."""
+    foresight = LedgerEstimates(read_settings(settings_path()), os.environ)
+
+    async def estimating() -> Estimate:
         async with PostgresDatabase(url, longest_outage_s=0).reading() as books:
-            campaign_id = await books.campaigns.campaign_named(name)
-            return await estimated(books, campaign_id, read_settings(settings_path()), os.environ)
+            campaign = await books.campaigns.campaign(await books.campaigns.campaign_named(name))
+            return Estimate(campaign, await foresight.of(campaign.id, books))
 
     return asyncio.run(estimating())
-
-
-async def estimated(
-    books: PostgresBooks, campaign_id: UUID, settings: Settings, environment: Mapping[str, str]
-) -> dict[str, Any]:
-    """Nobody is asked: who may be is known from settings, keys and breakers."""
-    policy, clock = settings.policy(), SystemClock()
-    campaign = await books.campaigns.campaign(campaign_id)
-    caps = settings.caps(await books.budgets.own(campaign_id), daily_caps(settings, environment))
-    books = replace(books, budgets=PlannedBudgets(books.engine, caps, books.outage))
-    source = VendorSource(settings, environment, _nothing_granted, clock, breakers=watched_breakers)
-    async with source.open(Run("estimate", campaign_id, Agent.EMAIL_VERIFICATION), books) as providers:
-        plan = plan_for(providers, policy)
-        plan = await Ordered(campaign_id, books, providers, policy, clock.now()).plan(plan, keeps=False)
-        foreseen = await foresee(campaign_id, books, providers, plan, policy.lead_caps, clock.now())
-    return {"campaign_id": str(campaign_id), "campaign_name": campaign.name} | foreseen.as_json()
-
-
-@asynccontextmanager
-async def _nothing_granted(books: Books, run: Run) -> AsyncIterator[LedgerHistory]:
-    del run
-    if not isinstance(books, PostgresBooks):
-        raise TypeError("the ledger lives in the database of the books")
-    yield LedgerHistory(books.engine)
 
 
 def show_estimate(estimate: Mapping[str, Any], screen: Terminal) -> None:

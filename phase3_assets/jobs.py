@@ -9,6 +9,7 @@ from uuid import UUID
 import dagster as dg
 
 from phase3_assets.agents import reading
+from phase3_assets.campaign_leads import imported
 from phase3_assets.enriched_leads import enriched_leads
 from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_assets.tier_report import tier_report
@@ -39,7 +40,7 @@ def phase2_completion(
     Claims by state, not by time: a campaign is due while it is `import_complete`, however late its row was
     committed. The run key holds the import's time, so a second import of a campaign runs again.
     """
-    due = [campaign for campaign in _import_completed(database) if not _requested(context, campaign)]
+    due = [campaign for campaign in import_completed(database) if not _requested(context, campaign)]
     due = due[:MOST_CAMPAIGNS_A_TICK]
     if not due:
         return dg.SkipReason("No import is waiting.")
@@ -47,7 +48,7 @@ def phase2_completion(
     return dg.SensorResult(
         dynamic_partitions_requests=[campaigns.build_add_request(keys)],
         run_requests=[_run_request(campaign) for campaign in due],
-        asset_events=[event for campaign in due for event in _imported(campaign)],
+        asset_events=[event for campaign in due for event in imported(campaign)],
     )
 
 
@@ -116,7 +117,7 @@ def _run_again(due: DueAgain, tries: int, run_config: dict[str, Any]) -> dg.RunR
     )
 
 
-def _import_completed(database: Database) -> list[Campaign]:
+def import_completed(database: Database) -> list[Campaign]:
     async def look() -> list[Campaign]:
         async with database.reading() as books:
             return await books.campaigns.import_completed()
@@ -141,23 +142,3 @@ def _run_request(campaign: Campaign) -> dg.RunRequest:
         partition_key=str(campaign.id),
         tags={CAMPAIGN_TAG: campaign.name},
     )
-
-
-def _imported(campaign: Campaign) -> tuple[dg.AssetObservation, dg.AssetMaterialization]:
-    """Both, the observation first: only so is the partition green and its downstream stale when it should."""
-    key, tags = str(campaign.id), {"dagster/data_version": _version(campaign)}
-    metadata = {
-        "campaign": dg.MetadataValue.text(campaign.name),
-        "leads": dg.MetadataValue.int(campaign.leads),
-        "dagster/row_count": dg.MetadataValue.int(campaign.leads),
-    }
-    return (
-        dg.AssetObservation("campaign_leads", partition=key, metadata=metadata, tags=tags),
-        dg.AssetMaterialization("campaign_leads", partition=key, metadata=metadata, tags=tags),
-    )
-
-
-def _version(campaign: Campaign) -> str:
-    """A tag's value: letters, digits, dots and dashes."""
-    completed = campaign.import_completed_at
-    return f"{completed:%Y%m%dT%H%M%S.%f}-{campaign.leads}" if completed else str(campaign.leads)

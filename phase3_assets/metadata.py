@@ -20,6 +20,7 @@ from resources.exports.neutral import markdown_text
 Metadata = dict[str, Any]
 
 ROW_COUNT = "dagster/row_count"
+ESTIMATE = "estimate"
 MOST_ROWS = 50  # a table is fetched with every list of materializations
 
 
@@ -70,7 +71,7 @@ def of_forecast(forecast: Forecast) -> Metadata:
     records = [dg.TableRecord({name: str(row[name]) for name in columns}) for row in rows]
     schema = dg.TableSchema([dg.TableColumn(name) for name in columns])
     return {
-        "estimate": dg.MetadataValue.md("\n\n".join([*forecast.told, *_bold(forecast.warnings)])),
+        ESTIMATE: dg.MetadataValue.md("\n\n".join([*forecast.told, *_bold(forecast.warnings)])),
         "expected_cost_usd": float(forecast.total),
         "expected_cost_low_usd": round(cost.low, 6),
         "expected_cost_high_usd": round(cost.high, 6),

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from phase3_core.circumstances import Circumstances
@@ -12,6 +13,14 @@ from phase3_core.policy import LeadCaps
 from phase3_core.ports.books import Books
 from phase3_core.ports.providers import Providers
 from phase3_core.record import Record, Roles
+
+
+class Estimates(Protocol):
+    """Foresees outside of any run, with whom a run would ask."""
+
+    async def of(self, campaign_id: UUID, books: Books) -> Forecast:
+        """Nobody is asked; raises NothingUsable, BadInput."""
+        ...
 
 
 async def foresee(

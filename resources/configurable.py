@@ -11,6 +11,7 @@ from pydantic import Field
 
 from phase3_core.budget import Caps
 from phase3_core.errors import BadInput
+from phase3_core.foresight import Estimates
 from phase3_core.policy import Policy
 from phase3_core.ports.books import Database
 from phase3_core.ports.exporter import Exporter
@@ -24,6 +25,7 @@ from resources.assembly import (
     postgres_readings,
 )
 from resources.clock import SystemClock
+from resources.estimates import LedgerEstimates
 from resources.exports.campaign_exports import usual_exporter
 from resources.exports.files import EXPORTS_DIR
 from resources.postgres.database import PostgresDatabase
@@ -95,6 +97,15 @@ class PolicyResource(dg.ConfigurableResource["Policy"]):
         preset = self.preset.value if self.preset else None
         settings = _settings(self.settings_file, self.overrides)
         return settings.policy(preset=preset, force_continue=self.force_continue)
+
+
+class EstimatesResource(dg.ConfigurableResource["Estimates"]):
+    """What campaigns are expected to cost, from the ledger and the settings, with the keys at hand."""
+
+    settings_file: str = Field(default="", description=SETTINGS_DEFAULT)
+
+    def create_resource(self, context: dg.InitResourceContext) -> Estimates:  # noqa: ARG002 - Dagster's signature
+        return LedgerEstimates(_settings(self.settings_file, {}), os.environ)
 
 
 class RelayResource(dg.ConfigurableResource["Relay"]):

@@ -7,7 +7,8 @@ from dagster_postgres.utils import DagsterPostgresException
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
-from phase3_assets.agents import DATA_VERSION_TAG, Observations
+from phase3_assets.agents import Observations
+from phase3_assets.campaign_leads import DATA_VERSION_TAG
 from phase3_assets.running import foretold
 from phase3_core.money import usd
 from phase3_core.rate_limits import Allowed

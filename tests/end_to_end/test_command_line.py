@@ -15,6 +15,10 @@ from tests.end_to_end.campaign import Books
 from tests.end_to_end.conftest import NewBooks
 from tests.end_to_end.shell import WAIT_S, Said, Shell, Vendors, kill_group, said, until, vendors
 
+NOTED = """
+SELECT dagster_event_type AS event, event AS told FROM dagster.event_logs
+WHERE asset_key = '["campaign_leads"]' AND partition = %s ORDER BY id
+"""
 SECRET = "hunter2"
 HEADER = "first_name,last_name,company_name,company_domain,lead_score,lead_tier\n"
 GOOD = HEADER + "Ada,Lovelace,Acme,acme.example,80,A\n"
@@ -240,6 +244,7 @@ def test_a_campaign_below_a_threshold_stops(
         own = shell.set(DATABASE_URL=books.url, **sandbox.variables(tmp_path))
         campaign_id = own("import", str(file), "--name", "Few").out.strip()
         assert_estimated(own, sandbox)
+        assert_on_the_page_of_its_leads(books, campaign_id)
         stopped = own("run", "Few", "--json")
         assert (stopped.code, stopped.document["status"]) == (3, "stopped")
         assert "leads wait for an address" in stopped.err.splitlines()[0]
@@ -271,6 +276,18 @@ def assert_estimated(own: Shell, sandbox: Vendors) -> None:
     assert estimate["leads"] == 42
     by_provider = [Decimal(row["cost_usd"]) for row in estimate["providers"]]
     assert sum(by_provider) == Decimal(estimate["cost_usd"]["expected"]) > 0
+
+
+def assert_on_the_page_of_its_leads(books: Books, campaign_id: str) -> None:
+    """What was imported, then what is expected of it; nobody has started anything."""
+    rows = books.query(NOTED, campaign_id)
+    assert [row["event"] for row in rows] == [
+        "ASSET_OBSERVATION",
+        "ASSET_MATERIALIZATION",
+        "ASSET_OBSERVATION",
+    ]
+    assert "expected_cost_usd" in rows[-1]["told"]
+    assert books.query("SELECT run_id FROM dagster.runs") == []
 
 
 def assert_simulated(own: Shell, books: Books, sandbox: Vendors) -> None:

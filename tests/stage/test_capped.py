@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import make_url
 
 from phase3_assets.budgeting import budget_rows
-from phase3_assets.estimating import estimated
 from phase3_core.budget import Caps
 from phase3_core.money import usd
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
+from resources.estimates import LedgerEstimates
 from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.database import PostgresDatabase
 from resources.settings_tables import BudgetSettings, WaterfallSettings
@@ -51,7 +51,8 @@ async def told(stage: Stage, emails_usd: Decimal | None = None) -> dict[str, Any
     budgets = BudgetSettings(email_verification_usd=emails_usd)
     settings = play.source().settings.model_copy(update={"budgets": budgets})
     async with PostgresDatabase(looking_only(play.url)).reading() as books:
-        return await estimated(books, play.campaign_id, settings, play.environment)
+        foresight = LedgerEstimates(settings, play.environment)
+        return (await foresight.of(play.campaign_id, books)).as_json()
 
 
 def capped(stage: Stage, emails_usd: Decimal) -> Stage:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from phase3_assets.estimating import estimated
+from resources.estimates import LedgerEstimates
 from resources.postgres.database import PostgresDatabase
 from resources.settings_tables import WaterfallSettings
 from sandbox.app import serve
@@ -38,7 +38,8 @@ async def stage(database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
 async def told(stage: Stage) -> dict[str, Any]:
     play = stage.play
     async with PostgresDatabase(play.url).reading() as books:
-        return await estimated(books, play.campaign_id, play.source().settings, play.environment)
+        foresight = LedgerEstimates(play.source().settings, play.environment)
+        return (await foresight.of(play.campaign_id, books)).as_json()
 
 
 def expected(told: Mapping[str, Any]) -> dict[str, int]:

@@ -64,7 +64,7 @@ class Circumstances:
 
     def answer_s(self, provider: str) -> float:
         """What one answer usually takes."""
-        return self.took_ms.get(_vendor(provider), USUAL_ANSWER_MS) / 1000
+        return self.took_ms.get(vendor(provider), USUAL_ANSWER_MS) / 1000
 
     def busy_s(self, provider: str, calls: float) -> float:
         """As long as its pace or its places in flight need; what is asked in bulk is bound by pace alone."""
@@ -115,7 +115,7 @@ class Circumstances:
         return Work(provider, load.calls, self.busy_s(provider, load.calls), days)
 
     def day_budget(self, provider: str) -> Budget | None:
-        return next((one for one in self.budgets if one.provider == _vendor(provider)), None)
+        return next((one for one in self.budgets if one.provider == vendor(provider)), None)
 
     def day_told(self, provider: str) -> str:
         """What a day allows of it, in words."""
@@ -125,5 +125,6 @@ class Circumstances:
         return " and ".join(limit for limit in (by_quota, by_cap) if limit)
 
 
-def _vendor(provider: str) -> str:
+def vendor(provider: str) -> str:
+    """Whose account it is, by the name that the ledger has for it."""
     return provider.partition(":")[0]

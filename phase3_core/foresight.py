@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from phase3_core.circumstances import Circumstances
+from phase3_core.circumstances import Circumstances, vendor
 from phase3_core.forecast import Forecast, forecast
 from phase3_core.plan import Plan
 from phase3_core.planner import Bench, model_of
@@ -31,7 +31,7 @@ async def foresee(
     record = Record()
     if any(group.to_verify or group.to_enrich for group in groups):
         record = await books.track_record.record(campaign_id, roles(providers))
-    around = await circumstances(campaign_id, books, providers, record, now)
+    around = await circumstances(campaign_id, books, providers, now)
     model = model_of(bench_of(providers, plan, caps), groups, record)
     return await asyncio.to_thread(
         forecast, model, around, record.leads
@@ -39,14 +39,15 @@ async def foresee(
 
 
 async def circumstances(
-    campaign_id: UUID, books: Books, providers: Providers, record: Record, now: datetime
+    campaign_id: UUID, books: Books, providers: Providers, now: datetime
 ) -> Circumstances:
+    vendors = sorted({vendor(name) for name in providers.allowed})
     return Circumstances(
         now=now,
         allowed=providers.allowed,
         used_today=await books.track_record.used_today(),
         budgets=await books.budgets.of(campaign_id),
-        took_ms=record.took_ms,
+        took_ms=await books.track_record.took_ms(vendors),
     )
 
 

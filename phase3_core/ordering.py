@@ -51,7 +51,7 @@ class Ordered:
         if self.policy.routing is Routing.FIRST:
             return kept
         groups = await self.books.track_record.groups(self.campaign_id, known.finders)
-        around = await circumstances(self.campaign_id, self.books, self.providers, record, self.now)
+        around = await circumstances(self.campaign_id, self.books, self.providers, self.now)
         bench = bench_of(self.providers, self._with(plan, kept), self.policy.lead_caps)
         return replace(kept, starts=dealt_out(bench, groups, record, around))
 

@@ -86,7 +86,7 @@ class Record:
     accepted, `guesses` addresses guessed for them. `doubted`: candidates that got a second opinion.
 
     `enriched`: leads by tier, and how many were the first of their company (`companies`); `bought`: their
-    calls and hits by tier and `provider/operation`. `took_ms`: usual time of an answer, by provider.
+    calls and hits by tier and `provider/operation`.
     """
 
     leads: int = 0
@@ -98,7 +98,6 @@ class Record:
     enriched: Mapping[Tier, int] = field(default_factory=dict)
     companies: Mapping[Tier, int] = field(default_factory=dict)
     bought: Mapping[tuple[Tier, str], Count] = field(default_factory=dict)
-    took_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

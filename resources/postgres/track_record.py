@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CTE, Float, Row, Select, Text, case, cast, func, select, true
+from sqlalchemy import ARRAY, CTE, Float, Integer, Row, Select, Text, case, cast, func, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -37,6 +37,7 @@ NEWEST_CALLS = 2_000  # of a provider
 KEPT = "order_kept"  # a line of the audit log
 
 _CALLS = provider_calls.c
+NO_HIT = ("miss", "error", "unknown")
 _OUTCOME = case((_CALLS.state == "settled", _CALLS.outcome), else_="unknown")
 
 
@@ -78,7 +79,7 @@ class PostgresTrackRecord:
     async def took_ms(self, providers: Sequence[str]) -> dict[str, int]:
         """What was asked in a task took as long as the task, which says nothing of single calls."""
         async with self._engine.connect() as connection:
-            took = await connection.execute(_took_alone(providers))
+            took = await connection.execute(_took(providers))
             return {row.provider: row.took_ms for row in took if row.took_ms is not None}
 
     @repeatable
@@ -205,17 +206,11 @@ def _walk(row: Row[Any]) -> Walk:
 
 async def _with_enrichment(connection: AsyncConnection, sampled: CTE, record: Record) -> Record:
     enriched, companies = await _enriched(connection, sampled)
-    bought = await connection.execute(_bought(sampled))
-    took = await connection.execute(_took(sampled))
-    return replace(
-        record,
-        enriched=enriched,
-        companies=companies,
-        bought={
-            (Tier(row.tier), f"{row.provider}/{row.operation}"): Count(row.hits, row.calls) for row in bought
-        },
-        took_ms={row.provider: row.took_ms for row in took if row.took_ms is not None},
-    )
+    bought = {
+        (Tier(row.tier), f"{row.provider}/{row.operation}"): Count(row.hits, row.calls)
+        for row in await connection.execute(_bought(sampled))
+    }
+    return replace(record, enriched=enriched, companies=companies, bought=bought)
 
 
 async def _enriched(connection: AsyncConnection, sampled: CTE) -> tuple[dict[Tier, int], dict[Tier, int]]:
@@ -231,17 +226,20 @@ async def _enriched(connection: AsyncConnection, sampled: CTE) -> tuple[dict[Tie
 
 
 def _bought(sampled: CTE) -> Select[Any]:
-    kind = (sampled.c.tier, _CALLS.provider, _CALLS.operation)
-    hit = func.coalesce(_OUTCOME, "").not_in(("miss", "error", "unknown"))
-    return (
-        select(*kind, func.count().label("calls"), func.count().filter(hit).label("hits"))
-        .join(provider_calls, _CALLS.lead_id == sampled.c.id)
-        .where(sampled.c.enriched, _CALLS.agent == Agent.ENRICHMENT)
-        .group_by(*kind)
+    """Counted lead by lead, so that it goes by the index: a join would read the whole ledger at once."""
+    of, hit = (_CALLS.provider, _CALLS.operation), func.coalesce(_OUTCOME, "").not_in(NO_HIT)
+    each = (
+        select(*of, func.count().label("calls"), _count_of(hit).label("hits"))
+        .where(_CALLS.lead_id == sampled.c.id, _CALLS.agent == Agent.ENRICHMENT)
+        .group_by(*of)
+        .lateral()
     )
+    kind = (sampled.c.tier, each.c.provider, each.c.operation)
+    sums = (cast(func.sum(each.c[name]), Integer).label(name) for name in ("calls", "hits"))
+    return select(*kind, *sums).join_from(sampled, each, true()).where(sampled.c.enriched).group_by(*kind)
 
 
-def _took_alone(providers: Sequence[str]) -> Select[Any]:
+def _took(providers: Sequence[str]) -> Select[Any]:
     asked = func.unnest(cast(providers, ARRAY(Text))).table_valued("provider").render_derived()
     newest = (
         select(_CALLS.job_id, _CALLS.response_time_ms)
@@ -250,17 +248,6 @@ def _took_alone(providers: Sequence[str]) -> Select[Any]:
         .limit(NEWEST_CALLS)
         .lateral()
     )
-    each = select(asked.c.provider, _usual(newest.c.response_time_ms)).join_from(asked, newest, true())
+    usual = func.percentile_disc(0.5).within_group(newest.c.response_time_ms).label("took_ms")
+    each = select(asked.c.provider, usual).join_from(asked, newest, true())
     return each.where(newest.c.job_id.is_(None)).group_by(asked.c.provider)
-
-
-def _usual(took_ms: Any) -> Any:
-    return func.percentile_disc(0.5).within_group(took_ms).label("took_ms")
-
-
-def _took(sampled: CTE) -> Select[Any]:
-    return (
-        select(_CALLS.provider, _usual(_CALLS.response_time_ms))
-        .join(sampled, _CALLS.lead_id == sampled.c.id)
-        .group_by(_CALLS.provider)
-    )

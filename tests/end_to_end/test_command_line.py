@@ -287,7 +287,7 @@ def assert_on_the_page_of_its_leads(books: Books, campaign_id: str) -> None:
         "ASSET_OBSERVATION",
     ]
     assert "expected_cost_usd" in rows[-1]["told"]
-    assert books.query("SELECT run_id FROM dagster.runs") == []
+    assert books.runs() == []
 
 
 def assert_simulated(own: Shell, books: Books, sandbox: Vendors) -> None:

@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from phase3_core.budget import Caps
 from phase3_core.money import usd
+from phase3_core.record import Roles
 from phase3_core.statuses import Agent
+from phase3_core.tiers import Tier
 from resources.assembly import postgres_breakers
 from resources.postgres.database import PostgresDatabase
 from resources.postgres.dossier import dossier
@@ -18,6 +21,7 @@ from resources.postgres.history import calls_for, providers_asked
 from resources.postgres.readings import PostgresReadings
 from resources.postgres.retention import PostgresRetention, Pruned, Retention
 from resources.postgres.scorecard import scores
+from resources.postgres.track_record import NEWEST_CALLS
 from sandbox.app import serve
 from sandbox.options import Options
 from tests.stage.stage import Stage, everyone_is_needed, staged
@@ -28,6 +32,8 @@ OTHERS = 100_000
 KEPT = Retention(answers_days=289, leads_days=365)
 OLD = 3_963  # of the others, and one more every 260 seconds
 A_FEW = 10
+VENDORS = [f"vendor{n}" for n in range(9)]
+MOST_BLOCKS = 30_000  # 22,000 with 100,000 calls in the ledger and with a million
 WAIT_S = 60.0
 
 # One a call, some 300 days of them, the oldest first.
@@ -35,7 +41,8 @@ BUY = """
 INSERT INTO provider_calls (key, provider, operation, request, state, outcome, cost_usd, campaign_id, lead_id,
                             agent, tier, day, created_at, asked_at, settled_at, response_time_ms)
 SELECT sha256(n::text::bytea), 'vendor' || n % 9, 'find', '{}', 'settled', 'hit', 0.01,
-       md5((n / 2000)::text)::uuid, md5((n / 5)::text)::uuid, 'email_verification', 'B',
+       md5((n / 2000)::text)::uuid, md5((n / 5)::text)::uuid,
+       (ARRAY['email_verification', 'waterfall_enrichment'])[1 + n % 2], 'B',
        (at AT TIME ZONE 'UTC')::date, at, at, at, n % 1000
 FROM generate_series(1, :others) AS n
 CROSS JOIN LATERAL (SELECT now() - (:others - n) * interval '260 seconds' AS at) AS moment
@@ -50,8 +57,20 @@ WITH campaign AS (
 INSERT INTO leads (campaign_id, first_name, erased_at)
 SELECT campaign.id, 'Ada', CASE WHEN n > :left THEN now() END FROM campaign, generate_series(1, :people) AS n
 """
+# Five campaigns that have ended, of 400 leads each: the newest of whom the calls of the others are.
+EARLIER = """
+WITH ended AS (
+    INSERT INTO campaigns (id, name, email_verification_completed_at)
+    SELECT md5(c::text)::uuid, 'Earlier', now() FROM generate_series(:campaigns - 5, :campaigns - 1) AS c
+)
+INSERT INTO leads (id, campaign_id, lead_tier, email, email_status, email_provider, enrichment_status)
+SELECT md5(l::text)::uuid, md5((l / 400)::text)::uuid, 'B', 'a@acme.com', 'valid', 'vendor0', 'enriched'
+FROM generate_series((:campaigns - 5) * 400, :campaigns * 400 - 1) AS l
+"""
 READ = """
-SELECT seq_scan, seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_user_tables WHERE relname = :table
+SELECT seq_scan, seq_tup_read + idx_tup_fetch AS rows,
+       heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit AS blocks
+FROM pg_stat_user_tables JOIN pg_statio_user_tables USING (relid, relname) WHERE relname = :table
 """
 OTHERS_HERE = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 CAPS = Caps(
@@ -118,6 +137,22 @@ async def test_nobody_reads_a_big_ledger_from_end_to_end(stage: Stage, query: Qu
     assert read(query)["seq_scan"] == before
     query("SELECT sum(cost_usd) FROM provider_calls")
     assert read(query)["seq_scan"] == before + 1, "the count itself is deaf"
+
+
+@pytest.mark.usefixtures("others")
+async def test_an_estimate_reads_as_much_of_any_ledger(database_url: str, query: Query) -> None:
+    """What its sample of leads was asked, and the newest answers of each vendor."""
+    query(EARLIER, campaigns=OTHERS // 2_000)
+    query("ANALYZE leads")
+    before = read(query)
+    async with PostgresDatabase(database_url).reading() as books:
+        record = await books.track_record.record(UUID(int=0), Roles(frozenset(VENDORS), "reoon"))
+        took = await books.track_record.took_ms(VENDORS)
+    assert (record.leads, record.enriched, set(took)) == (2_000, {Tier.B: 2_000}, set(VENDORS))
+    after = read(query)
+    assert after["seq_scan"] == before["seq_scan"]
+    assert after["rows"] - before["rows"] <= 5 * record.leads + NEWEST_CALLS * len(VENDORS)
+    assert after["blocks"] - before["blocks"] < MOST_BLOCKS
 
 
 @pytest.mark.usefixtures("others")

@@ -1,6 +1,5 @@
 """What holds a campaign up: quotas, paces, places, and budgets of a day."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +26,21 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A provider at work: `calls` of its account, how long limits keep it at them, UTC days by its quota."""
+    """A provider at work: `calls` of its account, how long limits keep it at them, UTC days by its quota.
+
+    `waits`: days, and parts of one, for which what today does not carry waits.
+    """
 
     provider: str
     calls: float
     busy_s: float
     days: int
+    waits: float
+
+    @property
+    def lasts_s(self) -> float:
+        """At work, and waiting for it."""
+        return self.busy_s + DAY_S * self.waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +80,6 @@ class Circumstances:
         paced = calls / allowed.rate if allowed.rate else 0.0
         return max(paced, 0.0 if allowed.bulk else calls * self.answer_s(provider) / allowed.in_flight)
 
-    def takes_s(self, provider: str, calls: float) -> float:
-        """As `busy_s`, with the days for which its quota makes the rest wait."""
-        a_day = self.quota(provider).calls
-        waiting = max(0.0, calls - a_day.today) * DAY_S / a_day.a_day if a_day else 0.0
-        return self.busy_s(provider, calls) + waiting
-
-    def left_for(self, agent: Agent) -> float:
-        """USD under the campaign's cap for the agent; without end where there is none."""
-        return float(min((one.left for one in self.budgets if one.agent is agent), default=math.inf))
-
     def is_paced(self, provider: str, calls: float) -> bool:
         """Whether it is its pace that keeps it busy for so long."""
         rate = self.of(provider).rate
@@ -111,8 +109,10 @@ class Circumstances:
 
     def _work(self, provider: str, load: Load) -> Work:
         """`load` of all its account."""
-        days = self.quota(provider).days(load.calls, float(load.cost))
-        return Work(provider, load.calls, self.busy_s(provider, load.calls), days)
+        quota, calls, cost = self.quota(provider), load.calls, float(load.cost)
+        return Work(
+            provider, calls, self.busy_s(provider, calls), quota.days(calls, cost), quota.waits(calls, cost)
+        )
 
     def day_budget(self, provider: str) -> Budget | None:
         return next((one for one in self.budgets if one.provider == vendor(provider)), None)

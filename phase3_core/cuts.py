@@ -78,6 +78,11 @@ def affordable(bought: Sequence[Line], budgets: Sequence[Budget]) -> list[Line]:
     ]
 
 
+def carries(bought: Sequence[Line], budgets: Sequence[Budget]) -> bool:
+    """Whether the campaign's budgets do."""
+    return all(part.carried == 1.0 for part in parts(bought, budgets))
+
+
 def carried(bought: Sequence[Line], budgets: Sequence[Budget]) -> float:
     """USD that the campaign's budgets carry of it."""
     shares = (part.carried for part in parts(bought, budgets))

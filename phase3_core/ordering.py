@@ -1,6 +1,6 @@
 """The order in which a campaign asks its finders, by figures that stand once it has begun."""
 
-from collections import defaultdict
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,19 +8,19 @@ from uuid import UUID
 
 from phase3_core.circumstances import Circumstances
 from phase3_core.course import flow, lines
+from phase3_core.cuts import carries
 from phase3_core.foresight import bench_of, circumstances, roles
 from phase3_core.money import total
 from phase3_core.order import CheapestValid
 from phase3_core.plan import Plan
-from phase3_core.planner import Bench, model_of
+from phase3_core.planner import Bench, Model, model_of
 from phase3_core.policy import Ordering, Policy, Routing
 from phase3_core.ports.books import Books
 from phase3_core.ports.providers import Providers
 from phase3_core.priors import CATCH_ALL
 from phase3_core.rates import FinderRates, Seen
 from phase3_core.record import Group, Kept, Record
-from phase3_core.routing import Shares, Start, shares
-from phase3_core.statuses import Agent
+from phase3_core.routing import Dealer, Outlook, Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Ordered:
         groups = await self.books.track_record.groups(self.campaign_id, known.finders)
         around = await circumstances(self.campaign_id, self.books, self.providers, self.now)
         bench = bench_of(self.providers, self._with(plan, kept), self.policy.lead_caps)
-        return replace(kept, starts=dealt_out(bench, groups, record, around))
+        return replace(kept, starts=await asyncio.to_thread(dealt_out, bench, groups, record, around))
 
     def _with(self, plan: Plan, kept: Kept) -> Plan:
         if self.policy.ordering is Ordering.CHEAPEST_VALID:
@@ -72,17 +72,29 @@ def _cheapest_valid(plan: Plan, policy: Policy, seen: Iterable[Seen]) -> Cheapes
 
 
 def dealt_out(bench: Bench, groups: Sequence[Group], record: Record, around: Circumstances) -> Shares:
-    """With whom leads start, so that finding their addresses ends earliest within the budget for it."""
-    emails = replace(bench, enrichers=())
-    starts = [_start(emails, quote.provider, groups, record) for quote in bench.plan.in_turn()]
-    return shares(starts, around.takes_s, around.left_for(Agent.EMAIL_VERIFICATION))
+    """With whom leads start, so that finding their addresses ends earliest within the budgets for it.
+
+    As the forecast follows them: where a finder's day is short, leads go on to the next one by themselves.
+    """
+    names = [quote.provider for quote in bench.plan.in_turn()]
+    plan = replace(bench.plan, starts=tuple((name, 1.0) for name in names))
+    model = model_of(replace(bench, plan=plan, enrichers=()), groups, record)
+    ways = dict(zip(names, model.ways, strict=True))
+
+    def foresee(dealt: Shares) -> Outlook:
+        return _outlook(
+            replace(model, ways=[replace(ways[name], share=share) for name, share in dealt]), around
+        )
+
+    return Dealer(names, foresee).shares()
 
 
-def _start(bench: Bench, provider: str, groups: Sequence[Group], record: Record) -> Start:
-    """If all leads start with this one."""
-    model = model_of(replace(bench, plan=replace(bench.plan, starts=((provider, 1.0),))), groups, record)
-    bought = lines(model, flow(model, model.usual))
-    calls: defaultdict[str, float] = defaultdict(float)
-    for line in bought:
-        calls[line.provider] += line.calls
-    return Start(provider, calls, float(total(line.cost for line in bought)))
+def _outlook(model: Model, around: Circumstances) -> Outlook:
+    bought = lines(model, flow(model, model.usual, around.quotas(model.sellers)))
+    work = around.work(bought).values()
+    return Outlook(
+        days=max((one.days for one in work), default=1),
+        seconds=max((one.lasts_s for one in work), default=0.0),
+        cost=float(total(line.cost for line in bought)),
+        carried=carries(bought, around.budgets),
+    )

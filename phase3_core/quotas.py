@@ -43,6 +43,13 @@ class Quota:
         loads = (self.calls, calls), (self.usd, usd)
         return max((load / stock.a_day for stock, load in loads if stock), default=0.0)
 
+    def waits(self, calls: float, usd: float) -> float:
+        """Days, and parts of one, for which what today does not carry waits."""
+        loads = (self.calls, calls), (self.usd, usd)
+        return max(
+            (max(0.0, load - stock.today) / stock.a_day for stock, load in loads if stock), default=0.0
+        )
+
     def draws(self, usd_each: float) -> Iterator[tuple[Stock, float]]:
         """What one call takes of which stock."""
         if self.calls:

@@ -1,7 +1,7 @@
 """Where a day is short, the forecast follows the leads: on to the next finder, and back another day."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, combinations
 from random import Random
@@ -17,15 +17,16 @@ from phase3_core.forecast import Forecast, forecast
 from phase3_core.money import total, usd
 from phase3_core.plan import Plan, Quote
 from phase3_core.planner import Bench, Model, find_rate, model_of
-from phase3_core.policy import LeadCaps, Policy
+from phase3_core.policy import LeadCaps, Policy, Routing
 from phase3_core.quotas import Quota, Room, Stock
 from phase3_core.rate_limits import Allowed
 from phase3_core.rates import Seen
 from phase3_core.record import Group, Record
+from phase3_core.routing import Shares
 from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import Tier
-from tests.core.office import ANY_NUMBER, an_office
-from tests.fakes.people import a_lead
+from tests.core.office import ANY_NUMBER, Office, an_office
+from tests.fakes.people import CAMPAIGN, a_lead
 from tests.fakes.providers import PER_CALL, PER_HIT, finder, verifier
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -223,16 +224,41 @@ def with_quota(
     return asked, find
 
 
-@pytest.mark.parametrize("per_day", [{"tomba": 60}, {"tomba": 50, "muraena": 70}, {"muraena": 40}])
-async def test_a_campaign_goes_as_the_forecast_says(per_day: dict[str, int]) -> None:
-    find = {"tomba": 0.5, "muraena": 0.4, "icypeas": 0.3}
-    foreseen = forecast(a_model(a_plan(*NAMES), what_it_showed(find), some(LEADS)), a_day_of(**per_day))
+@dataclass
+class Went:
+    """A campaign that went its whole way: days, calls of each finder, bills."""
+
+    office: Office
+    days: int
+    calls: Mapping[str, int]
+
+    @property
+    def cost(self) -> float:
+        return float(total(bill.booked for bill in self.office.bills))
+
+    @property
+    def starts(self) -> Shares:
+        kept = self.office.database.tables.kept.get(CAMPAIGN)
+        return kept.starts if kept else ()
+
+
+FIND = {"tomba": 0.5, "muraena": 0.4, "icypeas": 0.3}
+
+
+def foreseen_of(per_day: Mapping[str, int], starts: Shares = ()) -> Forecast:
+    plan = replace(a_plan(*NAMES), starts=starts)
+    return forecast(a_model(plan, what_it_showed(FIND), some(LEADS)), a_day_of(**per_day))
+
+
+async def as_it_went(per_day: Mapping[str, int], routing: Routing = Routing.FIRST) -> Went:
     leads = [a_lead(n, f"Ada{n} L{n}", company_domain=f"c{n}.com") for n in range(LEADS)]
-    office = an_office(leads, Policy(ANY_NUMBER, guessing=False))
-    known = a_market(find)
+    office = an_office(leads, Policy(ANY_NUMBER, guessing=False, routing=routing))
+    office.database.tables.record = what_it_showed(FIND)
+    known = a_market(FIND)
     desks = {name: with_quota(name, known[name], per_day.get(name)) for name in NAMES}
     office.source.finders = [finder(name, answers) for name, (_, answers) in desks.items()]
     office.source.verifiers = [verifier("reoon", otherwise=Judgement(Verdict.VALID))]
+    office.source.allowed = a_day_of(**per_day).allowed
     calls, days = dict.fromkeys(NAMES, 0), 0
     waiting = True
     while waiting:
@@ -240,10 +266,25 @@ async def test_a_campaign_goes_as_the_forecast_says(per_day: dict[str, int]) -> 
         for name, (asked, _) in desks.items():
             calls[name] += len(asked)
             asked.clear()
+    return Went(office, days, calls)
+
+
+def assert_as_foreseen(went: Went, foreseen: Forecast) -> None:
     told = {one.provider: one for one in foreseen.providers}
-    assert days == foreseen.days
+    assert went.days == foreseen.days
     for name in NAMES:
-        assert told[name].calls == pytest.approx(calls[name], rel=0.1)
-    cost = float(total(bill.booked for bill in office.bills))
-    assert foreseen.cost.low <= cost <= foreseen.cost.high
-    assert foreseen.cost.expected == pytest.approx(cost, rel=0.05)
+        assert told[name].calls == pytest.approx(went.calls[name], rel=0.1)
+    assert foreseen.cost.low <= went.cost <= foreseen.cost.high
+    assert foreseen.cost.expected == pytest.approx(went.cost, rel=0.05)
+
+
+@pytest.mark.parametrize("per_day", [{"tomba": 60}, {"tomba": 50, "muraena": 70}, {"muraena": 40}])
+async def test_a_campaign_goes_as_the_forecast_says(per_day: dict[str, int]) -> None:
+    assert_as_foreseen(await as_it_went(per_day), foreseen_of(per_day))
+
+
+async def test_who_is_dealt_out_past_a_short_day_ends_a_day_earlier_as_the_forecast_says() -> None:
+    per_day = {"muraena": 60}
+    first, earliest = await as_it_went(per_day), await as_it_went(per_day, Routing.EARLIEST)
+    assert_as_foreseen(earliest, foreseen_of(per_day, earliest.starts))
+    assert (first.days, earliest.days) == (3, 2)

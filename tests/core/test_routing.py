@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from phase3_core.budget import Budget
 from phase3_core.calls import Billing, Hit, Judgement, Price
 from phase3_core.circumstances import Circumstances
-from phase3_core.forecast import forecast
+from phase3_core.forecast import Forecast, forecast
 from phase3_core.money import usd
 from phase3_core.ordering import Ordered, dealt_out
 from phase3_core.plan import Plan, Quote
@@ -19,7 +19,7 @@ from phase3_core.planner import Bench, model_of
 from phase3_core.policy import LeadCaps, Routing
 from phase3_core.rate_limits import Allowed
 from phase3_core.record import Group, Kept, Record
-from phase3_core.routing import Start, shares, start_of, with_first
+from phase3_core.routing import NEARLY, Dealer, Outlook, Shares, start_of, with_first
 from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import Tier
 from phase3_core.trace import email_steps
@@ -59,11 +59,51 @@ def test_where_the_first_is_quick_enough_everybody_starts_with_it() -> None:
     assert dealt_out(BENCH, LEADS, Record(), at_paces(cheap=100.0, dear=0.1)) == (("cheap", 1.0),)
 
 
-def test_a_short_day_is_relieved_too() -> None:
-    around = Circumstances(
-        NOW, {"cheap": Allowed("cheap", per_day=1_000), "reoon": Allowed(in_flight=100_000)}
-    )
-    assert dict(dealt_out(BENCH, LEADS, Record(), around))["dear"] > 0.5
+def on_days_of(*budgets: Budget, **calls: int) -> Circumstances:
+    allowed = {name: Allowed(name, per_day=count) for name, count in calls.items()}
+    return Circumstances(NOW, allowed | {"reoon": Allowed(in_flight=100_000)}, budgets=budgets)
+
+
+def foreseen(around: Circumstances, dealt: Shares = ()) -> Forecast:
+    plan = replace(PLAN, starts=dealt)
+    return forecast(model_of(replace(BENCH, plan=plan), LEADS, Record()), around)
+
+
+def test_where_as_many_days_are_needed_anyway_everybody_goes_the_cheapest_way() -> None:
+    """Leads beyond a finder's day go on to the next by themselves."""
+    around = on_days_of(cheap=2_500)
+    assert foreseen(around).days == foreseen(around, (("dear", 1.0),)).days == 3
+    assert dealt_out(BENCH, LEADS, Record(), around) == (("cheap", 1.0),)
+
+
+def test_who_starts_elsewhere_spares_a_short_day_for_those_whom_nobody_else_finds() -> None:
+    around = on_days_of(cheap=7_000)
+    dealt = dealt_out(BENCH, LEADS, Record(), around)
+    assert (foreseen(around).days, foreseen(around, dealt).days) == (2, 1)
+
+
+def test_a_scarce_day_is_for_those_whom_nobody_else_finds() -> None:
+    around = on_days_of(cheap=1_000)
+    dealt = dealt_out(BENCH, LEADS, Record(), around)
+    assert dict(dealt)["dear"] > 0.8
+    assert foreseen(around, dealt).days < foreseen(around).days
+
+
+def test_a_days_money_is_a_short_day_too() -> None:
+    cap = Budget("cheap 2026-11-22", usd(5), provider="cheap", day=NOW.date())
+    around = on_days_of(cap)
+    dealt = dealt_out(BENCH, LEADS, Record(), around)
+    assert dict(dealt)["dear"] > 0.8
+    assert foreseen(around, dealt).days < foreseen(around).days
+
+
+def test_a_scarce_day_is_not_relieved_with_money_that_is_not_there() -> None:
+    short = on_days_of(cheap=1_000)
+    cap = Budget("x", foreseen(short).total + 1, agent=Agent.EMAIL_VERIFICATION)
+    around = on_days_of(cap, cheap=1_000)
+    dealt = dealt_out(BENCH, LEADS, Record(), around)
+    assert foreseen(around, dealt).cuts == ()
+    assert foreseen(short).days >= foreseen(around, dealt).days >= foreseen(short, (("dear", 1.0),)).days
 
 
 def test_money_that_carries_only_the_cheapest_way_is_not_overspent() -> None:
@@ -75,28 +115,34 @@ def test_money_that_carries_only_the_cheapest_way_is_not_overspent() -> None:
     assert dict(plan.starts)["cheap"] > dict(dealt_out(BENCH, LEADS, Record(), at_paces(1.0, 1.0)))["cheap"]
 
 
-starts = st.lists(
-    st.builds(
-        Start,
-        provider=st.uuids().map(str),
-        calls=st.dictionaries(st.sampled_from("abc"), st.floats(0, 1e5), min_size=1),
-        cost=st.floats(0, 1e4),
-    ),
+ways = st.lists(
+    st.tuples(st.fixed_dictionaries({name: st.floats(0, 1e5) for name in "abc"}), st.floats(0, 1e4)),
     min_size=1,
-    max_size=7,
-    unique_by=lambda start: start.provider,
+    max_size=5,
 )
 
 
-@given(starts=starts, budget=st.floats(0, 1e5))
-def test_all_leads_are_dealt_out_within_the_budget_or_the_cheapest_way(
-    starts: list[Start], budget: float
+@given(ways=ways, budget=st.floats(0, 1e5))
+def test_all_leads_are_dealt_out_within_the_budget_as_early_as_any_one_finder_or_the_cheapest_way(
+    ways: list[tuple[dict[str, float], float]], budget: float
 ) -> None:
-    dealt = shares(starts, lambda _, calls: calls, budget)
-    cost = {start.provider: start.cost for start in starts}
-    assert sum(share for _, share in dealt) == pytest.approx(1)
-    spent = sum(share * cost[provider] for provider, share in dealt)
-    assert spent <= max(budget, min(cost.values())) + 1e-6
+    """If all start with one of them: seconds of each provider, and USD."""
+    finders = [str(place) for place in range(len(ways))]
+
+    def foresee(dealt: Shares) -> Outlook:
+        parts = [(share, *ways[int(name)]) for name, share in dealt]
+        seconds = max(sum(share * busy[name] for share, busy, _ in parts) for name in "abc")
+        cost = sum(share * usd for share, _, usd in parts)
+        return Outlook(1, seconds, cost, carried=cost <= budget)
+
+    dealt = foresee(Dealer(finders, foresee).shares())
+    alone = [foresee(((name, 1.0),)) for name in finders]
+    assert sum(share for _, share in Dealer(finders, foresee).shares()) == 1
+    if carried := [one for one in alone if one.carried]:
+        assert dealt.carried
+        assert dealt.seconds <= NEARLY * min(one.seconds for one in carried)
+    else:
+        assert dealt == min(alone, key=lambda one: one.cost)
 
 
 def test_a_lead_starts_where_its_id_says() -> None:

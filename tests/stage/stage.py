@@ -23,7 +23,7 @@ from phase3_core.exports import ExportKind
 from phase3_core.finalize import report_campaign
 from phase3_core.ledger import CallLedger
 from phase3_core.patterns import Pattern, local_part
-from phase3_core.policy import LeadCaps, Policy, Thresholds
+from phase3_core.policy import LeadCaps, Policy, Routing, Thresholds
 from phase3_core.ports.books import Books
 from phase3_core.report import read_report
 from phase3_core.runs import Run
@@ -154,6 +154,7 @@ class Play:
             NOTHING_IS_TOO_LITTLE,
             guessing=self.waterfall.guessing,
             ordering=self.waterfall.ordering,
+            routing=Routing(self.waterfall.routing),
             worth=self.waterfall.worth_usd.by_tier(),
             lead_caps=self.lead_caps,
         )

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -20,17 +20,19 @@ from tests.stage.stage import Stage, staged
 TODAY = 5  # calls of the first finder
 SHORT = {"tomba": Quota(per_day=TODAY)}
 EVERY = 7  # one of so many people of the sandbox's world
-TWO_FINDERS = WaterfallSettings(order=("tomba", "findymail"))
 FINDING = ("TOMBA", "FINDYMAIL", "REOON", "MAILVERIFY")  # enrichment has no part in it
 ASKED = "SELECT provider, count(*) AS calls FROM provider_calls WHERE agent = 'email_verification' GROUP BY 1"
 UNFINISHED = "SELECT count(*) AS leads FROM leads WHERE email_status IS NULL"
 
 
 @pytest.fixture
-async def stage(database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(
+    database_url: str, tmp_path: Path, routing: Literal["first", "earliest"]
+) -> AsyncIterator[Stage]:
+    two_finders = WaterfallSettings(order=("tomba", "findymail"), routing=routing)
     async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
         people = sandbox.parts.world.people[::EVERY]
-        stage = await staged(sandbox, database_url, tmp_path, people, web=False, waterfall=TWO_FINDERS)
+        stage = await staged(sandbox, database_url, tmp_path, people, web=False, waterfall=two_finders)
         ours = {key: value for key, value in stage.play.environment.items() if key.startswith(FINDING)}
         yield replace(stage, play=replace(stage.play, environment=ours, quotas=SHORT))
 
@@ -60,6 +62,7 @@ async def a_day(stage: Stage) -> int:
     return int(row["leads"])
 
 
+@pytest.mark.parametrize("routing", ["first", "earliest"])
 async def test_leads_go_on_to_the_next_finder_and_come_back_as_estimated(stage: Stage) -> None:
     first, waiting, days = await told(stage), await a_day(stage), 1
     second, on_the_first_day = await told(stage), asked(stage)

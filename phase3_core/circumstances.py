@@ -1,7 +1,7 @@
 """What holds a campaign up: quotas, paces, places, and budgets of a day."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from phase3_core.course import Line
 from phase3_core.money import ZERO, Money
 from phase3_core.quotas import Quota, Quotas, Stock
 from phase3_core.rate_limits import Allowed
+from phase3_core.record import Credit
 from phase3_core.statuses import Agent
 
 USUAL_ANSWER_MS = 3_000
@@ -47,7 +48,7 @@ class Work:
 class Circumstances:
     """`allowed` by provider, `used_today` requests by account, `took_ms` for an answer, by vendor.
 
-    `budgets`: those of the campaign, and of providers today.
+    `budgets`: those of the campaign, and of providers today. `credit` by vendor, where it tells.
     """
 
     now: datetime
@@ -55,6 +56,7 @@ class Circumstances:
     used_today: Mapping[str, int] = field(default_factory=dict)
     budgets: Sequence[Budget] = ()
     took_ms: Mapping[str, int] = field(default_factory=dict)
+    credit: Mapping[str, Credit] = field(default_factory=dict)
 
     def of(self, provider: str) -> Allowed:
         return self.allowed.get(provider) or Allowed()
@@ -123,6 +125,20 @@ class Circumstances:
         by_quota = f"{per_day:,} a day are allowed" if per_day else ""
         by_cap = f"{budget.cap:.2f} USD a day may be spent" if budget else ""
         return " and ".join(limit for limit in (by_quota, by_cap) if limit)
+
+    def short_of_credit(self, bought: Iterable[Line]) -> Iterator[str]:
+        """Vendors whose account does not hold what they are expected to cost, whatever a day allows."""
+        costs: defaultdict[str, Money] = defaultdict(lambda: ZERO)
+        for line in bought:
+            costs[vendor(line.provider)] += line.cost
+        for name, cost in costs.items():
+            credit = self.credit.get(name)
+            if credit and cost > credit.left:
+                yield (
+                    f"{name}: about {cost:.2f} USD are expected and its account holds about "
+                    f"{credit.left:.2f} (read {credit.read_at:%Y-%m-%d %H:%M} UTC): top it up, or leads "
+                    "go on without it."
+                )
 
 
 def vendor(provider: str) -> str:

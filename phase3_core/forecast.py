@@ -122,7 +122,8 @@ def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast
     bought = lines(model, going)
     ranges = intervals(model, going, quotas, around.budgets)
     providers = _expected(bought, going, ranges.providers, around)
-    work = around.work(affordable(bought, around.budgets))
+    paid = affordable(bought, around.budgets)
+    work = around.work(paid)
     waiting = _waiting(model, going)
     cut = tuple(cuts(bought, around.budgets, waiting))
     ways = {agent: _way_s(agent, bought, waiting, around) for agent in AGENTS}
@@ -141,7 +142,11 @@ def forecast(model: Model, around: Circumstances, based_on: int = 0) -> Forecast
         done_at=_done_at(around.now, seconds, days),
         binds=_binds(work, ways, cut, around),
         cuts=cut,
-        warnings=[*(_days_told(one, around) for one in late), *_cuts_told(cut, ranges.within_caps)],
+        warnings=[
+            *(_days_told(one, around) for one in late),
+            *around.short_of_credit(paid),
+            *_cuts_told(cut, ranges.within_caps),
+        ],
         based_on=based_on,
     )
 

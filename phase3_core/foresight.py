@@ -48,6 +48,7 @@ async def circumstances(
         used_today=await books.track_record.used_today(),
         budgets=await books.budgets.of(campaign_id),
         took_ms=await books.track_record.took_ms(vendors),
+        credit=await books.track_record.credit(),
     )
 
 

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
+from phase3_core.money import Money
 from phase3_core.progress import DELIVERED, GUESS
 from phase3_core.rates import Seen, seen_from_json
 from phase3_core.routing import Shares
@@ -98,6 +100,14 @@ class Record:
     enriched: Mapping[Tier, int] = field(default_factory=dict)
     companies: Mapping[Tier, int] = field(default_factory=dict)
     bought: Mapping[tuple[Tier, str], Count] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """USD that a vendor's account held when it was read last, less what was booked since."""
+
+    left: Money
+    read_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

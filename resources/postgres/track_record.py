@@ -13,7 +13,8 @@ from sqlalchemy import ARRAY, CTE, Float, Integer, Row, Select, Text, case, cast
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from phase3_core.record import LAST_PLACE, Count, Group, Kept, Record, Roles, Walk, walked
+from phase3_core.money import ZERO, usd
+from phase3_core.record import LAST_PLACE, Count, Credit, Group, Kept, Record, Roles, Walk, walked
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.audit import Actor
@@ -22,6 +23,7 @@ from resources.postgres.lease import Begin
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.rate_limits import in_use
 from resources.postgres.tables import (
+    balance_readings,
     campaign_audit_log,
     campaigns,
     lead_domain,
@@ -29,6 +31,7 @@ from resources.postgres.tables import (
     lead_tier,
     leads,
     provider_calls,
+    provider_spend,
 )
 
 NEWEST_CAMPAIGNS = 5
@@ -81,6 +84,12 @@ class PostgresTrackRecord:
         async with self._engine.connect() as connection:
             took = await connection.execute(_took(providers))
             return {row.provider: row.took_ms for row in took if row.took_ms is not None}
+
+    @repeatable
+    async def credit(self) -> dict[str, Credit]:
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(_credit())
+            return {row.provider: Credit(usd(max(ZERO, row.left)), row.taken_at) for row in rows}
 
     @repeatable
     async def used_today(self) -> dict[str, int]:
@@ -237,6 +246,16 @@ def _bought(sampled: CTE) -> Select[Any]:
     kind = (sampled.c.tier, each.c.provider, each.c.operation)
     sums = (cast(func.sum(each.c[name]), Integer).label(name) for name in ("calls", "hits"))
     return select(*kind, *sums).join_from(sampled, each, true()).where(sampled.c.enriched).group_by(*kind)
+
+
+def _credit() -> Select[Any]:
+    """By the newest reading of each vendor, in whichever of its accounts."""
+    read = balance_readings.c
+    newest = select(balance_readings).distinct(read.provider).order_by(read.provider, read.taken_at.desc())
+    last = newest.subquery().c
+    booked = select(func.sum(provider_spend.c.cost_usd)).where(provider_spend.c.provider == last.provider)
+    since = func.coalesce(booked.scalar_subquery(), 0) - last.booked_usd
+    return select(last.provider, last.taken_at, (last.credits * last.price_usd - since).label("left"))
 
 
 def _took(providers: Sequence[str]) -> Select[Any]:

@@ -21,7 +21,7 @@ from phase3_core.policy import LeadCaps, Policy, Routing
 from phase3_core.quotas import Quota, Room, Stock
 from phase3_core.rate_limits import Allowed
 from phase3_core.rates import Seen
-from phase3_core.record import Group, Record
+from phase3_core.record import Credit, Group, Record
 from phase3_core.routing import Shares
 from phase3_core.statuses import Agent, Verdict
 from phase3_core.tiers import Tier
@@ -157,6 +157,20 @@ def test_the_first_money_goes_where_the_first_day_goes() -> None:
     first_day = total(line.cost for line in forecast(model, around).lines if line.day == 1)
     carried = Budget("x", first_day, agent=Agent.EMAIL_VERIFICATION)
     assert forecast(model, replace(around, budgets=[carried])).days == 1
+
+
+def test_an_account_that_holds_less_than_is_expected_is_told() -> None:
+    model = a_model(a_plan("tomba"))
+    cost = calls_of(forecast(model, Circumstances(NOW)), "tomba") * model.usual["find tomba after"] * 0.01
+    full, low = (Credit(usd(f"{cost + more:.6f}"), NOW) for more in (1, -1))
+    assert forecast(model, Circumstances(NOW, credit={"tomba": full, "icypeas": low})).warnings == []
+    around = Circumstances(NOW, credit={"tomba": low})
+    (told,) = forecast(model, around).warnings
+    assert told.startswith(
+        f"tomba: about {cost:.2f} USD are expected and its account holds about {low.left:.2f} "
+    )
+    spent = Budget("x", usd(1), spent=usd(1), agent=Agent.EMAIL_VERIFICATION)
+    assert not any("account" in line for line in forecast(model, replace(around, budgets=[spent])).warnings)
 
 
 quotas = st.fixed_dictionaries({}, optional={name: st.integers(1, 2_000) for name in NAMES})

@@ -23,7 +23,7 @@ from phase3_core.money import ZERO, Money, ratio, total
 from phase3_core.ports.campaigns import AgentResult, DueAgain
 from phase3_core.ports.leads import LeadFilters, LeadPosition
 from phase3_core.progress import DELIVERED
-from phase3_core.record import LAST_PLACE, Group, Kept, Record, Roles
+from phase3_core.record import LAST_PLACE, Credit, Group, Kept, Record, Roles
 from phase3_core.report import lead_set_digest, report_hash
 from phase3_core.ruling import Decided, NeverAsked, OtherReport, Ruling, Stale, TooLate
 from phase3_core.runs import Advance, Run
@@ -587,6 +587,9 @@ class FakeTrackRecord:
     async def took_ms(self, providers: Sequence[str]) -> Mapping[str, int]:
         del providers
         await self.tables.reached()
+        return {}
+
+    async def credit(self) -> Mapping[str, Credit]:
         return {}
 
     async def used_today(self) -> Mapping[str, int]:

@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from phase3_core.money import usd
 from phase3_core.rates import Seen
-from phase3_core.record import Count, Group, Roles
+from phase3_core.record import Count, Credit, Group, Roles
 from phase3_core.tiers import Tier
 from resources.postgres.database import PostgresBooks
 from tests.conftest import MakeCampaign
 
 BookCall = Callable[..., None]
+Query = Callable[..., list[dict[str, Any]]]
 ROLES = Roles(frozenset({"tomba", "muraena"}), "reoon", "mailverify")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DONE = {"email_verification_completed_at": NOON}
@@ -124,6 +126,28 @@ async def test_how_long_answers_took_tells_of_single_calls_alone(
     book_call(campaign.id, provider="icypeas", response_time_ms=8_000, job_id="7")
     took = await books.track_record.took_ms(["reoon", "icypeas", "mailverify"])
     assert took == {"reoon": 1_100}
+
+
+READ = """
+INSERT INTO balance_readings (provider, account, taken_at, credits, booked_usd, in_doubt_usd, price_usd,
+                              since, span_taken_usd, span_booked_usd, drift_usd, agreement)
+VALUES ('tomba', :account, :at, :credits, :booked, 0, 0.01, :at, 0, 0, 0, 'agreed')
+"""
+
+
+async def test_an_account_holds_what_was_read_last_less_what_was_booked_since(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall, query: Query
+) -> None:
+    campaign = make_campaign()
+    book_call(campaign.id, cost_usd=1)
+    query(READ, account="old", at=NOON - timedelta(days=1), credits=9_000, booked=0)
+    query(READ, account="new", at=NOON, credits=500, booked=1)
+    assert await books.track_record.credit() == {"tomba": Credit(usd(5), NOON)}
+    book_call(campaign.id, cost_usd=2)
+    book_call(campaign.id, cost_usd=2, provider="reoon")
+    assert await books.track_record.credit() == {"tomba": Credit(usd(3), NOON)}
+    book_call(campaign.id, cost_usd=4)
+    assert await books.track_record.credit() == {"tomba": Credit(usd(0), NOON)}
 
 
 async def test_a_companys_questions_began_with_its_first_lead_that_was_enriched(

@@ -1,7 +1,7 @@
 """Calls to providers as values: what an answer says, what it costs, what to do when it never came."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -107,6 +107,10 @@ class Price:
     def ceiling(self) -> Money:
         """USD to reserve before the call leaves."""
         return ZERO if self.billing is Billing.FREE else self.per_credit * self.worst_credits
+
+    def at(self, ceiling: Money) -> "Price":
+        """As it was when a call could take so much, USD."""
+        return replace(self, per_credit=usd(ceiling / self.worst_credits))
 
     def charge(self, reply: Reply, credits_told: Money | None = None) -> Money:
         """USD that the vendor takes for this answer; `credits_told` is the count the answer names."""

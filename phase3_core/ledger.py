@@ -78,12 +78,14 @@ class Stored:
 class Granted:
     """The call may leave now. With a `job_id` it was submitted before: only its result is to be read.
 
-    `booked` USD that earlier attempts have cost the lead who asks.
+    `booked` USD that earlier attempts have cost the lead who asks. `reserved`: what such a submission was
+    to cost at worst, USD, whatever one costs by now.
     """
 
     key: bytes
     job_id: str | None = None
     booked: Money = ZERO
+    reserved: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,8 +248,9 @@ class PostgresLedger:
         claimed = await self._admitted(self._claim, asking)
         if isinstance(claimed, OverBudget | Suppressed):
             return claimed
-        earlier = paid(intent, row, booked)
-        return Granted(row.key, row.job_id, earlier) if claimed else await self._elsewhere()
+        if not claimed:
+            return await self._elsewhere()
+        return Granted(row.key, row.job_id, paid(intent, row, booked), row.reserved if has_job else None)
 
     async def note_job(self, call: bytes, job_id: str) -> None:
         """A job of an attempt that was given up meanwhile is not the row's: its own caller reads it."""

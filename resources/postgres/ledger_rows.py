@@ -28,6 +28,7 @@ class Row:
     campaign_id: UUID | None
     lead_id: UUID | None
     booked: Money
+    reserved: Money
     http_status: int | None
     response: Any
     asked_at: datetime
@@ -55,6 +56,11 @@ class Asking:
     seen: Row | None = None
     booked: int = 0
     has_job: bool = False
+
+    @property
+    def reserved(self) -> Money:
+        """USD, as CLAIM has it: what reads a job is booked as its submission was."""
+        return self.seen.reserved if self.seen and self.seen.job_id else self.intent.reserved
 
 
 Admitted = bool | Refusal | Suppressed  # what a statement says of one call
@@ -124,7 +130,7 @@ def outcomes(endings: Sequence[Ending], ttl_s: float) -> dict[str, Any]:
         "ttl_s": ttl_s,
         "told": [e.outcome.told if e.answered else "error" for e in endings],
         "attempt": [e.asking.attempt if e.asking else None for e in endings],
-        "reserved": [e.asking.intent.reserved if e.asking else None for e in endings],
+        "reserved": [e.asking.reserved if e.asking else None for e in endings],
         "lost": [e.outcome.end is End.LOST for e in endings],
         "answered": [e.answered for e in endings],
         "ends_doubt": [e.ends_doubt for e in endings],
@@ -141,7 +147,7 @@ def paid(intent: Intent, row: Row, booked: int = 0) -> Money:
     """USD that this call has cost the lead who asks, nothing where it was another's; `booked` as in CLAIM."""
     if row.lead_id is None or row.lead_id != intent.lead_id:
         return ZERO
-    return max(row.booked + booked * intent.reserved, ZERO)
+    return max(row.booked + booked * row.reserved, ZERO)
 
 
 def without_response(ending: Ending) -> Ending:

@@ -72,7 +72,7 @@ WITH {BARRED}, asked AS MATERIALIZED (
 
 NEWEST = """
 SELECT q.place, c.key, c.state, c.outcome, c.attempt, c.losses, c.job_id, c.run_id, c.campaign_id,
-       c.lead_id, c.cost_usd + c.unknown_usd AS booked,
+       c.lead_id, c.cost_usd + c.unknown_usd AS booked, c.reserved_usd AS reserved,
        c.http_status, c.response, c.asked_at, c.settled_at, now() AS now,
        c.lost_after,
        coalesce(c.expires_at > now(), false) AS fresh,

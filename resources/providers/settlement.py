@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from phase3_core.calls import Judgement, Miss, ReplayClass, Reply
+from phase3_core.calls import Judgement, Miss, Price, ReplayClass, Reply
 from phase3_core.ledger import CallLedger, End, Granted, Outcome, question_of
 from phase3_core.money import ZERO, Money, total
 from phase3_core.ports.clock import Clock
@@ -63,7 +63,7 @@ class Settlement:
         self, granted: Granted, operation: Operation, response: Response, reply: Reply, began: float
     ) -> None:
         told = operation.credits(response) if operation.credits else None
-        cost = self.terms.price.charge(reply, told)
+        cost = self._price(granted).charge(reply, told)
         end = End.MISS if isinstance(reply, Miss) else End.HIT
         word = reply.verdict.value if isinstance(reply, Judgement) else end.value
         await self.settle(granted, end, began, response, cost=cost, told=word)
@@ -80,7 +80,7 @@ class Settlement:
         error: str | None = None,
     ) -> None:
         settles_doubt = self._settles_doubt(granted, end, cost)
-        self._count(granted.key, end, cost, ends_doubt=settles_doubt)
+        self._count(granted, end, cost, ends_doubt=settles_doubt)
         await self.ledger.settle(
             Outcome(
                 key=granted.key,
@@ -100,10 +100,15 @@ class Settlement:
         repeated = self.terms.replay is ReplayClass.FREE or granted.job_id is not None
         return repeated and not (end is End.HIT and cost == ZERO)
 
-    def _count(self, call: bytes, end: End, cost: Money, *, ends_doubt: bool) -> None:
+    def _price(self, granted: Granted) -> Price:
+        """The vendor bills a job as it was submitted, whoever reads it and when."""
+        return self.terms.price if granted.reserved is None else self.terms.price.at(granted.reserved)
+
+    def _count(self, granted: Granted, end: End, cost: Money, *, ends_doubt: bool) -> None:
         """A lost call counts at its worst until an answer settles what it cost."""
+        call = granted.key
         if end is End.LOST:
-            cost = self.terms.price.ceiling
+            cost = self._price(granted).ceiling
             self._doubts[call] = self._doubts.get(call, ZERO) + cost
         elif ends_doubt and end in {End.HIT, End.MISS}:
             cost -= self._doubts.pop(call, ZERO)

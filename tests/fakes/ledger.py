@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -173,9 +173,11 @@ class FakeLedger:
         """The free window runs from the first attempt in doubt."""
         call.book(losses)
         call.asked_at = call.asked_at if call.losses else self.clock.now()
-        call.state, call.intent, call.run = "intent", intent, self.run
+        reserved = call.intent.reserved if call.job_id else None
+        call.state, call.run = "intent", self.run
+        call.intent = intent if reserved is None else replace(intent, reserved=reserved)
         call.attempt += 1
-        return Granted(call.key, call.job_id)
+        return Granted(call.key, call.job_id, reserved=reserved)
 
     async def note_job(self, call: bytes, job_id: str) -> None:
         await asyncio.sleep(0)

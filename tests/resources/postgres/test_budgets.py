@@ -151,7 +151,7 @@ async def test_a_job_that_is_on_the_bill_is_read_whatever_the_budget_says(runs: 
     await book.note_job(call.key, "job-1")
     await book.settle(ended(call.key, End.LOST))
     book = await begun(runs, caps("0.001"))
-    assert await book.open(job) == Granted(call.key, "job-1")
+    assert await book.open(job) == Granted(call.key, "job-1", reserved=CEILING)
     assert sums(query)[0][2:] == (0, CEILING)
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -296,7 +297,23 @@ async def test_a_job_whose_reading_was_refused_is_still_on_the_bill(runs: Runs, 
     await book.note_job(call.key, "job-9")
     await book.settle(ended(call.key, End.REFUSED))
     assert (row()["state"], money(row())) == ("unknown", (0, CEILING))
-    assert await book.open(job) == Granted(call.key, "job-9")
+    assert await book.open(job) == Granted(call.key, "job-9", reserved=CEILING)
+
+
+@pytest.mark.parametrize("now", ["0.001", "0.5"])
+async def test_a_job_stays_on_the_bill_at_what_its_submission_was_to_cost(
+    runs: Runs, row: Row, now: str
+) -> None:
+    book = runs.begin()
+    job = asks(replay=ReplayClass.JOB)
+    call = await granted(book, job)
+    await book.note_job(call.key, "job-9")
+    await book.settle(ended(call.key, End.LOST))
+    book = runs.begin()
+    read = await granted(book, replace(job, reserved=usd(now)))
+    assert (read.reserved, read.booked) == (CEILING, usd(0))
+    await book.settle(ended(call.key, End.LOST))
+    assert money(row()) == (0, CEILING)
 
 
 async def test_a_job_that_the_vendor_ended_unbilled_is_no_doubt_and_is_submitted_anew(

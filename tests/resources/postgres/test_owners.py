@@ -25,7 +25,7 @@ from resources.postgres.owners import (
     Owners,
 )
 from tests.fakes.clock import FakeClock
-from tests.resources.postgres.test_ledger import asks
+from tests.resources.postgres.test_ledger import CEILING, asks
 
 Query = Callable[..., list[dict[str, Any]]]
 OTHER, MINE = (Run(name, uuid4(), Agent.EMAIL_VERIFICATION) for name in ("other", "mine"))
@@ -99,7 +99,7 @@ async def test_a_task_of_a_run_that_died_is_read_long_before_its_deadline(books:
     await lease.let_go()
     assert await looked_at(books, task, GONE_AFTER_S - 1) == Elsewhere()
     assert await looked_at(books, task, 2.0) == Submitted()
-    assert await books.mine.open(task) == Granted(call.key, "task-1")
+    assert await books.mine.open(task) == Granted(call.key, "task-1", reserved=CEILING)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -555,6 +556,29 @@ async def test_a_job_that_answers_at_once_is_not_read() -> None:
     vendor = a_vendor("voila_norbert", answer(NORBERT))
     assert await vendor.ask() == Hit(EMAIL, 100)
     assert vendor.sends == 1
+
+
+def at_price(name: str, per_credit: str) -> Row:
+    declared = row(name)
+    price = replace(declared.terms.price, per_credit=usd(per_credit))
+    return replace(declared, terms=replace(declared.terms, price=price))
+
+
+@pytest.mark.parametrize("now", ["0.004", "0.02"])
+async def test_a_job_is_booked_at_the_price_at_which_it_was_submitted(now: str) -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    vendor.declared = at_price("icypeas", now)
+    following = vendor.next_run(DONE)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert following.ledger.booked == following.client.tally.spent == ICYPEAS_PRICE
+
+
+async def test_a_job_that_was_ended_unbilled_is_submitted_anew_at_todays_price() -> None:
+    vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
+    vendor.declared = at_price("icypeas", "0.02")
+    following = vendor.next_run(ABORTED, SUBMITTED_AGAIN, DONE)
+    assert await following.ask() == Hit(EMAIL, 99)
+    assert following.ledger.booked == usd("0.02")
 
 
 async def test_a_jobs_stored_result_is_read_again() -> None:

@@ -152,14 +152,14 @@ Result = TypeVar("Result", bound=Worked)
 class ResultsBehind(Generic[Result]):
     """Results are written in batches behind the flow; what a crash loses the ledger answers again.
 
-    `total` is the leads of this run, `earlier_cost` USD of this agent's runs before it.
+    `total` is the leads of this run, `apart` what the campaign has cost besides this agent's calls, USD.
     """
 
     shift: Shift
     save: Callable[[UUID, Sequence[Result]], Awaitable[None]]
     providers: Providers
     total: int
-    earlier_cost: Money
+    apart: Money
     milestones: Milestones
     done: int = 0
     unfinished: int = 0
@@ -197,7 +197,8 @@ class ResultsBehind(Generic[Result]):
         await self._save_batch()
         run = self.shift.run
         alerts = await self.shift.alerts()
-        advance = Advance(run.agent, self.done, self.total, self.earlier_cost + self.providers.spent, alerts)
+        spent = await self.shift.books.campaigns.spent(run.campaign_id) - self.apart
+        advance = Advance(run.agent, self.done, self.total, spent, alerts)
         data = {"spent_usd": str(advance.spent), **self._waiting(status)}
         await self.shift.books.checkpoints.save(run, "leads", status, advance, data)
         if status != AT_WORK or self.milestones.passed(advance, self.shift.around.clock.monotonic()):
@@ -231,9 +232,12 @@ async def results_behind(
     providers: Providers,
     total: int,
 ) -> ResultsBehind[Result]:
-    spend = await shift.books.campaigns.spend(shift.run.campaign_id)
-    cost, milestones = cost_of(spend, shift.run.agent), Milestones(shift.around.clock.monotonic())
-    return ResultsBehind(shift, save, providers, total, cost, milestones)
+    """What the agent's calls have cost so far is read from the ledger once; then its sum is followed."""
+    run, campaigns = shift.run, shift.books.campaigns
+    so_far = cost_of(await campaigns.spend(run.campaign_id), run.agent)
+    apart = await campaigns.spent(run.campaign_id) - so_far
+    milestones = Milestones(shift.around.clock.monotonic())
+    return ResultsBehind(shift, save, providers, total, apart, milestones)
 
 
 async def worked_through(

@@ -69,6 +69,10 @@ class CampaignRepository(Protocol):
 
     async def spend(self, campaign_id: UUID) -> list[ProviderSpend]: ...
 
+    async def spent(self, campaign_id: UUID) -> Money:
+        """USD of all its calls, bills that are not known at their worst; at once, however many they are."""
+        ...
+
     async def summary(self, campaign_id: UUID) -> Mapping[str, Any]:
         """What the agents left on the campaign row: each one's under its name, the report beside them."""
         ...

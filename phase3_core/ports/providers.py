@@ -78,11 +78,6 @@ class Providers(Protocol):
         ...
 
     @property
-    def spent(self) -> Money:
-        """USD that this run's calls have cost so far, unknown bills at their worst."""
-        ...
-
-    @property
     def remembered(self) -> "Providers":
         """The same, who tell again what they were paid for and are asked for nothing new."""
         ...

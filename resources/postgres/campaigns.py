@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from phase3_core.counts import CampaignCounts, ProviderSpend
 from phase3_core.errors import UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign
+from phase3_core.money import ZERO, Money, usd
 from phase3_core.ports.campaigns import AgentResult, DueAgain
 from phase3_core.runs import Run
 from phase3_core.saga import Step, StepState
@@ -41,6 +42,7 @@ from resources.postgres.tables import (
     campaign_leases,
     campaigns,
     leads,
+    provider_spend,
     saga_steps,
     workflow_checkpoints,
 )
@@ -137,6 +139,13 @@ class PostgresCampaigns:
     async def spend(self, campaign_id: UUID) -> list[ProviderSpend]:
         async with self._engine.connect() as connection:
             return await spend_of(connection, campaign_id)
+
+    @repeatable
+    async def spent(self, campaign_id: UUID) -> Money:
+        booked = func.sum(provider_spend.c.cost_usd + provider_spend.c.unknown_usd)
+        query = select(booked).where(provider_spend.c.campaign_id == campaign_id)
+        async with self._engine.connect() as connection:
+            return usd(await connection.scalar(query) or ZERO)
 
     @repeatable
     async def summary(self, campaign_id: UUID) -> Mapping[str, Any]:

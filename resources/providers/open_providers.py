@@ -150,6 +150,7 @@ class OpenProviders:
 
     @property
     def spent(self) -> Money:
+        """USD that this run's calls have cost so far, unknown bills at their worst."""
         return self.tally.spent
 
     @property

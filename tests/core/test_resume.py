@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from phase3_core.calls import FinderReply, Gap, Hit, Miss, NoAnswer, VerifierReply
 from phase3_core.errors import OutsideFailure
+from phase3_core.money import ZERO
 from phase3_core.policy import Ordering, Policy, Routing
 from phase3_core.rates import Seen
 from phase3_core.record import Record
@@ -21,7 +22,7 @@ from tests.core.office import ANY_NUMBER, Office, an_office, ledger_down, shuffl
 from tests.core.world import World
 from tests.fakes.bills import Bill
 from tests.fakes.books import Row
-from tests.fakes.people import a_lead
+from tests.fakes.people import CAMPAIGN, a_lead
 from tests.fakes.providers import finder, verifier
 
 SEEDS = st.integers(0, 10**6)
@@ -176,6 +177,22 @@ async def test_a_resumed_run_says_that_it_is_one_and_counts_what_was_spent_befor
     assert summary.resumed_from == 1
     assert office.progress.told[0].spent >= before
     assert office.progress.told[-1].spent == summary.cost == sum(bill.booked for bill in office.bills)
+
+
+async def test_what_a_run_says_it_spent_follows_doubts_of_earlier_runs_that_it_settles() -> None:
+    office = an_office([a_lead(1), a_lead(2)], AS_LISTED)
+    office.source.finders = [finder("tomba", lambda _: NoAnswer(Gap.LOST))]
+    office.source.verifiers = [verifier("reoon")]
+    await office.verify()
+    bills = office.database.bills
+    office.database.add(CAMPAIGN, [a_lead(3)])
+
+    async def told_after_all() -> None:
+        bills.rows[0] = replace(bills.rows[0], cost=bills.rows[0].unknown / 2, unknown=ZERO)
+
+    office.source.pause = told_after_all
+    await office.verify("run-2")
+    assert office.progress.told[-1].spent == sum(bill.booked for bill in bills.rows)
 
 
 @pytest.mark.slow

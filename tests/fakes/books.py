@@ -343,6 +343,9 @@ class FakeCampaigns:
         await self.tables.reached()
         return self.tables.bills.spend(campaign_id)
 
+    async def spent(self, campaign_id: UUID) -> Money:
+        return total(row.cost + row.unknown for row in await self.spend(campaign_id))
+
     async def update_email_verification_results(self, campaign_id: UUID, result: AgentResult) -> None:
         await self._finish(campaign_id, Agent.EMAIL_VERIFICATION, result)
 

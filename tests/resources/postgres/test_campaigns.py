@@ -252,6 +252,8 @@ async def test_spend_is_by_agent_provider_and_operation(
         ProviderSpend(finding, "tomba", "find", 5, 1, 1, 2, usd("0.002"), usd("0.002")),
         ProviderSpend(enriching, "apollo", "company", 1, 1, 0, 0, zero, zero),
     ]
+    assert await books.campaigns.spent(campaign.id) == usd("0.024")
+    assert await books.campaigns.spent(make_campaign().id) == 0
 
 
 async def a_result(books: PostgresBooks, campaign_id: UUID, **summary: Any) -> AgentResult:

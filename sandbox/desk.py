@@ -7,10 +7,19 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from sandbox.billing import Bill
-from sandbox.faults import AFTER_BILLING, Fault, Faults, Kind, gateway_page, hang_up, huge_chunks, spoiled
+from sandbox.faults import (
+    AFTER_BILLING,
+    ALIKE_EVERYWHERE,
+    Fault,
+    Faults,
+    Kind,
+    hang_up,
+    huge_chunks,
+    spoiled,
+)
 from sandbox.limits import Pressure
 from sandbox.sites import HANG_UP, company_page
-from sandbox.vendor import Operation, Vendor
+from sandbox.vendor import DAY_S, Operation, Vendor
 from sandbox.wire import TEXT, Ask, Reply, answer
 from sandbox.world import World
 
@@ -28,14 +37,15 @@ class Line:
 
     async def struck(self, request: web.Request, fault: Fault, reply: Reply) -> web.StreamResponse:
         """A finished answer on its disturbed way back."""
+        if fault.kind is Kind.LATENCY:
+            await asyncio.sleep(fault.ms / 1_000)
         match fault.kind:
-            case Kind.LATENCY:
-                await asyncio.sleep(fault.ms / 1_000)
-                return reply.response()
             case Kind.TIMEOUT_AFTER:
                 return await silence(request)
             case Kind.RESET_AFTER:
                 return closed(request)
+            case Kind.BROKEN_OFF:
+                return await broken_off(request, reply)
             case Kind.HUGE_BODY:
                 return await huge(request, reply)
             case Kind.SLOW_DRIP:
@@ -123,18 +133,18 @@ class Desk(Line):
                 return self.refusal(kind, ask, fault).response()
 
     def refusal(self, kind: Kind, ask: Ask, fault: Fault) -> Reply:
-        """The vendor's own words for a fault that is an answer."""
+        """A fault that is an answer, in the vendor's own words where it has some."""
+        if alike := ALIKE_EVERYWHERE.get(kind):
+            return alike
         match kind:
             case Kind.RATE_LIMITED:
                 return self.vendor.rate_limited(Pressure("minute", 60, 0, fault.ms / 1_000))
-            case Kind.RATE_LIMITED_BARE:
-                return Reply(429, b"Too Many Requests", TEXT)
-            case Kind.SERVER_ERROR:
-                return self.vendor.failed()
+            case Kind.DAY_SPENT:
+                return self.vendor.rate_limited(Pressure("day", 60, 0, DAY_S))
             case Kind.UNAUTHORIZED:
                 return self.vendor.unauthorised(ask)
             case _:
-                return gateway_page()
+                return self.vendor.failed()
 
 
 class Sites(Line):
@@ -184,17 +194,15 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 def _web_fault(fault: Fault, reply: Reply) -> Reply:
     """The page as a web server's own trouble leaves it."""
+    if alike := ALIKE_EVERYWHERE.get(fault.kind):
+        return alike
     match fault.kind:
         case Kind.SERVER_ERROR | Kind.OUT_OF_CREDITS:
             return Reply(503, b"Service Unavailable", TEXT)
-        case Kind.RATE_LIMITED:
+        case Kind.RATE_LIMITED | Kind.DAY_SPENT:
             return Reply(429, b"Too Many Requests", TEXT, {"Retry-After": "1"})
-        case Kind.RATE_LIMITED_BARE:
-            return Reply(429, b"Too Many Requests", TEXT)
         case Kind.UNAUTHORIZED:
             return Reply(403, b"Forbidden", TEXT)
-        case Kind.HTML_200:
-            return gateway_page()
         case _:
             return reply
 
@@ -225,11 +233,18 @@ async def huge(request: web.Request, reply: Reply) -> web.StreamResponse:
     return response
 
 
+async def broken_off(request: web.Request, reply: Reply) -> web.StreamResponse:
+    """Half of what was announced, and an orderly end of the connection."""
+    response = await announced(request, reply)
+    await response.write(reply.body[: len(reply.body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
 async def dripping(request: web.Request, reply: Reply, pause_s: float) -> web.StreamResponse:
-    """One byte at a time, of a length announced."""
-    headers = {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))}
-    response = web.StreamResponse(status=reply.status, headers=headers)
-    await response.prepare(request)
+    """One byte at a time."""
+    response = await announced(request, reply)
     try:
         for byte in reply.body:
             await response.write(bytes((byte,)))
@@ -237,4 +252,12 @@ async def dripping(request: web.Request, reply: Reply, pause_s: float) -> web.St
         await response.write_eof()
     except ConnectionError:
         hang_up(request)
+    return response
+
+
+async def announced(request: web.Request, reply: Reply) -> web.StreamResponse:
+    """The head of the reply, with its body's length."""
+    headers = {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))}
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    await response.prepare(request)
     return response

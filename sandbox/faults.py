@@ -1,17 +1,18 @@
 """What goes wrong on purpose: which request is hit, and how an answer is spoiled."""
 
+import gzip
 import json
 import random
 import socket
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from aiohttp import web
 
-from sandbox.wire import HTML, Reply, encoded, text
+from sandbox.wire import HTML, TEXT, Reply, answer, encoded, text
 
 HUGE_BYTES = 50 * 1024 * 1024
 CHUNK = b" " * 65_536
@@ -26,15 +27,24 @@ class Kind(StrEnum):
     TIMEOUT_AFTER = "timeout_after_billing"
     RESET_BEFORE = "reset_before_billing"
     RESET_AFTER = "reset_after_billing"
+    HTTP_408_BEFORE = "http_408_before_billing"
+    HTTP_408_AFTER = "http_408_after_billing"
     RATE_LIMITED = "rate_limited"
     RATE_LIMITED_BARE = "rate_limited_bare"
+    RATE_LIMITED_LATE = "rate_limited_late"  # the wait that it tells is over
+    DAY_SPENT = "day_spent"
     SERVER_ERROR = "server_error"
     MALFORMED_JSON = "malformed_json"
     TRUNCATED_JSON = "truncated_json"
+    BROKEN_OFF = "broken_off"
+    ERROR_200 = "error_200"
+    REDIRECT = "redirect"
     HTML_200 = "html_200"
     HUGE_BODY = "huge_body"
+    GZIP_BOMB = "gzip_bomb"
     SLOW_DRIP = "slow_drip"
     WRONG_TYPES = "wrong_types"
+    WRONG_LABEL = "wrong_label"
     UNAUTHORIZED = "unauthorized"
     OUT_OF_CREDITS = "out_of_credits"
 
@@ -45,11 +55,15 @@ AFTER_BILLING = frozenset(
         Kind.LATENCY,
         Kind.TIMEOUT_AFTER,
         Kind.RESET_AFTER,
+        Kind.HTTP_408_AFTER,
         Kind.MALFORMED_JSON,
         Kind.TRUNCATED_JSON,
+        Kind.BROKEN_OFF,
         Kind.HUGE_BODY,
+        Kind.GZIP_BOMB,
         Kind.SLOW_DRIP,
         Kind.WRONG_TYPES,
+        Kind.WRONG_LABEL,
     ),
 )
 
@@ -97,17 +111,40 @@ class Faults:
         return True
 
 
+# in place of the vendor's answer, whoever the vendor is
+OVER_LONG_AGO = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT", "X-RateLimit-Reset": "1445412480"}
+ALIKE_EVERYWHERE: Mapping[Kind, Reply] = {
+    Kind.HTTP_408_BEFORE: Reply(408, b"Request Timeout", TEXT),
+    Kind.HTTP_408_AFTER: Reply(408, b"Request Timeout", TEXT),
+    Kind.RATE_LIMITED_BARE: Reply(429, b"Too Many Requests", TEXT),
+    Kind.RATE_LIMITED_LATE: Reply(429, b"Too Many Requests", TEXT, OVER_LONG_AGO),
+    Kind.ERROR_200: answer({"error": {"code": "internal_error", "message": "Something went wrong."}}),
+    Kind.REDIRECT: Reply(302, b"", TEXT, {"Location": "https://login.example/"}),
+    Kind.HTML_200: text("<!doctype html><html><body><h1>One moment, please</h1></body></html>", 200, HTML),
+}
+
+
 def spoiled(kind: Kind, reply: Reply) -> Reply:
-    """The reply with its body damaged as the fault says; other faults leave it alone."""
+    """The reply damaged, or replaced, as the fault says; other faults leave it alone."""
+    match kind:
+        case Kind.WRONG_LABEL:
+            return replace(reply, content_type=HTML)
+        case Kind.GZIP_BOMB:
+            return replace(reply, body=_packed(reply.body), headers={"Content-Encoding": "gzip"})
+        case _:
+            return ALIKE_EVERYWHERE.get(kind) or replace(reply, body=_damaged(kind, reply.body))
+
+
+def _damaged(kind: Kind, body: bytes) -> bytes:
     match kind:
         case Kind.MALFORMED_JSON:
-            return Reply(reply.status, b'{"data": {"email": "dana@' + reply.body[:20], reply.content_type)
+            return b'{"data": {"email": "dana@' + body[:20]
         case Kind.TRUNCATED_JSON:
-            return Reply(reply.status, reply.body[: len(reply.body) // 2], reply.content_type)
+            return body[: len(body) // 2]
         case Kind.WRONG_TYPES:
-            return Reply(reply.status, _with_wrong_types(reply.body), reply.content_type)
+            return _with_wrong_types(body)
         case _:
-            return reply
+            return body
 
 
 def _with_wrong_types(body: bytes) -> bytes:
@@ -133,9 +170,9 @@ def wrong_types(value: Any) -> Any:
             return str(value)
 
 
-def gateway_page() -> Reply:
-    """A proxy's page where JSON was expected."""
-    return text("<!doctype html><html><body><h1>One moment, please</h1></body></html>", 200, HTML)
+def _packed(body: bytes) -> bytes:
+    """As huge as `huge_chunks` once it is unpacked, and small until then."""
+    return gzip.compress(b" " * HUGE_BYTES + body, compresslevel=1)
 
 
 def huge_chunks(reply: Reply) -> Iterator[bytes]:

@@ -1,4 +1,6 @@
 import asyncio
+import gzip
+import json
 import time
 
 import aiohttp
@@ -43,6 +45,20 @@ async def test_resets(client: Client, kind: str) -> None:
     assert len(client.billed("findymail")) == (kind == "reset_after_billing")
 
 
+@pytest.mark.parametrize("kind", ["http_408_before_billing", "http_408_after_billing"])
+async def test_a_408_tells_nothing_of_the_bill(client: Client, kind: str) -> None:
+    answer = await struck(client, kind)
+    assert (answer.status, answer.body) == (408, b"Request Timeout")
+    assert len(client.billed("tomba")) == (kind == "http_408_after_billing")
+
+
+async def test_an_answer_that_breaks_off_is_billed(client: Client) -> None:
+    await client.break_something("tomba", "broken_off")
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await ask(client)
+    assert len(client.billed("tomba")) == 1
+
+
 async def test_a_client_that_vanished_is_billed_all_the_same(client: Client) -> None:
     await client.control("POST", "latency", {"vendor": "tomba", "ms": 300})
     with pytest.raises(TimeoutError):
@@ -70,6 +86,39 @@ async def test_a_page_where_json_was_expected_is_not_billed(client: Client) -> N
     answer = await struck(client, "html_200")
     assert (answer.status, answer.body[:9]) == (200, b"<!doctype")
     assert client.billed("tomba") == []
+
+
+async def test_an_error_with_200_is_not_billed(client: Client) -> None:
+    answer = await struck(client, "error_200")
+    assert (answer.status, list(answer.json)) == (200, ["error"])
+    assert client.billed("tomba") == []
+
+
+async def test_a_redirect_leads_away_and_is_not_billed(client: Client) -> None:
+    answer = await struck(client, "redirect")
+    assert (answer.status, answer.headers["Location"]) == (302, "https://login.example/")
+    assert client.billed("tomba") == []
+
+
+async def test_a_wrong_label_stands_on_a_right_answer(client: Client) -> None:
+    answer = await struck(client, "wrong_label")
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.json == (await ask(client)).json
+
+
+async def test_a_bomb_is_small_until_it_is_unpacked(client: Client) -> None:
+    await client.break_something("tomba", "gzip_bomb")
+    question = tomba_question(client)
+    url, signature = f"{client.sandbox.url}/tomba/{question.path}", await client.signature("tomba")
+    async with (
+        aiohttp.ClientSession(auto_decompress=False) as session,
+        session.request(question.method, url, params=question.params, **signature) as response,
+    ):
+        packed = await response.read()
+    assert len(packed) < HUGE_BYTES / 100
+    body = gzip.decompress(packed)
+    assert len(body) > HUGE_BYTES
+    assert json.loads(body)["data"]["email"]
 
 
 async def test_a_huge_body_is_valid_and_huge(client: Client) -> None:
@@ -185,6 +234,14 @@ async def test_every_vendor_has_its_own_429(
     assert answer.status == status
     assert words in answer.body.decode()
     assert header in answer.headers if header else "Retry-After" not in answer.headers
+
+
+async def test_a_wait_may_be_over_or_last_until_tomorrow(client: Client) -> None:
+    late = await struck(client, "rate_limited_late")
+    assert (late.status, late.headers["Retry-After"]) == (429, "Wed, 21 Oct 2015 07:28:00 GMT")
+    spent = await struck(client, "day_spent")
+    assert spent.status == 429
+    assert int(spent.headers["X-RateLimit-Reset"]) > 80_000
 
 
 @pytest.mark.parametrize("vendor", NAMES)

@@ -17,7 +17,7 @@ JUMPS_S = (HOUR_S, 12 * HOUR_S)
 LEAPS_S = (8 * DAY_S, 31 * DAY_S)  # no run lasts so long
 BY_ADDRESS = 0.7  # of suppressed people
 SINGLE_SHARE = 0.7  # of faults that are one vendor's
-FAULTS = [kind for kind in Kind if kind is not Kind.HUGE_BODY]
+FAULTS = [kind for kind in Kind if kind not in {Kind.HUGE_BODY, Kind.GZIP_BOMB}]
 UNFINISHED = """
 SELECT company_domain FROM leads
 WHERE email_status IS NULL AND suppressed_at IS NULL AND campaign_id::text = ANY ('{{{}}}')

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,9 @@ TWICE, FOR_GOOD = (Trial("tomba", Kind.SERVER_ERROR, lasting=lasting) for lastin
 
 
 def a_selection() -> list[Trial]:
-    """Each fault at one vendor and each vendor with one fault, lasting or not by turns."""
-    kinds = list(Kind)
-    return [
-        Trial(vendor, kinds[(place * 7) % len(kinds)], lasting=place % 2 == 0)
-        for place, vendor in enumerate(NAMES)
-    ]
+    """Each fault at one vendor and each vendor with one fault; every third lasts, which takes longer."""
+    pairs = zip(cycle(NAMES), Kind, strict=False)
+    return [Trial(vendor, kind, lasting=place % 3 == 2) for place, (vendor, kind) in enumerate(pairs)]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +89,9 @@ def test_the_published_table_has_a_row_for_each_fault_at_each_vendor() -> None:
         (replace(FOR_GOOD, vendor="reoon"), replace(AS_EVER, ended=Ended("No usable verifier")), ""),
         (replace(TWICE, kind=Kind.RATE_LIMITED), replace(AS_EVER, otherwise=1), "1 leads ended otherwise"),
         (replace(FOR_GOOD, kind=Kind.RATE_LIMITED), replace(AS_EVER, doubt=Decimal(1)), "in doubt"),
+        (replace(FOR_GOOD, kind=Kind.DAY_SPENT), replace(AS_EVER, doubt=Decimal(1)), "in doubt"),
+        (Trial("icypeas", Kind.DAY_SPENT, lasting=True), replace(AS_EVER, doubt=Decimal(1)), ""),
+        (replace(TWICE, kind=Kind.DAY_SPENT), replace(AS_EVER, otherwise=9), ""),
         (replace(FOR_GOOD, kind=Kind.UNAUTHORIZED), AS_EVER, "not left alone"),
         (replace(FOR_GOOD, kind=Kind.UNAUTHORIZED), replace(AS_EVER, left_alone="401"), ""),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from phase3_core.budget import Caps
-from phase3_core.statuses import EmailStatus
+from phase3_core.statuses import ACCEPTED, EmailStatus
 from sandbox.app import Sandbox
 from sandbox.billing import Account
 from sandbox.faults import EVERYBODY
@@ -31,6 +31,7 @@ MOST_STANDSTILLS = 40  # in a row: then somebody waits for ever
 LOOK_EVERY_S = 0.005
 OTHER_SEARCHERS = ("claude", "serper", "tavily")  # brave is the one that is asked
 FIRST_FINDER = "tomba"
+GIVEN_UP = frozenset(EmailStatus) - ACCEPTED
 
 Befall = Callable[["Simulation"], Awaitable[str]]
 
@@ -198,13 +199,13 @@ class Simulation:
         return False
 
     def given_up_unasked(self) -> Iterator[str]:
-        """Who was not found was asked about at the first finder, if that was well all the time."""
+        """Who has no good address was asked about at the first finder, if that was well all the time."""
         if {FIRST_FINDER, EVERYBODY} & self.disturbed:
             return
         found = evidence(self.stages[0])
         for lead in found.leads:
             domain = lead["company_domain"]  # each person of the pool has another
-            if lead["email_status"] == EmailStatus.NOT_FOUND and not found.about(FIRST_FINDER, domain):
+            if lead["email_status"] in GIVEN_UP and not found.about(FIRST_FINDER, domain):
                 yield f"{FIRST_FINDER} was never asked about {domain}, and its lead is given up"
 
 

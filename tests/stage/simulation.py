@@ -38,6 +38,7 @@ QUOTAS = {
     "reoon": (Quota(in_flight=1), Quota(per_day=4), Quota(per_minute=3, in_flight=2)),
     "brave": (Quota(per_minute=3), Quota(per_day=3, in_flight=1)),
 }
+FLIGHT_MS = 15  # for calls to meet in flight
 SHORT_SHARE = 0.5  # of their quotas
 
 
@@ -53,11 +54,12 @@ class Simulator:
         async with AsyncExitStack() as stack:
             stack.callback(self.server.drop, name)
             url = self.server.make(name, self.template)
-            options = Options(latency_ms=rng.choice([0, 3]), rate_factor=0)
+            quotas, age = _quotas(seed), Age()
+            latency_ms = max(rng.choice([0, 3]), FLIGHT_MS if _in_flight(quotas) else 0)
+            options = Options(latency_ms=latency_ms, rate_factor=0)
             sandbox = await stack.enter_async_context(serve(options))
             people = rng.sample(everyone_is_needed(sandbox.parts.world.people), POOL)
             stages = await self._stages(rng, sandbox, url, people)
-            quotas, age = _quotas(seed), Age()
             counting = turnstiles(sandbox, quotas, age)
             simulation = Simulation(seed, sandbox, stages, people, rng, age, counting)
             simulation.alter(quotas=quotas)
@@ -92,6 +94,11 @@ def _caps(rng: random.Random) -> Caps | None:
 def _quotas(seed: int) -> Mapping[str, Quota]:
     rng = random.Random(f"quotas of {seed}")
     return {vendor: rng.choice(short) for vendor, short in QUOTAS.items() if rng.random() < SHORT_SHARE}
+
+
+def _in_flight(quotas: Mapping[str, Quota]) -> bool:
+    """Whether any is of calls in flight."""
+    return any(quota.in_flight for quota in quotas.values())
 
 
 async def _told(simulator: Simulator, seeds: Iterable[int]) -> int:

@@ -24,7 +24,7 @@ def assert_held(simulation: Simulation) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [2, 5, 207])
+@pytest.mark.parametrize("seed", [5, 27, 207])
 async def test_the_promises_hold_whatever_befalls(
     seed: int, postgres: Server, template: str, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ class Gap(StrEnum):
     PARKED = "parked"  # bad key, out of credits or broken: skipped for this run
     DOWN = "down"  # this call failed; another may not
     LOST = "lost"  # it may have been billed; asking again is not allowed
+    CAPPED = "capped"  # with what earlier runs paid, it might take the lead beyond its cap
     SUPPRESSED = "suppressed"  # nobody may be asked about the lead
     LATER = "later"  # it may not be asked now: the lead waits for it (see `waiting.py`)
 

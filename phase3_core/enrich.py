@@ -27,6 +27,7 @@ from phase3_core.runs import Run
 from phase3_core.statuses import CampaignStatus
 from phase3_core.summary import AgentSummary
 
+OF_ONE_LEAD = frozenset({Gap.LATER, Gap.SUPPRESSED, Gap.CAPPED})  # what says nothing to its colleagues
 COMPANIES_REMEMBERED = 10_000  # beyond that the ledger answers again, for nothing
 
 
@@ -53,14 +54,15 @@ async def _enrich_leads(shift: Shift, providers: Providers) -> int:
     pending = (await books.campaigns.counts(shift.run.campaign_id)).pending_enrichment
     behind = await results_behind(shift, books.leads.save_enrichment_results, providers, pending)
     work = Enrichment(providers, behind)
-    return await worked_through(lambda: _leads(shift.run, books), work.enrich_lead, behind)
+    return await worked_through(lambda: _leads(shift.run, books, work), work.enrich_lead, behind)
 
 
-async def _leads(run: Run, books: Books) -> AsyncIterator[Lead]:
+async def _leads(run: Run, books: Books, work: "Enrichment") -> AsyncIterator[Lead]:
     after: LeadPosition | None = None
     while page := await books.leads.get_campaign_leads(
         run.campaign_id, has_verified_email=True, is_enriched=False, limit=PAGE, after=after
     ):
+        await work.recollect(page)
         for lead in page:
             yield lead
         after = position(page[-1])
@@ -92,7 +94,7 @@ class Companies:
         if key in self._answers:
             return self._answers[key]
         reply = await enricher.enrich(lead)
-        if not (isinstance(reply, NoAnswer) and reply.gap in {Gap.LATER, Gap.SUPPRESSED}):
+        if not (isinstance(reply, NoAnswer) and reply.gap in OF_ONE_LEAD):
             self._answers[key] = reply
         while len(self._answers) > COMPANIES_REMEMBERED:
             self._answers.popitem(last=False)
@@ -111,6 +113,9 @@ class Enrichment:
         self._by_name = {enricher.name: enricher for enricher in self._enrichers}
         self._companies = Companies()
         self._behind = behind
+
+    async def recollect(self, page: Sequence[Lead]) -> None:
+        await self._providers.recollect({lead.id: self._caps.profile(lead.tier).cap for lead in page})
 
     async def enrich_lead(self, lead: Lead) -> None:
         """A lead that breaks keeps its company's turn: the run is ending, and nobody is to pay instead."""

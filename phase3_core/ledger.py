@@ -6,7 +6,7 @@ is a new call and a retry is the same one.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -163,6 +163,10 @@ class CallLedger(Protocol):
 
     async def glance(self, intent: Intent) -> Stored | Elsewhere | Submitted | None:
         """What `open` would say, where that is no grant to ask, whatever it costs; changes nothing."""
+        ...
+
+    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, dict[bytes, Money]]:
+        """USD that calls of this run's agent have cost each of the leads at worst, by question."""
         ...
 
     async def open(self, intent: Intent) -> Opened:

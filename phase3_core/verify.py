@@ -98,7 +98,7 @@ async def _verify_leads(shift: Shift, providers: Providers, plan: Plan) -> int:
     pending = (await books.campaigns.counts(shift.run.campaign_id)).pending_verification
     behind = await results_behind(shift, books.leads.save_email_results, providers, pending)
     work = Waterfall(providers, plan, behind)
-    return await worked_through(lambda: _turns(shift.run, books, work.domains), work.verify_lead, behind)
+    return await worked_through(lambda: _turns(shift.run, books, work), work.verify_lead, behind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +111,16 @@ class Turn:
     rerun: bool = False
 
 
-async def _turns(run: Run, books: Books, domains: "Domains") -> AsyncIterator[Turn]:
+async def _turns(run: Run, books: Books, work: "Waterfall") -> AsyncIterator[Turn]:
     after: LeadPosition | None = None
     while page := await books.leads.get_campaign_leads(
         run.campaign_id, needs_verification=True, limit=PAGE, after=after
     ):
-        unknown = sorted({lead.company_domain for lead in page if lead.company_domain not in domains} - {""})
+        named = {lead.company_domain for lead in page} - {""}
+        unknown = sorted(domain for domain in named if domain not in work.domains)
         for lead in await books.leads.finished_leads(run.campaign_id, unknown, MOST_LEADERS):
             yield Turn(lead, rerun=True)
+        await work.recollect(page)
         for lead in page:
             yield Turn(lead)
         after = position(page[-1])
@@ -212,6 +214,9 @@ class Waterfall:
         self._remembered = Steps(providers.remembered)
         self._plan = plan
         self._behind = behind
+
+    async def recollect(self, page: Sequence[Lead]) -> None:
+        await self._providers.recollect({lead.id: self._plan.lead_cap for lead in page})
 
     async def verify_lead(self, turn: Turn) -> None:
         """A leader that breaks never leaves: the run is ending, and nobody is asked without its knowledge."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
 from phase3_core.enrichment import Source
@@ -84,6 +85,13 @@ class Providers(Protocol):
 
     def spent_on(self, lead: Lead) -> Money:
         """USD that this lead's own calls have cost, of those that were needed again in this run."""
+        ...
+
+    async def recollect(self, caps: Mapping[UUID, Money]) -> None:
+        """For leads that come into work, by id with what each may cost, USD: what earlier runs paid for them.
+
+        Whoever was paid may be gone, or come later: nothing new is bought that goes beyond the cap with it.
+        """
         ...
 
     def done_with(self, lead: Lead) -> None:

@@ -14,6 +14,7 @@ vendor has taken is one attempt, however often its result is read. Who asks last
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -44,6 +45,7 @@ from phase3_core.ledger import (
     Suppressed,
     Withheld,
     key,
+    question_of,
 )
 from phase3_core.money import Money
 from phase3_core.runs import Run
@@ -73,6 +75,7 @@ from resources.postgres.ledger_sql import (
     NEWEST,
     NOTE_JOB,
     OTHERS_RETURN,
+    PAID,
     SETTLE,
     SETTLE_LATE,
     STILL_HELD,
@@ -143,6 +146,13 @@ class PostgresLedger:
         if await self._others(row):
             return Elsewhere()
         return Submitted() if row.job_id is not None and row.state != "settled" else None
+
+    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, dict[bytes, Money]]:
+        values = {"leads": list(leads), "agent": self._run.agent.value}
+        found: defaultdict[UUID, defaultdict[bytes, Money]] = defaultdict(lambda: defaultdict(Money))
+        for lead_id, call, usd in await self._rest.rows(PAID, values):
+            found[lead_id][question_of(call)] += usd
+        return {lead_id: dict(costs) for lead_id, costs in found.items()}
 
     async def open(self, intent: Intent) -> Opened:
         """A fresh question costs one statement; only one asked before is looked at closer.

@@ -142,6 +142,15 @@ WHERE (SELECT phase3_hold_budgets(ARRAY[%(key)s::bytea])) >= 0
     AND lost_after IS NOT DISTINCT FROM %(lost_after)s::timestamptz AND {HELD}
 """  # noqa: S608 - made of constants of the code; every value is bound
 
+# By index, whatever the ledger's length: see migration 0018.
+PAID = """
+SELECT c.lead_id, c.key,
+       c.cost_usd + c.unknown_usd + CASE c.state WHEN 'intent' THEN c.reserved_usd ELSE 0 END
+FROM provider_calls AS c
+WHERE c.lead_id = ANY (%(leads)s::uuid[]) AND c.agent = %(agent)s
+    AND (c.cost_usd + c.unknown_usd > 0 OR c.state = 'intent')
+"""
+
 STILL_HELD = f"SELECT {HELD}"
 
 # Calls whose deadline has passed give nothing back before somebody looks after them.

@@ -11,7 +11,7 @@ from typing import Any
 
 from phase3_core.breaker import OPEN_S, Open
 from phase3_core.budget import why_spent
-from phase3_core.calls import Facts, Gap, Miss, NoAnswer, Reply
+from phase3_core.calls import Facts, Gap, Miss, NoAnswer, Reply, Role
 from phase3_core.leads import Lead
 from phase3_core.ledger import (
     CallLedger,
@@ -65,6 +65,7 @@ NO_SERVICE = "its service fails"
 QUOTA_SPENT = "its quota is spent"
 ROOM_EVERY_S = 0.5  # while reservations in flight fill a budget
 NOT_REMEMBERED = NoAnswer(Gap.LOST, "no answer is remembered")
+CAPPED = NoAnswer(Gap.CAPPED, "what the lead may cost was paid in earlier runs")
 SUPPRESSED = NoAnswer(Gap.SUPPRESSED, "on the suppression list")
 LONGEST_REST_S = 31 * 86_400.0  # whatever a vendor tells us to wait: no quota is reset later
 SAID_KEPT = 300  # characters of a vendor's own words
@@ -200,6 +201,9 @@ class ProviderClient:
     async def _shared(self, question: Question, operation: Operation, request: Request) -> Reply | NoAnswer:
         """Who is suppressed is so alone: another lead with the same question asks it again."""
         intent = self._intent(question, operation, request)
+        if self._goes_beyond(intent):
+            stored = await self.ledger.find(intent)
+            return self._again(stored, intent, operation, request) if stored else CAPPED
         flying = self._flying.get(intent.question)
         if mine := flying is None:
             flying = asyncio.create_task(self._call(intent, operation, request))
@@ -207,6 +211,10 @@ class ProviderClient:
             flying.add_done_callback(partial(self._landed, intent.question))
         reply = await asyncio.shield(flying)
         return reply if mine or reply != SUPPRESSED else await self._shared(question, operation, request)
+
+    def _goes_beyond(self, intent: Intent) -> bool:
+        """What it takes to verify an address was kept free when that was looked for."""
+        return self.spec.role is not Role.VERIFIER and self.tally.goes_beyond(intent)
 
     def _landed(self, question: bytes, call: asyncio.Future[Reply | NoAnswer]) -> None:
         """Its failure is for whoever waits for it. In a run that is ending nobody may: that is no news."""

@@ -1,7 +1,8 @@
 """The providers of one run, as the use cases see them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from phase3_core.calls import (
     EnricherReply,
@@ -163,6 +164,11 @@ class OpenProviders:
 
     def spent_on(self, lead: Lead) -> Money:
         return self.tally.of(lead.id)
+
+    async def recollect(self, caps: Mapping[UUID, Money]) -> None:
+        paid = await self.ledger.paid(list(caps)) if self.ledger else {}
+        for lead_id, costs in paid.items():
+            self.tally.recollect(lead_id, costs, caps[lead_id])
 
     def done_with(self, lead: Lead) -> None:
         self.tally.forget(lead.id)

@@ -1,11 +1,11 @@
 """How a call ends in the books: what it cost, what is in doubt, what is kept of the answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from phase3_core.calls import Judgement, Miss, Price, ReplayClass, Reply
-from phase3_core.ledger import CallLedger, End, Granted, Outcome, question_of
+from phase3_core.ledger import CallLedger, End, Granted, Intent, Outcome, question_of
 from phase3_core.money import ZERO, Money, total
 from phase3_core.ports.clock import Clock
 from resources.providers.catalogue import Terms
@@ -14,13 +14,26 @@ from resources.providers.response import Response
 from resources.providers.spec import Operation
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What earlier runs paid for a lead, USD by question, and what it may cost."""
+
+    paid: Mapping[bytes, Money]
+    cap: Money
+
+
 @dataclass
 class Tally:
-    """What this run has spent, USD, and what its leads have cost that are in work, earlier runs included."""
+    """What this run has spent, USD, and what its leads have cost that are in work, earlier runs included.
+
+    Decisions go by what was needed again in this run, so that a resumed run repeats them; a cap holds for all
+    that was ever paid, though whoever was paid may be gone by now, or come later.
+    """
 
     spent: Money = ZERO
     _payers: dict[bytes, UUID] = field(default_factory=dict)
     _by_lead: dict[UUID, dict[bytes, Money]] = field(default_factory=dict)
+    _earlier: dict[UUID, Earlier] = field(default_factory=dict)
 
     def asks(self, call: bytes, lead_id: UUID | None, booked: Money) -> None:
         """This lead pays for the call; `booked` USD for attempts before."""
@@ -44,8 +57,20 @@ class Tally:
     def of(self, lead_id: UUID) -> Money:
         return total(self._by_lead.get(lead_id, {}).values())
 
+    def recollect(self, lead_id: UUID, paid: Mapping[bytes, Money], cap: Money) -> None:
+        self._earlier[lead_id] = Earlier(paid, cap)
+
+    def goes_beyond(self, intent: Intent) -> bool:
+        """Whether a question that the lead has not paid for yet might take it beyond its cap."""
+        earlier = self._earlier.get(intent.lead_id) if intent.lead_id else None
+        if earlier is None or intent.lead_id is None or intent.question in earlier.paid:
+            return False
+        paid = total({**earlier.paid, **self._by_lead.get(intent.lead_id, {})}.values())
+        return paid + intent.reserved + intent.keeps > earlier.cap
+
     def forget(self, lead_id: UUID) -> None:
         self._by_lead.pop(lead_id, None)
+        self._earlier.pop(lead_id, None)
 
 
 @dataclass

@@ -7,15 +7,15 @@ from uuid import UUID
 import pytest
 
 from phase3_core.budget import Budget, Caps, Promises, campaign_scope, day_scope, why_spent
-from phase3_core.calls import Gap, Hit, Judgement, NoAnswer
+from phase3_core.calls import Billing, Facts, Gap, Hit, Judgement, NoAnswer, Price
 from phase3_core.errors import BadInput
 from phase3_core.money import ZERO, usd
 from phase3_core.policy import LeadCaps, Policy
-from phase3_core.statuses import Agent, Verdict
-from phase3_core.tiers import Tier
+from phase3_core.statuses import Agent, EmailStatus, Verdict
+from phase3_core.tiers import Tier, Topic
 from tests.core.office import ANY_NUMBER, an_office
 from tests.fakes.people import a_lead
-from tests.fakes.providers import finder, verifier
+from tests.fakes.providers import FREE, enricher, finder, verifier
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 SPENT = "the campaign's budget for email verification is spent"
@@ -83,6 +83,48 @@ async def test_a_leads_cap_below_one_verification_is_a_mistake() -> None:
     with pytest.raises(BadInput, match=r"may cost 0.001000 USD.*email_verification_per_lead_usd"):
         await office.verify()
     assert office.source.asked == []
+
+
+CALLED = Price(usd("0.05"), Billing.PER_CALL)
+
+
+@pytest.mark.parametrize("there_now", [["icypeas"], ["icypeas", "muraena"]])
+async def test_a_leads_cap_counts_whom_an_earlier_run_paid_who_is_gone_or_comes_later(
+    there_now: list[str],
+) -> None:
+    cap = LeadCaps(verification=usd("0.06"))
+    office = an_office([a_lead()], Policy(ANY_NUMBER, guessing=False, lead_caps=cap))
+    waited_for = finder("tomba", lambda _: NoAnswer(Gap.LATER, "its quota is spent"), FREE)
+    office.source.finders = [finder("muraena", price=CALLED), waited_for]
+    office.source.verifiers = [verifier("reoon")]
+    await office.verify()
+    office.source.finders = [finder(name, price=CALLED) for name in there_now]
+    await office.verify("run-2")
+    assert [bill.question.provider for bill in office.bills if bill.cost] == ["muraena"]
+    assert office.row(1).email_status is EmailStatus.NOT_FOUND
+
+
+async def test_what_a_colleagues_lead_may_not_pay_for_is_no_answer_about_the_company() -> None:
+    told = Facts({"company_description": "pumps"})
+    leads = [a_lead(number, email=f"a{number}@acme.com", tier=Tier.A) for number in (1, 2)]
+    cap = LeadCaps(enrichment=dict.fromkeys(Tier, usd("0.06")))
+    office = an_office(leads, Policy(ANY_NUMBER, leads_in_flight=1, lead_caps=cap))
+    office.source.verifiers = [verifier("reoon", lambda _: Judgement(Verdict.VALID))]
+    office.source.finders = [finder("tomba")]
+    await office.verify()
+    later = enricher(
+        "tavily", frozenset({Topic.WEBSITE}), lambda _: NoAnswer(Gap.LATER, "its quota is spent")
+    )
+    office.source.enrichers = [enricher("gone", frozenset({Topic.HIRING}), price=CALLED), later]
+    await office.enrich()
+    office.source.enrichers = [enricher("brave", frozenset({Topic.WEBSITE}), lambda _: told, CALLED)]
+    await office.enrich("run-2")
+    paid = [
+        (bill.question.provider, bill.lead_id.int)
+        for bill in office.bills
+        if bill.cost and bill.agent is Agent.ENRICHMENT
+    ]
+    assert paid == [("brave", 2), ("gone", 1)]
 
 
 @pytest.mark.parametrize(("spent", "reached"), [("0.05", True), ("0.01", True), ("0.009999", False)])

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -106,6 +106,15 @@ class FakeLedger:
         if self._others(newest):
             return Elsewhere()
         return Submitted() if newest.job_id is not None and newest.state != "settled" else None
+
+    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, dict[bytes, Money]]:
+        await asyncio.sleep(0)
+        costs: dict[UUID, dict[bytes, Money]] = {}
+        for call in self.calls:
+            lead_id, booked = call.intent.lead_id, call.cost + call.unknown
+            if lead_id and lead_id in leads and booked:
+                costs.setdefault(lead_id, {})[call.intent.question] = booked
+        return costs
 
     async def open(self, intent: Intent) -> Opened:
         await asyncio.sleep(0)

@@ -97,6 +97,7 @@ class Line:
     parked: dict[str, str] = field(default_factory=dict)
     away: dict[str, Wait] = field(default_factory=dict)
     in_work: dict[UUID, set[Question]] = field(default_factory=dict)
+    earlier: dict[UUID, tuple[dict[Question, Money], Money]] = field(default_factory=dict)
 
     async def ask(self, script: Script[R], operation: str, about: str, lead: Lead) -> R:
         question = Question(script.name, operation, about)
@@ -104,10 +105,19 @@ class Line:
         if question in self.bills.answers:
             await at_once()
             return cast("R", self.bills.answers[question])
+        if operation != "verify" and self._goes_beyond(question, script.price, lead):
+            return cast("R", NoAnswer(Gap.CAPPED))
         if question not in self.flying:
             self.flying[question] = asyncio.ensure_future(self._call(script, question, lead))
             self.flying[question].add_done_callback(lambda _: self.flying.pop(question))
         return cast("R", await asyncio.shield(self.flying[question]))
+
+    def _goes_beyond(self, question: Question, price: Price, lead: Lead) -> bool:
+        paid, cap = self.earlier.get(lead.id, ({}, ZERO))
+        if not paid or question in paid:
+            return False
+        now = {one: self.bills.paid.get((lead.id, one), ZERO) for one in self.in_work[lead.id]}
+        return total({**paid, **now}.values()) + price.ceiling > cap
 
     async def _call(self, script: Script[R], question: Question, lead: Lead) -> AnyReply:
         await self.pause()
@@ -204,8 +214,16 @@ class FakeProviders:
         asked = self.line.in_work.get(lead.id, ())
         return total(self.line.bills.paid.get((lead.id, question), ZERO) for question in asked)
 
+    async def recollect(self, caps: Mapping[UUID, Money]) -> None:
+        paid: dict[UUID, dict[Question, Money]] = {}
+        for bill in self.line.bills.rows:
+            if bill.agent is self.line.run.agent and bill.lead_id in caps and bill.booked:
+                paid.setdefault(bill.lead_id, {})[bill.question] = bill.booked
+        self.line.earlier.update({lead: (questions, caps[lead]) for lead, questions in paid.items()})
+
     def done_with(self, lead: Lead) -> None:
         self.line.in_work.pop(lead.id, None)
+        self.line.earlier.pop(lead.id, None)
 
 
 @dataclass

@@ -316,6 +316,21 @@ async def test_a_job_stays_on_the_bill_at_what_its_submission_was_to_cost(
     assert money(row()) == (0, CEILING)
 
 
+async def test_what_leads_have_cost_is_told_by_question_at_worst(runs: Runs, query: Query) -> None:
+    campaign, ada, bob = uuid4(), uuid4(), uuid4()
+    book = runs.begin(campaign)
+    asked = [asks(name, lead_id=ada) for name in ("paid", "lost", "in flight", "free")]
+    calls = [await granted(book, one) for one in (*asked, asks("of another agent", lead_id=ada))]
+    await book.settle(hit(calls[0].key))
+    await book.settle(ended(calls[1].key, End.LOST))
+    await book.settle(ended(calls[3].key, End.MISS))
+    await book.settle(hit(calls[4].key))
+    query("UPDATE provider_calls SET agent = 'waterfall_enrichment' WHERE key = :key", key=calls[4].key)
+    paid, lost, in_flight, _ = (one.question for one in asked)
+    costs = await runs.begin(campaign).paid([ada, bob])
+    assert costs == {ada: {paid: PRICE, lost: CEILING, in_flight: CEILING}}
+
+
 async def test_a_job_that_the_vendor_ended_unbilled_is_no_doubt_and_is_submitted_anew(
     runs: Runs, row: Row
 ) -> None:

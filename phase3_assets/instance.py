@@ -13,7 +13,8 @@ from dagster._core.instance import InstanceRef
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
 from dagster_postgres.utils import DagsterPostgresException, create_pg_engine
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from phase3_assets.living import is_gone_here, unmark
 from phase3_assets.looking import look
@@ -35,6 +36,7 @@ RECORDS_GONE = (
     "The database that keeps Dagster's records stays away. "
     "Check the server and run again: the run goes on where it stopped."
 )
+MOST_AT_ONCE = 6  # tries to open records whose tables others are making
 LOOK_EVERY_S = 1.0
 MISSED_AFTER_S = 10.0  # this process stood still, and maybe the database with it
 
@@ -44,7 +46,7 @@ def opened() -> Iterator[dg.DagsterInstance]:
     """The instance that DAGSTER_HOME describes; raises OutsideFailure where it cannot be had."""
     logging.disable(logging.WARNING)  # it tries for twelve seconds and tells of every try
     try:
-        instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(_home(), overrides=UNCAPTURED))
+        instance = _instance()
     except (DagsterPostgresException, SQLAlchemyError) as failure:
         raise OutsideFailure(
             f"Dagster's records cannot be opened ({type(failure).__name__}). Check {DAGSTER_URL}, "
@@ -54,6 +56,17 @@ def opened() -> Iterator[dg.DagsterInstance]:
         logging.disable(logging.NOTSET)
     with instance, _connected(instance):
         yield instance
+
+
+@retry(
+    retry=retry_if_exception_type((ProgrammingError, IntegrityError)),
+    stop=stop_after_attempt(MOST_AT_ONCE),
+    wait=wait_random(0.1, 1.0),
+    reraise=True,
+)
+def _instance() -> dg.DagsterInstance:
+    """Of first runs that start at once each makes Dagster's tables: what another has made is an error."""
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(_home(), overrides=UNCAPTURED))
 
 
 @contextmanager

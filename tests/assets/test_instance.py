@@ -3,9 +3,11 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import dagster as dg
@@ -14,12 +16,12 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 from dagster_postgres.utils import retry_pg_connection_fn
 from sqlalchemy import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from phase3_assets import instance as records
 from phase3_assets import workplace
-from phase3_assets.instance import end_dead_runs, opened, records_told_plainly
+from phase3_assets.instance import MOST_AT_ONCE, end_dead_runs, opened, records_told_plainly
 from phase3_assets.upgrading import upgrade_all
 from phase3_assets.workplace import DAGSTER_URL
 from phase3_core.errors import CampaignBusy, OutsideFailure
@@ -51,6 +53,18 @@ async def test_records_keep_their_line_replace_one_that_broke_and_close_it(
             assert instance.get_runs(limit=1) == []
         with psycopg.connect(os.environ[DAGSTER_URL], autocommit=True) as watch:
             await until(lambda: watch.execute(f"SELECT count(*) {OTHERS}").fetchone() == (0,))
+
+
+@pytest.mark.parametrize(("failures", "opens"), [(2, True), (MOST_AT_ONCE, False)])
+def test_records_whose_tables_another_first_run_makes_at_that_moment_are_opened_once_they_are_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failures: int, *, opens: bool
+) -> None:
+    made_twice = ProgrammingError("CREATE TABLE instance_info", {}, Exception("it exists"))
+    tries: list[Any] = [*[made_twice] * failures, dg.DagsterInstance.ephemeral()]
+    monkeypatch.setattr(dg.DagsterInstance, "from_ref", Mock(side_effect=tries))
+    monkeypatch.setenv(workplace.DAGSTER_HOME, str(tmp_path))
+    with nullcontext() if opens else pytest.raises(OutsideFailure), opened() as instance:
+        assert instance.get_runs(limit=1) == []
 
 
 @pytest.mark.parametrize("password", ["a!b", "a%21b", "plus+one", "%40%23%2F%3A", "tilde~"])

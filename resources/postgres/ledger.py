@@ -354,7 +354,7 @@ class PostgresLedger:
         others = {call: as_refusal(why_not) for call, *why_not in returned if any(why_not)}
         granted: list[Admitted] = []
         for asking in askings:
-            granted.append(others.get(asking.key) or asking.key in won)
+            granted.append(asking.key in won or others.get(asking.key, False))
             if asking.key in won:
                 won.remove(asking.key)
                 self._granted[asking.key] = asking

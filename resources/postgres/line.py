@@ -25,11 +25,16 @@ class Line:
     async def rows(
         self, statement: str, values: Mapping[str, Any], factory: Any = tuple_row, *, told_by: str = ""
     ) -> list[Any]:
-        """Repeated while the database is away; then `told_by`, if given, tells the rows of all tries."""
+        """Repeated while the database is away; then `told_by`, if given, tells what all tries granted.
+
+        What the last one refused it tells itself: a row with a reason behind its key.
+        """
 
         async def again() -> list[Any]:
             rows = await self._rows(statement, values, factory)
-            return await self._rows(told_by, values, factory) if told_by else rows
+            if not told_by:
+                return rows
+            return [*await self._rows(told_by, values, factory), *(row for row in rows if any(row[1:]))]
 
         async with self._free:
             return await self._outage.outlast(lambda: self._rows(statement, values, factory), again)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,19 @@ from tests.fakes.people import CAMPAIGN, a_lead, a_run
 from tests.fakes.providers import FakeProviders, FakeProviderSource, enricher, finder, verifier
 
 S = CampaignStatus
-BETWEEN = {S.EMAILS_VERIFIED, S.ENRICHED}
+BETWEEN = (S.EMAILS_VERIFIED, S.ENRICHED)
 FACTS = Facts({"company_description": "Pumps", "company_industry": "Machinery"})
 MANY_TURNS = 1_000
+
+
+@pytest.fixture(autouse=True)
+def in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the turns of the loop would not be the same twice."""
+
+    async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
+        return work(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
 
 
 def a_small_office() -> Office:

@@ -39,7 +39,7 @@ class Terminal(Console):
         """Nothing is cut off: where the words are too wide for the terminal, rows stand below one another."""
         for column in table.columns:
             column.overflow = "fold"
-            column.no_wrap = not any(" " in str(cell) for cell in column.cells)
+            column.no_wrap = not any(" " in str(cell) for cell in (column.header, *column.cells))
         needed = Measurement.get(self, self.options.update(width=AS_WIDE_AS_IT_IS), table).minimum
         for part in [table] if needed <= self.width else _upright(table):
             self.print(part)

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
@@ -26,16 +25,6 @@ S = CampaignStatus
 BETWEEN = (S.EMAILS_VERIFIED, S.ENRICHED)
 FACTS = Facts({"company_description": "Pumps", "company_industry": "Machinery"})
 MANY_TURNS = 1_000
-
-
-@pytest.fixture(autouse=True)
-def in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or the turns of the loop would not be the same twice."""
-
-    async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
-        return work(*arguments)
-
-    monkeypatch.setattr(asyncio, "to_thread", at_once)
 
 
 def a_small_office() -> Office:

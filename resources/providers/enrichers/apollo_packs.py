@@ -56,17 +56,11 @@ def _objects(response: Response, name: str) -> list[Found] | None:
 def _joined(
     found: Sequence[Found] | None, asked: Sequence[Request], same: Callable[[Found, Request], bool]
 ) -> list[Found | None]:
-    """For each question what was found, `{}` for nothing, None where that cannot be told.
-
-    What fits two questions, as namesakes do, answers neither.
-    """
-    fitting = [
-        [place for place, one in enumerate(asked) if same(thing, one)] for thing in found or () if thing
-    ]
-    known = {
-        fit[0]: thing for thing, fit in zip(filter(None, found or ()), fitting, strict=True) if len(fit) == 1
-    }
-    surely = found is not None and len(known) == len(fitting)
+    """For each question what was found, `{}` for nothing, None where nobody can tell, as of two namesakes."""
+    things = [thing for thing in found or () if thing]
+    fitting = [[place for place, one in enumerate(asked) if same(thing, one)] for thing in things]
+    known = {fits[0]: thing for thing, fits in zip(things, fitting, strict=True) if len(fits) == 1}
+    surely = found is not None and len(known) == len(things)
     return [known.get(place, {} if surely else None) for place in range(len(asked))]
 
 

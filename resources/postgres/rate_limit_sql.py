@@ -9,8 +9,8 @@ _TODAY = "(clock_timestamp() AT TIME ZONE 'UTC')::date"
 _USED = f"CASE WHEN day = {_TODAY} THEN used_today ELSE 0 END"
 _GIVEN_BACK = "CASE WHEN day = CAST(:unused_of AS date) THEN CAST(:unused AS integer) ELSE 0 END"
 
-# No booking lies further ahead: it was made while the clock was, and would stop everybody.
-_FARTHEST = "make_interval(secs => 3600 + 100 * gap_s)"
+# Nobody books so many ahead: what lies further was booked while the clock did, and would stop everybody.
+_FARTHEST = "make_interval(secs => 3600 + 10000 * gap_s)"
 
 CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8 AS at")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -152,3 +153,16 @@ def after_loss(lost: LostCall, replay: ReplayClass, window: timedelta | None, no
     if over or replay is ReplayClass.PER_CALL or lost.losses >= MOST_LOSSES:
         return AfterLoss.LEAVE
     return AfterLoss.ASK_AGAIN
+
+
+def replay_within(
+    replay: ReplayClass, price: Price, billed_share: float, tolerated: Money | None
+) -> ReplayClass:
+    """Rule 7: where only a hit costs, a lost call is not repeated if that may be expected to cost too much.
+
+    It is then asked at most once, as where every call costs. `billed_share`: of the vendor's answers, 0 to 1.
+    `tolerated`: USD that a repeat may be expected to pay in vain; None: any amount.
+    """
+    expected = price.ceiling * Decimal(str(billed_share))
+    too_dear = replay is ReplayClass.ON_HIT and tolerated is not None and expected > tolerated
+    return ReplayClass.PER_CALL if too_dear else replay

@@ -54,12 +54,15 @@ class TierAmounts(Strict):
 class WaterfallSettings(Strict):
     """`order` names finders, those left out are not asked; or it is `cheapest_valid`: by expected cost.
 
-    `worth_usd`, by tier: what a valid address may be expected to cost with `cheapest_valid`. `routing`: all
-    leads start with the first finder, or they are dealt out so that limits let the campaign end earliest.
+    `worth_usd`, by tier: what a valid address may be expected to cost with `cheapest_valid`.
+    `loss_tolerance`: the share of that worth which asking a lost question again may be expected to cost in
+    vain, where only a hit costs. `routing`: all leads start with the first finder, or they are dealt out so
+    that limits let the campaign end earliest.
     """
 
     order: tuple[str, ...] | Literal["cheapest_valid"] | None = None
     worth_usd: TierAmounts = TierAmounts()
+    loss_tolerance: Annotated[Decimal, Field(ge=0, le=1)] | None = None
     routing: Literal["first", "earliest"] = "first"
     guessing: bool = True
     max_providers_per_lead: Annotated[int, Field(ge=1)] = 7
@@ -73,6 +76,13 @@ class WaterfallSettings(Strict):
     def listed(self) -> tuple[str, ...] | None:
         """Finders by name; None: those of the catalogue."""
         return None if isinstance(self.order, str) else self.order
+
+    @property
+    def tolerated_losses(self) -> dict[Tier, Money]:
+        """USD by tier; a tier that is not in it tolerates any."""
+        if self.loss_tolerance is None:
+            return {}
+        return {tier: usd(worth * self.loss_tolerance) for tier, worth in self.worth_usd.by_tier().items()}
 
 
 class ThresholdSettings(Strict):

@@ -12,7 +12,7 @@ from phase3_core.ports.campaigns import CampaignRepository
 from phase3_core.ports.checkpoints import Checkpoints
 from phase3_core.ports.leads import LeadRepository
 from phase3_core.ports.saga import Saga
-from phase3_core.record import Credit, Group, Kept, Record, Roles
+from phase3_core.record import Count, Credit, Group, Kept, Record, Roles
 from phase3_core.runs import Run
 
 
@@ -47,6 +47,10 @@ class TrackRecord(Protocol):
 
     async def took_ms(self, providers: Sequence[str]) -> Mapping[str, int]:
         """Milliseconds that the newest single calls of each took, usually; who had none is left out."""
+        ...
+
+    async def billed(self, providers: Sequence[str]) -> Mapping[str, Count]:
+        """Of the newest answers of each those that cost something; who has none is left out."""
         ...
 
     async def credit(self) -> Mapping[str, Credit]:

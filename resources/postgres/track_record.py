@@ -86,6 +86,12 @@ class PostgresTrackRecord:
             return {row.provider: row.took_ms for row in took if row.took_ms is not None}
 
     @repeatable
+    async def billed(self, providers: Sequence[str]) -> dict[str, Count]:
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(_billed(providers))
+            return {row.provider: Count(row.billed, row.answers) for row in rows}
+
+    @repeatable
     async def credit(self) -> dict[str, Credit]:
         async with self._engine.connect() as connection:
             rows = await connection.execute(_credit())
@@ -259,14 +265,28 @@ def _credit() -> Select[Any]:
 
 
 def _took(providers: Sequence[str]) -> Select[Any]:
+    asked, newest = _newest_calls(providers, _CALLS.job_id, _CALLS.response_time_ms)
+    usual = func.percentile_disc(0.5).within_group(newest.c.response_time_ms).label("took_ms")
+    each = select(asked.c.provider, usual).join_from(asked, newest, true())
+    return each.where(newest.c.job_id.is_(None)).group_by(asked.c.provider)
+
+
+def _billed(providers: Sequence[str]) -> Select[Any]:
+    """Whose newest calls were answered; what is in doubt tells nothing."""
+    asked, newest = _newest_calls(providers, _OUTCOME.label("outcome"), _CALLS.cost_usd)
+    billed = _count_of(newest.c.cost_usd > 0).label("billed")
+    each = select(asked.c.provider, billed, func.count().label("answers")).join_from(asked, newest, true())
+    return each.where(newest.c.outcome.in_(("hit", "miss"))).group_by(asked.c.provider)
+
+
+def _newest_calls(providers: Sequence[str], *columns: Any) -> tuple[Any, Any]:
+    """The providers, and for each of them these columns of its newest calls."""
     asked = func.unnest(cast(providers, ARRAY(Text))).table_valued("provider").render_derived()
     newest = (
-        select(_CALLS.job_id, _CALLS.response_time_ms)
+        select(*columns)
         .where(_CALLS.provider == asked.c.provider, _CALLS.day.is_not(None))
         .order_by(_CALLS.day.desc())
         .limit(NEWEST_CALLS)
         .lateral()
     )
-    usual = func.percentile_disc(0.5).within_group(newest.c.response_time_ms).label("took_ms")
-    each = select(asked.c.provider, usual).join_from(asked, newest, true())
-    return each.where(newest.c.job_id.is_(None)).group_by(asked.c.provider)
+    return asked, newest

@@ -51,6 +51,7 @@ from resources.providers.response import Response, told_to_pause
 from resources.providers.retries import LONGEST_WAIT_S, AskAgain, persistently
 from resources.providers.settlement import Settlement, Tally
 from resources.providers.spec import Bulk, Operation, Pack, ProviderSpec
+from resources.providers.stakes import Stakes
 from resources.providers.tokens import NoToken, TokenDesk
 
 
@@ -105,6 +106,7 @@ class ProviderClient:
     options: Mapping[str, str] = field(default_factory=dict)
     bulk: bool = False
     keeps: Money = ZERO
+    stakes: Stakes = field(default_factory=Stakes)
     subjects: Callable[[Lead, str], tuple[str, ...]] = subjects_of
 
     def __post_init__(self) -> None:
@@ -237,7 +239,7 @@ class ProviderClient:
             reserved=self.terms.price.ceiling,
             lead_id=question.lead.id,
             deadline_s=operation.timeout_s + poll_s + SETTLING_S,
-            replay=self.terms.replay,
+            replay=self.stakes.replay(self.terms, question.lead.tier),
             replay_window=self.terms.replay_window,
             tier=question.lead.tier,
             keeps=self.keeps,

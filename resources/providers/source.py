@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -40,6 +40,7 @@ from resources.providers.roster import Entry, Roster
 from resources.providers.settlement import Tally
 from resources.providers.shared import Shared
 from resources.providers.spec import ProviderSpec
+from resources.providers.stakes import Stakes, stakes_of
 from resources.providers.tokens import TokenDesk
 from resources.providers.website import website_transport
 from resources.settings import Settings
@@ -64,10 +65,13 @@ async def unshared(books: Books, run: Run) -> AsyncIterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """`leads` that wait for the run's agent; `took_ms` by provider, how long single answers took before."""
+    """`leads` that wait for the run's agent. By provider: `took_ms`, how long single answers took before, and
+    what repeating its lost calls puts at stake.
+    """
 
     leads: int = 0
     took_ms: Mapping[str, int] = field(default_factory=dict)
+    stakes: Mapping[str, Stakes] = field(default_factory=dict)
 
     def answer_s(self, provider: str) -> float:
         return self.took_ms.get(provider, USUAL_ANSWER_MS) / 1000
@@ -104,7 +108,7 @@ class VendorSource:
             self.open_http() as http,
             web as pages,
         ):
-            awaited = await self._awaited(run, books)
+            awaited = replace(await self._awaited(run, books), stakes=await self._stakes(books))
             buying = self.readings is not None and awaited.leads > 0
             shared = self._shared(books, limits)
             providers = self._providers(ledger, http, pages, shared, awaited)
@@ -173,6 +177,10 @@ class VendorSource:
         leads = counts.pending_verification if emails else counts.pending_enrichment
         return Awaited(leads, await books.track_record.took_ms(undecided) if leads and undecided else {})
 
+    async def _stakes(self, books: Books) -> dict[str, Stakes]:
+        tolerated = self.settings.waterfall.tolerated_losses
+        return await stakes_of(self.roster.entries(), tolerated, books) if tolerated else {}
+
     def _undecided(self) -> list[str]:
         """Who may be asked one by one or in tasks, whichever suits the campaign."""
         able = [one.row for one in self.roster.entries() if takes_tasks(one.row.spec) and not one.why_not]
@@ -214,6 +222,7 @@ class VendorSource:
             own = own_settings(self.settings, row.spec)
             answer_s = awaited.answer_s(row.name)
             client.bulk = in_bulk(own, row.spec, client.terms.limits, awaited.leads, answer_s)
+            client.stakes = awaited.stakes.get(row.name, client.stakes)
             account = kind_of(self.roster.account_name(row), CALLS)
             usable[row.spec.role].append(OneProvider(client, account))
         return OpenProviders(

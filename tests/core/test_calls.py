@@ -16,8 +16,9 @@ from phase3_core.calls import (
     ReplayClass,
     Reply,
     after_loss,
+    replay_within,
 )
-from phase3_core.money import ZERO, usd
+from phase3_core.money import ZERO, Money, usd
 from phase3_core.statuses import Verdict
 from tests.fakes.clock import NOON
 
@@ -126,3 +127,25 @@ def test_rule_9_a_job_that_was_taken_is_read_and_never_submitted_again(
 ) -> None:
     late = NOON + 2 * MONTH
     assert after_loss(lost(losses, has_job=True), replay, window, late) is AfterLoss.READ_JOB
+
+
+AMOUNTS = st.integers(0, 1_000_000).map(lambda micros: usd(micros) / 1_000_000)
+
+
+@given(AMOUNTS, st.integers(0, 100), AMOUNTS)
+def test_rule_7_a_repeat_is_made_while_what_it_may_cost_in_vain_is_tolerated(
+    price: Money, percent: int, tolerated: Money
+) -> None:
+    replay = replay_within(ReplayClass.ON_HIT, Price(price, Billing.PER_HIT), percent / 100, tolerated)
+    tolerable = price * percent <= tolerated * 100
+    assert (after_loss(lost(), replay, None, NOON) is AfterLoss.ASK_AGAIN) == tolerable
+
+
+@given(st.sampled_from(ReplayClass))
+def test_rule_7_where_no_worth_is_set_nothing_changes(replay: ReplayClass) -> None:
+    assert replay_within(replay, Price(usd(99), Billing.PER_HIT), 1.0, None) is replay
+
+
+@given(st.sampled_from(sorted(set(ReplayClass) - {ReplayClass.ON_HIT})))
+def test_rule_7_is_about_vendors_where_only_a_hit_costs(replay: ReplayClass) -> None:
+    assert replay_within(replay, Price(usd(99), Billing.PER_HIT), 1.0, ZERO) is replay

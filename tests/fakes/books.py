@@ -23,7 +23,7 @@ from phase3_core.money import ZERO, Money, ratio, total
 from phase3_core.ports.campaigns import AgentResult, DueAgain
 from phase3_core.ports.leads import LeadFilters, LeadPosition
 from phase3_core.progress import DELIVERED
-from phase3_core.record import LAST_PLACE, Credit, Group, Kept, Record, Roles
+from phase3_core.record import LAST_PLACE, Count, Credit, Group, Kept, Record, Roles
 from phase3_core.report import lead_set_digest, report_hash
 from phase3_core.ruling import Decided, NeverAsked, OtherReport, Ruling, Stale, TooLate
 from phase3_core.runs import Advance, Run
@@ -123,6 +123,7 @@ class Tables:
     listed: set[str] = field(default_factory=set)
     kept: dict[UUID, Kept] = field(default_factory=dict)
     record: Record = field(default_factory=Record)
+    billed: dict[str, Count] = field(default_factory=dict)
     gone: bool = False
     writing: Callable[[], Awaitable[None]] = at_once
 
@@ -591,6 +592,10 @@ class FakeTrackRecord:
         del providers
         await self.tables.reached()
         return {}
+
+    async def billed(self, providers: Sequence[str]) -> Mapping[str, Count]:
+        await self.tables.reached()
+        return {name: self.tables.billed[name] for name in providers if name in self.tables.billed}
 
     async def credit(self) -> Mapping[str, Credit]:
         return {}

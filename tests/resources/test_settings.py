@@ -160,6 +160,14 @@ def test_a_tiers_cap_for_a_lead_may_be_another() -> None:
     assert settings.policy().lead_caps.profile(Tier.A).cap == usd("0.50")
 
 
+def test_a_lost_answer_may_cost_a_share_of_what_its_tier_is_worth_only_where_both_are_set() -> None:
+    worth = {"worth_usd": {"A": "0.50", "C": "0.05"}}
+    both = Settings.model_validate({"waterfall": worth | {"loss_tolerance": "0.1"}})
+    assert both.waterfall.tolerated_losses == {Tier.A: usd("0.05"), Tier.C: usd("0.005")}
+    for one in (worth, {"loss_tolerance": "0.1"}):
+        assert Settings.model_validate({"waterfall": one}).waterfall.tolerated_losses == {}
+
+
 def test_a_day_under_which_nothing_can_be_asked_is_told_with_its_line(tmp_path: Path) -> None:
     file = written(tmp_path, "[providers.reoon]\n\nper_day_usd = 0.001\n")
     with pytest.raises(BadInput, match=rf"{file}:3: providers.reoon.per_day_usd: one call may cost 0.001190"):

@@ -128,6 +128,20 @@ async def test_how_long_answers_took_tells_of_single_calls_alone(
     assert took == {"reoon": 1_100}
 
 
+async def test_of_a_vendors_answers_those_count_as_billed_that_cost_something(
+    books: PostgresBooks, make_campaign: MakeCampaign, book_call: BookCall
+) -> None:
+    campaign = make_campaign()
+    findymail = {"provider": "findymail"}
+    book_call(campaign.id, **findymail, cost_usd="0.0198")
+    book_call(campaign.id, **findymail, outcome="miss", cost_usd=0)
+    book_call(campaign.id, **findymail, outcome="miss", cost_usd=0)
+    book_call(campaign.id, **findymail, outcome="error", cost_usd=0)
+    book_call(campaign.id, **findymail, state="unknown", outcome=None, cost_usd=0)
+    billed = await books.track_record.billed(["findymail", "apollo"])
+    assert billed == {"findymail": Count(1, 3)}
+
+
 READ = """
 INSERT INTO balance_readings (provider, account, taken_at, credits, booked_usd, in_doubt_usd, price_usd,
                               since, span_taken_usd, span_booked_usd, drift_usd, agreement)

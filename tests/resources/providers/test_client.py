@@ -27,6 +27,7 @@ from resources.providers.client import ELSEWHERE_EVERY_S, SUPPRESSED
 from resources.providers.gate import Limits
 from resources.providers.request import Question
 from resources.providers.response import told_to_wait
+from resources.providers.stakes import Stakes
 from tests.attacks import attack, replaced
 from tests.fakes.people import a_lead, a_run
 from tests.resources.providers.sheet import (
@@ -334,6 +335,17 @@ async def test_where_a_hit_is_billed_it_is_not_asked_a_third_time(broken: Step) 
     assert (await vendor.next_run(FOUND).ask()).gap is Gap.LOST
     assert vendor.sends == 2
     assert vendor.ledger.booked == 2 * FINDYMAIL_PRICE
+
+
+@each_breakdown
+async def test_a_repeat_that_may_cost_too_much_in_vain_is_not_made_and_the_doubt_stays_booked(
+    broken: Step,
+) -> None:
+    vendor = a_vendor("findymail", broken, FOUND)
+    vendor.client.stakes = Stakes(billed_share=0.5, tolerated={Tier.C: FINDYMAIL_PRICE / 3})
+    assert (await vendor.ask(tier=Tier.C)).gap is Gap.LOST
+    assert (vendor.sends, vendor.ledger.booked) == (1, FINDYMAIL_PRICE)
+    assert vendor.client.tally.spent == FINDYMAIL_PRICE
 
 
 @each_breakdown

@@ -1,5 +1,6 @@
 """What is known of one lead's address, and what each answer adds to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from phase3_core.calls import FinderReply, Gap, Hit, Judgement, NoAnswer
@@ -37,7 +38,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One lead's outcomes so far, oldest first. `waits`: who could not be asked now."""
+    """One lead's outcomes so far, oldest first. `waits`: who could not be asked now.
+
+    `bought`: addresses from earlier runs whose finders this one does without.
+    """
 
     candidates: tuple[Candidate, ...] = ()
     tried: tuple[str, ...] = ()
@@ -45,6 +49,7 @@ class Progress:
     guesses_over: bool = False
     waits: tuple[Wait, ...] = ()
     suppressed: bool = False
+    bought: tuple[Candidate, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -66,9 +71,17 @@ class Progress:
         return next((c for c in self.candidates if c.email.casefold() == email.casefold()), None)
 
 
-def start(lead: Lead) -> Progress:
-    """An address that is there already goes straight to verification."""
-    return Progress(candidates=(Candidate(lead.email, DELIVERED),) if lead.email else ())
+def start(lead: Lead, bought: Mapping[str, Hit] | None = None) -> Progress:
+    """An address that is there already goes straight to verification. `bought`: by finder."""
+    found = tuple(Candidate(hit.email, name, hit.confidence) for name, hit in (bought or {}).items())
+    return Progress((Candidate(lead.email, DELIVERED),) if lead.email else (), bought=found)
+
+
+def after_recall(progress: Progress) -> Progress:
+    """What was bought is a candidate, unless its address was judged already for this lead."""
+    first, *rest = progress.bought
+    new = () if progress.judgement_of(first.email) else (first,)
+    return replace(progress, candidates=(*progress.candidates, *new), bought=tuple(rest))
 
 
 def after_find(progress: Progress, provider: str, reply: FinderReply) -> Progress:

@@ -5,7 +5,7 @@ from phase3_core.leads import Lead
 from phase3_core.plan import Plan
 from phase3_core.progress import DELIVERED, GUESS, Candidate, Progress
 from phase3_core.routing import start_of
-from phase3_core.waterfall import Find, Guess, SecondOpinion, Step, Stop, Verify
+from phase3_core.waterfall import Find, Guess, Recall, SecondOpinion, Step, Stop, Verify
 
 WHY_GUESS = "a verified guess costs less per valid address than the first finder"
 WHY_GUESS_KNOWN = "an address of this company is known to follow this pattern"
@@ -38,6 +38,8 @@ def reason(step: Step, plan: Plan, domain: Domain, progress: Progress) -> str:
             return _why_verify(progress.candidates[-1])
         case SecondOpinion():
             return _why_second(progress.candidates[-1])
+        case Recall(provider=provider):
+            return f"{provider}, which is not asked any more, was paid for it in an earlier run"
         case Guess():
             return WHY_GUESS_KNOWN if domain.pattern else WHY_GUESS
         case Find():

@@ -22,7 +22,7 @@ from phase3_core.statuses import Agent
 from phase3_core.step_reasons import reason, why_in_order
 from phase3_core.tiers import PROFILES, Profile
 from phase3_core.verify import Domains, Steps
-from phase3_core.waterfall import Act, Find, Guess, SecondOpinion, Step, Stop, Verify, next_step
+from phase3_core.waterfall import Act, Find, Guess, Recall, SecondOpinion, Step, Stop, Verify, next_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ async def email_steps(
     steps, domains = Steps(providers), Domains()
     for leader in leaders:
         domain, leading = await domains.enter(leader)
-        progress = start(leader)
+        progress = start(leader, await providers.bought(leader))
         while not isinstance(
             step := next_step(leader, plan, domain, progress, providers.spent_on(leader)), Stop
         ):
@@ -103,21 +103,24 @@ async def email_steps(
             domains.leave(leader, progress)
     taken()
     domain, _ = await domains.enter(lead)
-    return await _walk(lead, domain, plan, steps, lambda: providers.spent_on(lead), taken)
+    return await _walk(lead, domain, plan, providers, taken)
 
 
 async def _walk(
-    lead: Lead, domain: Domain, plan: Plan, steps: Steps, spent: Callable[[], Money], taken: Taken
+    lead: Lead, domain: Domain, plan: Plan, providers: Providers, taken: Taken
 ) -> list[TracedStep]:
-    traced: list[TracedStep] = []
-    progress = start(lead)
+    steps, traced = Steps(providers), list[TracedStep]()
+    progress = start(lead, await providers.bought(lead))
+    recalled = taken()
     while True:
-        step = next_step(lead, plan, domain, progress, spent())
+        step = next_step(lead, plan, domain, progress, providers.spent_on(lead))
         why = why_in_order(lead, step, plan, progress) + reason(step, plan, domain, progress)
         if isinstance(step, Stop):
             return [*traced, TracedStep(Agent.EMAIL_VERIFICATION, "stop", why, step.value)]
         progress = await steps.take(lead, progress, step)
         calls = taken()
+        if isinstance(step, Recall):
+            calls = tuple(call for call in recalled if call.provider == step.provider)
         told = outcome(step, progress, calls)
         traced.append(TracedStep(Agent.EMAIL_VERIFICATION, in_words(step), why, told, calls))
 
@@ -126,6 +129,8 @@ def in_words(act: Act) -> str:
     match act:
         case Find(provider):
             return f"{ASK}{provider}"
+        case Recall(email, provider):
+            return f"take {email}, bought of {provider}"
         case Guess(email):
             return f"guess {email}"
         case Verify(email):
@@ -141,7 +146,7 @@ def outcome(step: Step, progress: Progress, calls: Sequence[LedgerCall]) -> str:
         case Find(provider):
             named = [one.email for one in progress.candidates if one.source == provider]
             return named[-1] if named else _without_address(calls)
-        case Guess():
+        case Recall() | Guess():
             return "to be verified"
         case Verify() | SecondOpinion() if progress.verifier_gone:
             return "not asked"

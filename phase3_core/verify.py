@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from phase3_core.agent import (
     PAGE,
@@ -26,12 +27,20 @@ from phase3_core.ports.books import Books, Database
 from phase3_core.ports.campaigns import AgentResult
 from phase3_core.ports.leads import LeadPosition
 from phase3_core.ports.providers import Finder, Providers, ProviderSource, Verifier
-from phase3_core.progress import Progress, after_find, after_guess, after_second_opinion, after_verify, start
+from phase3_core.progress import (
+    Progress,
+    after_find,
+    after_guess,
+    after_recall,
+    after_second_opinion,
+    after_verify,
+    start,
+)
 from phase3_core.runs import Run
 from phase3_core.statuses import CampaignStatus
 from phase3_core.summary import AgentSummary
 from phase3_core.waiting import Wait
-from phase3_core.waterfall import Act, Find, Guess, SecondOpinion, Step, Stop, Verify, next_step
+from phase3_core.waterfall import Act, Find, Guess, Recall, SecondOpinion, Step, Stop, Verify, next_step
 
 
 async def verify_campaign(
@@ -118,7 +127,9 @@ async def _turns(run: Run, books: Books, work: "Waterfall") -> AsyncIterator[Tur
     ):
         named = {lead.company_domain for lead in page} - {""}
         unknown = sorted(domain for domain in named if domain not in work.domains)
-        for lead in await books.leads.finished_leads(run.campaign_id, unknown, MOST_LEADERS):
+        leaders = await books.leads.finished_leads(run.campaign_id, unknown, MOST_LEADERS)
+        await work.recollect(leaders)
+        for lead in leaders:
             yield Turn(lead, rerun=True)
         await work.recollect(page)
         for lead in page:
@@ -192,6 +203,8 @@ class Steps:
 
     async def take(self, lead: Lead, progress: Progress, act: Act) -> Progress:
         match act:
+            case Recall():
+                return after_recall(progress)
             case Guess(email):
                 return after_guess(progress, email)
             case Find(provider):
@@ -214,22 +227,27 @@ class Waterfall:
         self._remembered = Steps(providers.remembered)
         self._plan = plan
         self._behind = behind
+        self._paid_for: set[UUID] = set()  # leads in work, by earlier runs
 
     async def recollect(self, page: Sequence[Lead]) -> None:
-        await self._providers.recollect({lead.id: self._plan.lead_cap for lead in page})
+        if page:
+            caps = {lead.id: self._plan.lead_cap for lead in page}
+            self._paid_for.update(await self._providers.recollect(caps))
 
     async def verify_lead(self, turn: Turn) -> None:
         """A leader that breaks never leaves: the run is ending, and nobody is asked without its knowledge."""
         domain, leading = await self.domains.enter(turn.lead)
         progress = await self._run(turn.lead, domain, self._remembered if turn.rerun else self._steps)
         self._providers.done_with(turn.lead)
+        self._paid_for.discard(turn.lead.id)
         if leading:
             self.domains.leave(turn.lead, progress)
         if not turn.rerun:
             await self._behind.add(result_of(turn.lead, progress))
 
     async def _run(self, lead: Lead, domain: Domain, steps: Steps) -> Progress:
-        progress = start(lead)
+        bought = await self._providers.bought(lead) if lead.id in self._paid_for else {}
+        progress = start(lead, bought)
         while not isinstance(step := self._next_step(lead, domain, progress), Stop):
             progress = await steps.take(lead, progress, step)
         return progress

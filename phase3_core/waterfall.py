@@ -37,6 +37,14 @@ class Guess:
     email: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """An address that an earlier run was sold by a finder that this one does without."""
+
+    email: str
+    provider: str
+
+
 class Stop(StrEnum):
     ACCEPTED = "accepted"
     EXHAUSTED = "exhausted"
@@ -46,7 +54,7 @@ class Stop(StrEnum):
     VERIFIER_GONE = "verifier_gone"  # the candidate waits as found and unverified
 
 
-Act = Verify | SecondOpinion | Guess | Find
+Act = Verify | SecondOpinion | Recall | Guess | Find
 Step = Act | Stop
 
 
@@ -77,7 +85,9 @@ def _deserves_second_opinion(candidate: Candidate) -> bool:
 
 
 def _next_source(lead: Lead, plan: Plan, domain: Domain, progress: Progress, left: Money) -> Step:
-    """A finder is asked only while what it finds can be verified too."""
+    """What was bought comes first. A finder is asked only while what it finds can be verified too."""
+    if progress.bought and plan.verifier.ceiling <= left:
+        return Recall(progress.bought[0].email, progress.bought[0].source)
     guess = _next_guess(lead, plan, domain, progress)
     if guess and plan.verifier.ceiling <= left:
         return guess

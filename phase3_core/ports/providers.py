@@ -1,12 +1,12 @@
 """Whom a run asks: finders, verifiers and enrichers, each behind the call ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from phase3_core.calls import EnricherReply, FinderReply, Price, VerifierReply
+from phase3_core.calls import EnricherReply, FinderReply, Hit, Price, VerifierReply
 from phase3_core.enrichment import Source
 from phase3_core.leads import Lead
 from phase3_core.money import Money
@@ -87,11 +87,16 @@ class Providers(Protocol):
         """USD that this lead's own calls have cost, of those that were needed again in this run."""
         ...
 
-    async def recollect(self, caps: Mapping[UUID, Money]) -> None:
+    async def recollect(self, caps: Mapping[UUID, Money]) -> Collection[UUID]:
         """For leads that come into work, by id with what each may cost, USD: what earlier runs paid for them.
 
         Whoever was paid may be gone, or come later: nothing new is bought that goes beyond the cap with it.
+        Returns those of whom anything was paid.
         """
+        ...
+
+    async def bought(self, lead: Lead) -> Mapping[str, Hit]:
+        """What finders named, by finder, that are not asked any more: switched off, or without a key."""
         ...
 
     def done_with(self, lead: Lead) -> None:

@@ -1,6 +1,6 @@
 """The providers of one run, as the use cases see them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -130,7 +130,7 @@ class Remembered(OneProvider):
 
 @dataclass
 class OpenProviders:
-    """Implements `Providers` for one run."""
+    """Implements `Providers` for one run. `former`: finders that tell again what they were paid for."""
 
     finders: Sequence[OneProvider]
     verifiers: Sequence[OneProvider]
@@ -138,11 +138,12 @@ class OpenProviders:
     left_out: Sequence[Skipped]
     ledger: CallLedger | None = None
     tally: Tally = field(default_factory=Tally)
+    former: Sequence[OneProvider] = ()
 
     def __post_init__(self) -> None:
         """A find is worth its price only if it can be verified."""
         verification = total(one.price.ceiling for one in self.verifiers[:2])
-        for finder in self.finders:
+        for finder in (*self.finders, *self.former):
             finder.client.keeps = verification
 
     @property
@@ -165,10 +166,15 @@ class OpenProviders:
     def spent_on(self, lead: Lead) -> Money:
         return self.tally.of(lead.id)
 
-    async def recollect(self, caps: Mapping[UUID, Money]) -> None:
+    async def recollect(self, caps: Mapping[UUID, Money]) -> Collection[UUID]:
         paid = await self.ledger.paid(list(caps)) if self.ledger else {}
         for lead_id, costs in paid.items():
             self.tally.recollect(lead_id, costs, caps[lead_id])
+        return paid.keys()
+
+    async def bought(self, lead: Lead) -> dict[str, Hit]:
+        told = {one.name: await Remembered(one.client).find(lead) for one in self.former}
+        return {name: reply for name, reply in told.items() if isinstance(reply, Hit)}
 
     def done_with(self, lead: Lead) -> None:
         self.tally.forget(lead.id)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from phase3_core.calls import Role
 from phase3_core.errors import BadInput
 from phase3_core.ports.providers import Skipped
-from resources.providers.catalogue import Row, Terms
+from resources.providers.catalogue import CATALOGUE, Row, Terms
 from resources.providers.enrichers import website
 from resources.providers.gates import account_name
 from resources.providers.keys import Keys
@@ -40,6 +41,11 @@ class Roster:
     def entries(self) -> list[Entry]:
         """Every provider that could be used, in order, and why one would be left out."""
         return [Entry(row, self._left_out(row), self.terms(row)) for row in self.rows()]
+
+    def former(self) -> list[Row]:
+        """Finders that are not asked, and may have been before."""
+        asked = [row for row in self.rows() if not self.skipped(row)]
+        return [row for row in CATALOGUE if row.spec.role is Role.FINDER and row not in asked]
 
     def terms(self, row: Row) -> Terms:
         """The catalogue's, with what the settings say instead."""

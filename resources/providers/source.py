@@ -31,6 +31,7 @@ from resources.providers.enrichers import website
 from resources.providers.exchange import Exchange
 from resources.providers.gates import CALLS, Gates, kind_of
 from resources.providers.health import Health
+from resources.providers.keys import Keys
 from resources.providers.line_up import own_settings
 from resources.providers.naps import Naps
 from resources.providers.open_providers import OneProvider, OpenProviders
@@ -230,8 +231,23 @@ class VendorSource:
             verifiers=usable[Role.VERIFIER],
             enrichers=usable[Role.ENRICHER],
             left_out=list(left_out),
+            former=[OneProvider(self._former(row, ledger, http, shared)) for row in self.roster.former()],
             ledger=ledger,
             tally=shared.tally,
+        )
+
+    def _former(self, row: Row, ledger: CallLedger, http: HttpClient, shared: Shared) -> ProviderClient:
+        """Without a key or an account: it can but tell again what it was paid for."""
+        return ProviderClient(
+            spec=row.spec,
+            terms=self.roster.terms(row),
+            secrets=Keys(dict.fromkeys(row.spec.secrets, "")),
+            base_url="",
+            ledger=ledger,
+            transport=http,
+            clock=self.clock,
+            tally=shared.tally,
+            options=self.roster.options(row.spec),
         )
 
     def _account(self, row: Row, client: ProviderClient, http: HttpClient) -> Account:

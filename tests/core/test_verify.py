@@ -268,6 +268,20 @@ async def test_while_the_verifier_is_gone_every_lead_waits_with_what_was_found()
 # Failures
 
 
+async def test_an_address_that_was_paid_for_is_verified_though_its_finder_is_asked_no_more() -> None:
+    office = ready_office([a_lead(1, "Ada L")])
+    office.source.finders = [finder("findymail", {"Ada L": Hit("ada@acme.com", 90)})]
+    office.source.verifiers = [everybody(NoAnswer(Gap.PARKED, "out of credits"))]
+    await office.verify()
+    office.source.finders = [finder("tomba", {"Ada L": Hit("other@acme.com")})]
+    office.source.verifiers = [everybody()]
+    office.source.asked.clear()
+    await office.verify("run-2")
+    assert [question.provider for question in office.source.asked] == ["reoon"]
+    row = office.row(1)
+    assert (row.email, row.email_provider) == ("ada@acme.com", "findymail")
+
+
 async def test_a_failure_in_a_provider_fails_the_campaign_and_keeps_what_was_decided() -> None:
     office = ready_office(delivered(20), Policy(ANY_NUMBER, leads_in_flight=2))
 

@@ -9,9 +9,17 @@ from phase3_core.email_result import EmailResult, result_of
 from phase3_core.leads import Lead
 from phase3_core.money import usd
 from phase3_core.plan import Plan, Quote
-from phase3_core.progress import Progress, after_find, after_guess, after_second_opinion, after_verify, start
+from phase3_core.progress import (
+    Progress,
+    after_find,
+    after_guess,
+    after_recall,
+    after_second_opinion,
+    after_verify,
+    start,
+)
 from phase3_core.statuses import Verdict
-from phase3_core.waterfall import Act, Find, Guess, SecondOpinion, Step, Stop, Verify, next_step
+from phase3_core.waterfall import Act, Find, Guess, Recall, SecondOpinion, Step, Stop, Verify, next_step
 
 MOST_STEPS = 100
 PER_HIT = Price(usd("0.01"), Billing.PER_HIT)
@@ -33,6 +41,8 @@ class Oracle:
 
     def take(self, act: Act, progress: Progress) -> Progress:
         match act:
+            case Recall():
+                return after_recall(progress)
             case Guess(email):
                 return after_guess(progress, email)
             case Find(provider):

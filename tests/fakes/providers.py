@@ -1,7 +1,7 @@
 """Providers that answer from a script, behind bills that remember what was asked and paid."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, cast
@@ -12,6 +12,7 @@ from phase3_core.calls import (
     EnricherReply,
     FinderReply,
     Gap,
+    Hit,
     Judgement,
     Miss,
     NoAnswer,
@@ -214,12 +215,23 @@ class FakeProviders:
         asked = self.line.in_work.get(lead.id, ())
         return total(self.line.bills.paid.get((lead.id, question), ZERO) for question in asked)
 
-    async def recollect(self, caps: Mapping[UUID, Money]) -> None:
+    async def recollect(self, caps: Mapping[UUID, Money]) -> Collection[UUID]:
         paid: dict[UUID, dict[Question, Money]] = {}
         for bill in self.line.bills.rows:
             if bill.agent is self.line.run.agent and bill.lead_id in caps and bill.booked:
                 paid.setdefault(bill.lead_id, {})[bill.question] = bill.booked
         self.line.earlier.update({lead: (questions, caps[lead]) for lead, questions in paid.items()})
+        return paid.keys()
+
+    async def bought(self, lead: Lead) -> dict[str, Hit]:
+        asked = {one.name for one in self.finders}
+        hits = {
+            question: reply
+            for question, reply in self.line.bills.answers.items()
+            if isinstance(reply, Hit) and question.about == lead.full_name and question.provider not in asked
+        }
+        self.line.in_work.setdefault(lead.id, set()).update(hits)
+        return {question.provider: reply for question, reply in hits.items()}
 
     def done_with(self, lead: Lead) -> None:
         self.line.in_work.pop(lead.id, None)

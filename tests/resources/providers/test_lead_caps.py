@@ -1,11 +1,21 @@
 """A lead's cap over the runs of its campaign, whoever was paid in them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
 
 from phase3_core.calls import Hit, Judgement
+from phase3_core.ledger import CallLedger
 from phase3_core.money import Money, usd
+from phase3_core.ports.books import Books
+from phase3_core.runs import Run
 from resources.providers.client import CAPPED
 from resources.providers.open_providers import OpenProviders
+from resources.providers.source import VendorSource
+from resources.settings import Settings
+from resources.settings_tables import ProviderSettings
 from tests.resources.providers.sheet import DANA, EMAIL, FINDYMAIL, REOON, TOMBA
 from tests.resources.providers.vendor import Step, Vendor, answer
 
@@ -47,3 +57,32 @@ async def test_what_earlier_runs_bought_is_answered_whatever_the_cap() -> None:
 async def test_a_found_address_is_verified_with_what_was_kept_free_for_it() -> None:
     reoon = await later(await bought(), "reoon", [answer(REOON)], PAID)
     assert isinstance(await reoon.ask(), Judgement)
+
+
+OFF = Settings(providers={"findymail": ProviderSettings(enabled=False)})
+OTHERS_ALONE = Settings.model_validate({"waterfall": {"order": ["tomba"]}})
+HAS_KEY = {"FINDYMAIL_API_KEY": "a-key"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "told"),
+    [
+        (Settings(), HAS_KEY, {}),  # it is asked itself
+        (Settings(), {}, {"findymail": Hit(EMAIL)}),
+        (OFF, HAS_KEY, {"findymail": Hit(EMAIL)}),
+        (OTHERS_ALONE, HAS_KEY, {"findymail": Hit(EMAIL)}),
+    ],
+)
+async def test_what_a_finder_was_paid_for_is_told_by_whoever_does_without_it(
+    settings: Settings, environment: Mapping[str, str], told: Mapping[str, Hit]
+) -> None:
+    earlier = await bought()
+
+    @asynccontextmanager
+    async def ledger(_books: Books, run: Run) -> AsyncIterator[CallLedger]:
+        yield earlier.ledger.of(run)
+
+    source = VendorSource(settings, environment, ledger, earlier.time)
+    async with source.open(earlier.ledger.run, cast("Books", None)) as providers:
+        assert await providers.recollect({DANA.id: PAID}) == {DANA.id}
+        assert await providers.bought(DANA) == told

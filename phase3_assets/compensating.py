@@ -1,8 +1,8 @@
 """Sensors that take back what a run left half done when its process could not do it itself.
 
 The two on a run's end act within seconds. They see an end once, and none that came before they were first
-switched on; so the third looks again and again for whatever is still open, and for campaigns that wait for a
-run that is over, until nothing is left.
+switched on; so the third looks again and again for whatever is still open, and for campaigns whose last run
+is over and that are not at rest, until nothing is left.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from phase3_assets.workplace import DATABASE_URL
 from phase3_core.compensation import UNKNOWN_END, called_off, compensate_dead
 from phase3_core.ports.books import Database
 from phase3_core.ports.exporter import Exporter
-from phase3_core.saga import Step
+from phase3_core.saga import Step, StepState
 from phase3_core.statuses import CANCELLED
 from resources.exports.campaign_exports import usual_exporter
 from resources.postgres.database import PostgresDatabase
@@ -100,12 +100,12 @@ def call_off(instance: dg.DagsterInstance, database: Database, campaign_id: UUID
 
 
 def _left(database: Database) -> list[Step]:
-    """Steps that are due; and moves of campaigns that wait for their next agent, which may never begin."""
+    """Steps that are due; and moves of campaigns that are under way, though nobody may go on with them."""
 
     async def look() -> list[Step]:
         async with database.reading() as books:
             due = [step for step in await books.saga.open_steps() if step.due]
-            return [*await books.saga.handed_over(), *due]
+            return [*await books.saga.last_moves(), *due]
 
     return asyncio.run(look())
 
@@ -117,5 +117,5 @@ def _why_over(instance: dg.DagsterInstance, step: Step) -> str:
     """
     run = instance.get_run_by_id(step.run_id)
     if run is None:
-        return UNKNOWN_END if step.open else ""
+        return "" if step.state is StepState.KEPT else UNKNOWN_END
     return OVER.get(run.status, "")

@@ -56,7 +56,9 @@ class Compensation:
         await self._leave(steps)
 
     async def _leave(self, steps: Sequence[Step]) -> None:
-        """Between two agents every step is kept, and yet the campaign is not where a run may end."""
+        """Where no campaign may stay, though no step is open: between two agents all are kept, and the move
+        was left to another run that ended before it made one.
+        """
         moves = [step for step in steps if step.kind is StepKind.STATUS]
         if moves:
             await self.books.campaigns.put_back(moves[-1], status_afterwards(steps), self.why)

@@ -49,7 +49,7 @@ class CampaignRepository(Protocol):
     async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
         """From where `step` had moved it, or an agent of its run has left it to the next one.
 
-        False where it is elsewhere, or another run's.
+        False where it is elsewhere, or another run's: one that moved it since, or is at work on it.
         """
         ...
 

@@ -30,8 +30,8 @@ class Saga(Protocol):
         """Of every run: those that are neither kept nor compensated, oldest first."""
         ...
 
-    async def handed_over(self) -> list[Step]:
-        """How campaigns came to stand between two agents: moves of those runs that took them last."""
+    async def last_moves(self) -> list[Step]:
+        """Of each campaign that is under way the last move, whatever became of that step."""
         ...
 
     async def outlived(self, run_id: str, campaign_id: UUID) -> bool:

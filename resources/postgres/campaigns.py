@@ -28,14 +28,14 @@ from phase3_core.leads import Campaign
 from phase3_core.money import ZERO, Money, usd
 from phase3_core.ports.campaigns import AgentResult, DueAgain
 from phase3_core.runs import Run
-from phase3_core.saga import Step, StepState
+from phase3_core.saga import Step, StepKind, StepState
 from phase3_core.statuses import BETWEEN_AGENTS, Agent, CampaignStatus, may_become
 from resources.postgres.audit import Actor
 from resources.postgres.campaign_counts import counts_of, spend_of
 from resources.postgres.campaign_list import CampaignOverview, overview_of, the_campaign
 from resources.postgres.columns import TIME
 from resources.postgres.lead_rows import OURS, among
-from resources.postgres.lease import Begin
+from resources.postgres.lease import Begin, held
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import (
     campaign_audit_log,
@@ -100,9 +100,9 @@ class PostgresCampaigns:
             raise WrongCampaignState(str(campaign_id), await self._status(campaign_id), to)
 
     async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
-        """The lease is locked with it, so that no run begins in between."""
         left_there = among(campaigns.c.status, BETWEEN_AGENTS | {step.undo["moved_to"]})
-        return await self._moved(step.campaign_id, to, why, left_there & _last_taken_by(step))
+        provided = left_there & _is_last_move(step)
+        return await self._moved(step.campaign_id, to, why, provided, first=_lock_lease(step.campaign_id))
 
     async def call_off(self, campaign_id: UUID, before: datetime, why: str) -> bool:
         imported_at = campaigns.c.import_completed_at
@@ -111,7 +111,13 @@ class PostgresCampaigns:
         return await self._moved(campaign_id, CampaignStatus.FAILED, why, not_begun & early)
 
     async def _moved(
-        self, campaign_id: UUID, to: CampaignStatus, why: str, provided: ColumnElement[bool], *beside: Update
+        self,
+        campaign_id: UUID,
+        to: CampaignStatus,
+        why: str,
+        provided: ColumnElement[bool],
+        *beside: Update,
+        first: Select[Any] | None = None,
     ) -> bool:
         move = (
             update(campaigns)
@@ -119,7 +125,7 @@ class PostgresCampaigns:
             .values(status=to, status_reason=why or None, updated_at=func.now())
         )
         line = self._actor.line(campaign_id, "status_changed", {"to": to, "why": why})
-        return await self._recorded(line, move, *beside)
+        return await self._recorded(line, move, *beside, first=first)
 
     async def unpublish(self, campaign_id: UUID, url: str, before: str) -> None:
         back = (
@@ -208,12 +214,14 @@ class PostgresCampaigns:
         await self._recorded(self._actor.line(campaign_id, action, details))
 
     @repeatable
-    async def _recorded(self, line: Insert, *changes: Update) -> bool:
+    async def _recorded(self, line: Insert, *changes: Update, first: Select[Any] | None = None) -> bool:
         """The changes and their line in the audit log, or nothing where the first change fits no row.
 
         A line that is there already tells that an earlier try was written.
         """
         async with self._begin() as connection:
+            if first is not None:
+                await connection.execute(first)
             if not await connection.scalar(line.returning(campaign_audit_log.c.id)):
                 return True
             for number, change in enumerate(changes):
@@ -291,7 +299,17 @@ def _keep_steps(run: Run) -> Update:
     return update(saga_steps).where(*mine).values(state=StepState.KEPT, updated_at=func.now())
 
 
-def _last_taken_by(step: Step) -> ColumnElement[bool]:
-    lease = campaign_leases.c
+def _lock_lease(campaign_id: UUID) -> Select[Any]:
+    """From here on no run takes the campaign, and the one that has it neither notes nor moves anything."""
+    lease = select(campaign_leases.c.fence).where(campaign_leases.c.campaign_id == campaign_id)
+    return lease.with_for_update(key_share=True)
+
+
+def _is_last_move(step: Step) -> ColumnElement[bool]:
+    """Whoever took the campaign after it is gone, and had not come to a move of its own."""
+    lease, steps = campaign_leases.c, saga_steps.c
     mine = (lease.campaign_id == step.campaign_id, lease.run_id == step.run_id)
-    return exists(select(lease.run_id).where(*mine).with_for_update(read=True))
+    of_others = (steps.campaign_id == step.campaign_id, steps.run_id != step.run_id)
+    later = (*of_others, steps.step == StepKind.STATUS, steps.place > step.place)
+    nobody_since = exists(select(lease.run_id).where(*mine)) | ~held(step.campaign_id)
+    return nobody_since & ~exists(select(steps.place).where(*later))

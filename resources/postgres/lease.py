@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import BigInteger, ColumnElement, func, literal, select, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -102,6 +102,11 @@ async def sighting(connection: AsyncConnection, campaign_id: UUID) -> Sighting:
 async def standing(connection: AsyncConnection, campaign_id: UUID) -> Standing | None:
     """None where no run ever worked on the campaign."""
     return (await sighting(connection, campaign_id)).lease
+
+
+def held(campaign_id: UUID) -> ColumnElement[bool]:
+    """Whether a live run works on the campaign, for a statement of somebody else's."""
+    return literal(campaign_lock(campaign_id), BigInteger).in_(_LOCKS_HELD.columns(lock=BigInteger))
 
 
 async def at_work(connection: AsyncConnection) -> set[UUID]:

@@ -10,19 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Select, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.ports.saga import Released
 from phase3_core.runs import Run
 from phase3_core.saga import OPEN, Step, StepKind, StepState, Successor
-from phase3_core.statuses import BETWEEN_AGENTS, Agent
+from phase3_core.statuses import UNDER_WAY, Agent
 from resources.postgres.audit import Actor
 from resources.postgres.erasing import UNLINKED
 from resources.postgres.lead_rows import among
 from resources.postgres.lease import Begin, standing
 from resources.postgres.outage import Outage, repeatable
-from resources.postgres.tables import campaign_leases, campaigns, saga_steps
+from resources.postgres.tables import campaigns, saga_steps
 
 _OUTLIVE = text("""
 UPDATE campaign_leases SET fence = fence + 1 WHERE campaign_id = :campaign_id AND run_id = :run_id
@@ -79,9 +79,8 @@ class PostgresSaga:
     async def open_steps(self) -> list[Step]:
         return await self._read(_steps(saga_steps.c.state.in_(OPEN)))
 
-    async def handed_over(self) -> list[Step]:
-        moves = saga_steps.c.step == StepKind.STATUS
-        return await self._read(_steps(moves & exists(_between_agents())))
+    async def last_moves(self) -> list[Step]:
+        return await self._read(_steps(saga_steps.c.place.in_(_under_way())))
 
     @repeatable
     async def _read(self, query: Select[Any]) -> list[Step]:
@@ -169,12 +168,13 @@ def _steps(wanted: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _between_agents() -> Select[Any]:
-    """The campaign of the step, where the run of the step took it last."""
-    campaign, lease = campaigns.c, campaign_leases.c
-    taken = (lease.campaign_id == saga_steps.c.campaign_id) & (lease.run_id == saga_steps.c.run_id)
-    between = (campaign.id == lease.campaign_id) & among(campaign.status, BETWEEN_AGENTS)
-    return select(lease.run_id).where(taken, between).correlate(saga_steps)
+def _under_way() -> Select[Any]:
+    """By campaign that a run has left on its way, the last move towards there."""
+    moves = select(saga_steps.c.place).distinct(saga_steps.c.campaign_id)
+    of = campaigns.c.id == saga_steps.c.campaign_id
+    left = moves.join(campaigns, of & among(campaigns.c.status, UNDER_WAY))
+    last_first = (saga_steps.c.campaign_id, saga_steps.c.place.desc())
+    return left.where(saga_steps.c.step == StepKind.STATUS).order_by(*last_first)
 
 
 def _seconds_since(moment: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -127,6 +127,23 @@ def test_a_campaign_that_waits_for_the_next_agent_of_a_run_that_is_over_is_put_r
     assert (row["status"], row["status_reason"]) == told
 
 
+async def taken_by_another(database_url: str, campaign: Made) -> None:
+    """Which ends before it moves anything."""
+    async with PostgresDatabase(database_url).open(Run("another", campaign.id, Agent.EMAIL_VERIFICATION)):
+        pass
+
+
+def test_what_was_left_to_a_successor_that_did_nothing_is_put_right_also_when_dagster_has_forgotten_the_run(
+    database_url: str, campaign: Made, query: Query, instance: dg.DagsterInstance
+) -> None:
+    asyncio.run(died(database_url, campaign, "forgotten"))
+    asyncio.run(taken_by_another(database_url, campaign))
+    query("UPDATE saga_steps SET state = 'compensated'")
+    with dg.build_sensor_context(instance=instance) as context:
+        open_compensations(context, **resources(database_url))
+    assert query("SELECT status FROM campaigns") == [{"status": "phase3_failed"}]
+
+
 @dg.op
 def an_agent_and_then_a_signal(context: dg.OpExecutionContext) -> None:
     """Of a process that was told to end when the agent had completed."""

@@ -270,7 +270,9 @@ class FakeCampaigns:
     async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
         await self.tables.reached()
         row = self.tables.campaign(step.campaign_id)
-        mine = self.tables.saga.taken_by.get(row.id) == step.run_id
+        saga = self.tables.saga
+        nobody_since = saga.taken_by.get(row.id) == step.run_id or row.id not in self.tables.held
+        mine = nobody_since and saga.is_last_move(step)
         if not mine or row.status not in BETWEEN_AGENTS | {step.undo["moved_to"]}:
             return False
         row.status, row.reason = to, why

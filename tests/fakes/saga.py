@@ -28,6 +28,12 @@ class Steps:
             if (row.run_id, row.agent, row.state) == (run.id, run.agent, StepState.DONE):
                 self.change(row.place, state=StepState.KEPT)
 
+    def is_last_move(self, step: Step) -> bool:
+        others = (
+            row for row in self.rows if row.campaign_id == step.campaign_id and row.run_id != step.run_id
+        )
+        return not any(row.kind is StepKind.STATUS and row.place > step.place for row in others)
+
     @property
     def states(self) -> dict[StepKind, StepState]:
         """Of the newest step of each kind."""
@@ -53,9 +59,10 @@ class FakeSaga:
     async def open_steps(self) -> list[Step]:
         return [replace(row, idle_s=LONG_AGO_S) for row in self.table.rows if row.open]
 
-    async def handed_over(self) -> list[Step]:
+    async def last_moves(self) -> list[Step]:
         """What has become of the campaign is for `put_back` to see."""
-        return [row for row in self.table.rows if self.table.taken_by.get(row.campaign_id) == row.run_id]
+        moves = (row for row in self.table.rows if row.kind is StepKind.STATUS)
+        return list({row.campaign_id: row for row in moves}.values())
 
     async def outlived(self, run_id: str, campaign_id: UUID) -> bool:
         return self.table.taken_by.get(campaign_id) != run_id or campaign_id not in self.held

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -128,14 +128,14 @@ async def test_a_run_that_dies_between_two_agents_leaves_its_campaign_failed_wit
 ) -> None:
     await handed_over(database, campaign.id)
     async with database.reading() as books:
-        assert [step.run_id for step in await books.saga.handed_over()] == ["first"]
+        assert [step.run_id for step in await books.saga.last_moves()] == ["first"]
     for _ in range(2):
         await take_back(database)
     (row,) = query("SELECT status, status_reason FROM campaigns")
     assert row == {"status": "phase3_failed", "status_reason": f"the power went; {KEPT}"}
     assert len(query("SELECT FROM campaign_audit_log WHERE details->>'to' = 'phase3_failed'")) == 1
     async with database.reading() as books:
-        assert await books.saga.handed_over() == []
+        assert await books.saga.last_moves() == []
 
 
 async def test_between_two_agents_the_campaign_of_a_successor_is_left_alone(
@@ -146,7 +146,26 @@ async def test_between_two_agents_the_campaign_of_a_successor_is_left_alone(
     await take_back(database)
     assert query("SELECT status FROM campaigns") == [{"status": "emails_verified"}]
     async with database.reading() as books:
-        assert [step.run_id for step in await books.saga.handed_over()] == ["second"]
+        assert [step.run_id for step in await books.saga.last_moves()] == ["second"]
+
+
+@pytest.mark.parametrize("left", [begun, handed_over])
+async def test_a_campaign_is_put_right_though_a_successor_took_it_and_ended_before_its_first_move(
+    database: PostgresDatabase,
+    campaign: Made,
+    query: Query,
+    left: Callable[[PostgresDatabase, UUID], Awaitable[None]],
+) -> None:
+    """Nobody else would: the successor has noted nothing that could be taken back."""
+    await left(database, campaign.id)
+    (there,) = query("SELECT status FROM campaigns")
+    async with database.open(a_run(campaign.id, "second")):
+        await take_back(database)
+        assert query("SELECT status FROM campaigns") == [there]
+    async with database.reading() as books:
+        assert [step.run_id for step in await books.saga.last_moves()] == ["first"]
+    await take_back(database)
+    assert query("SELECT status FROM campaigns") == [{"status": "phase3_failed"}]
 
 
 async def test_kept_exports_are_retired_once_with_a_line_and_no_failed_run_touches_them(

@@ -16,6 +16,7 @@ from phase3_core.ports.relay import Relay
 from phase3_core.ruling import Decided
 
 REQUEST_TAG = "phase3/approval_request"
+MOST_DECISIONS = 100  # on a campaign, within the day in which they are noted
 
 
 @dg.sensor(job=phase3, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -99,13 +100,15 @@ def decisions(
 
 
 def _noted(instance: dg.DagsterInstance, key: str, decided: Decided) -> bool:
-    """The newest materialization tells the request that it answers."""
+    """Each materialization tells the request that it answers; of a day there are a few."""
     wanted = dg.AssetRecordsFilter(dg.AssetKey("approval"), asset_partitions=[key])
-    for record in instance.fetch_materializations(wanted, limit=1).records:
-        noted = record.asset_materialization
-        request = noted.metadata.get("request_id") if noted else None
-        return request is not None and request.value == str(decided.request_id)
-    return False
+    records = instance.fetch_materializations(wanted, limit=MOST_DECISIONS).records
+    return any(_answers(record.asset_materialization, decided) for record in records)
+
+
+def _answers(noted: dg.AssetMaterialization | None, decided: Decided) -> bool:
+    request = noted.metadata.get("request_id") if noted else None
+    return request is not None and request.value == str(decided.request_id)
 
 
 def _note(key: str, decided: Decided) -> dg.AssetMaterialization:

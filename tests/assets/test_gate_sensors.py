@@ -109,3 +109,13 @@ def test_a_decision_made_in_the_ui_is_not_noted_again() -> None:
     form = {"decision": "APPROVE_FULL", "decided_by": "dana"}
     assert decide(office, form).success
     assert noted(office) == []
+
+
+def test_of_two_decisions_in_a_day_each_is_noted_once() -> None:
+    office = asked_office()
+    more_wanted(office)
+    assert len(noted(office)) == 1
+    assert office.materialize().success
+    assert decide(office, {"decision": "APPROVE_FULL", "decided_by": "dana"}).success
+    assert noted(office) == []
+    assert noted(office) == []

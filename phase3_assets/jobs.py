@@ -21,7 +21,7 @@ from phase3_core.ports.campaigns import DueAgain
 ASSETS = (verified_emails, enriched_leads, tier_report)
 MOST_CAMPAIGNS_A_TICK = 25  # a run request takes some 0.2 s; the rest comes with the next tick
 WAIT_TAG = "phase3/waited_until"
-FIRST_PAUSE = timedelta(minutes=15)  # after a run that failed before it could ask; doubled each time
+FIRST_PAUSE = timedelta(minutes=15)  # after a run that failed before it did anything; doubled each time
 MOST_TRIES = 8  # the last one some 32 hours after the first
 
 phase3 = dg.define_asset_job(
@@ -38,17 +38,18 @@ def phase2_completion(
     """Requests one run for each completed import.
 
     Claims by state, not by time: a campaign is due while it is `import_complete`, however late its row was
-    committed. The run key holds the import's time, so a second import of a campaign runs again.
+    committed. The run key holds the import's time, so a second import of a campaign runs again. A run that
+    failed before it began leaves the campaign as it was, and a few more follow: whom it could not do without
+    may be back.
     """
-    due = [campaign for campaign in import_completed(database) if not _requested(context, campaign)]
-    due = due[:MOST_CAMPAIGNS_A_TICK]
+    due = list(islice(_not_begun(context.instance, import_completed(database)), MOST_CAMPAIGNS_A_TICK))
     if not due:
         return dg.SkipReason("No import is waiting.")
-    keys = [str(campaign.id) for campaign in due]
+    keys = [str(campaign.id) for campaign, _ in due]
     return dg.SensorResult(
         dynamic_partitions_requests=[campaigns.build_add_request(keys)],
-        run_requests=[_run_request(campaign) for campaign in due],
-        asset_events=[event for campaign in due for event in imported(campaign)],
+        run_requests=[_run_request(campaign, tries) for campaign, tries in due],
+        asset_events=[event for campaign, tries in due if not tries for event in imported(campaign)],
     )
 
 
@@ -110,7 +111,7 @@ def as_last_run(instance: dg.DagsterInstance, campaign_id: UUID) -> dict[str, An
 
 def _run_again(due: DueAgain, tries: int, run_config: dict[str, Any]) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"{_wait(due)}:{tries}" if tries else _wait(due),
+        run_key=_nth(_wait(due), tries),
         partition_key=str(due.campaign.id),
         run_config=run_config,
         tags={CAMPAIGN_TAG: due.campaign.name, WAIT_TAG: _wait(due)},
@@ -130,15 +131,22 @@ def run_key(campaign: Campaign) -> str:
     return f"phase3:{campaign.id}:{completed.isoformat() if completed else ''}"
 
 
-def _requested(context: dg.SensorEvaluationContext, campaign: Campaign) -> bool:
-    """Campaigns whose run failed early stay `import_complete`; they must not crowd out new ones."""
-    tags = {"dagster/run_key": run_key(campaign)}
-    return bool(context.instance.get_runs(filters=dg.RunsFilter(tags=tags), limit=1))
+def _not_begun(instance: dg.DagsterInstance, imports: Sequence[Campaign]) -> Iterator[tuple[Campaign, int]]:
+    """Those to run now, with the number of runs that failed; those that fail must not crowd out new ones."""
+    for campaign in imports:
+        keys = [_nth(run_key(campaign), tries) for tries in range(MOST_TRIES)]
+        tries = instance.get_run_records(dg.RunsFilter(tags={"dagster/run_key": keys}))
+        if _to_try(tries):
+            yield campaign, len(tries)
 
 
-def _run_request(campaign: Campaign) -> dg.RunRequest:
+def _nth(key: str, tries: int) -> str:
+    return f"{key}:{tries}" if tries else key
+
+
+def _run_request(campaign: Campaign, tries: int) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=run_key(campaign),
+        run_key=_nth(run_key(campaign), tries),
         partition_key=str(campaign.id),
         tags={CAMPAIGN_TAG: campaign.name},
     )

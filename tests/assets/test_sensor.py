@@ -95,10 +95,32 @@ def test_the_import_is_observed_before_it_is_materialized() -> None:
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE])
-def test_an_import_is_run_once_whatever_became_of_the_run(status: dg.DagsterRunStatus) -> None:
+def test_an_import_is_not_run_again_at_once_whatever_became_of_the_run(status: dg.DagsterRunStatus) -> None:
     office = waiting(2)
     office.start(office.requested(), status)
     assert office.requested() == []
+
+
+def test_an_import_whose_run_failed_before_it_began_is_tried_again_later_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office = waiting(1)
+    office.start(first := office.requested(), dg.DagsterRunStatus.FAILURE)
+    monkeypatch.setattr("phase3_assets.jobs.FIRST_PAUSE", timedelta(0))
+    keys = [one.run_key for one in first]
+    while requests := office.requested():
+        office.start(requests, dg.DagsterRunStatus.FAILURE)
+        keys += [one.run_key for one in requests]
+    assert len(set(keys)) == len(keys) == MOST_TRIES
+
+
+def test_an_import_that_is_tried_again_is_not_imported_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phase3_assets.jobs.FIRST_PAUSE", timedelta(0))
+    office = waiting(1)
+    office.start(office.requested(), dg.DagsterRunStatus.FAILURE)
+    told = office.tick()
+    assert isinstance(told, dg.SensorResult)
+    assert (len(told.run_requests or ()), list(told.asset_events)) == (1, [])
 
 
 def test_a_second_import_of_a_campaign_is_run_again() -> None:

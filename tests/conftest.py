@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import pytest
 from coverage import Coverage
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, NullPool, create_engine, func, insert, select, text
 from sqlalchemy.exc import ProgrammingError
 
@@ -26,6 +28,7 @@ from resources.postgres.lease import campaign_lock
 from resources.postgres.upgrade import upgrade
 from tests.caretaker import cared_for
 
+SANDBOX = Path(__file__).parent / "sandbox"
 MEASURED = "COVERAGE_PROCESS_CONFIG"  # what makes a process that we start measure itself, too
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 USUAL_LEAD = {
@@ -85,6 +88,11 @@ class Server:
             self.drop(name, tries - 1)
 
 
+# A busy machine is slow, which is no fault of what is tested.
+settings.register_profile("in no hurry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("in no hurry")
+
+
 def pytest_configure() -> None:
     """Background jobs of a shell are deaf to Ctrl-C, and so would be what the tests start and interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -93,8 +101,14 @@ def pytest_configure() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Coverage is measured by the quick tests: measuring it takes nearly as long as the tests themselves."""
-    with not_measured() if item.get_closest_marker("slow") else nullcontext():
+    with nullcontext() if counts(item) else not_measured():
         return (yield)
+
+
+def counts(item: pytest.Item) -> bool:
+    """The sandbox is not what coverage is measured of, and a property goes the same way a hundred times."""
+    elsewhere = item.path.parent == SANDBOX
+    return not (elsewhere or item.get_closest_marker("slow") or item.get_closest_marker("hypothesis"))
 
 
 @contextmanager

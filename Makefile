@@ -2,6 +2,7 @@
 # WORKERS: how many processes test at once: more than cores, because many wait for others. A file is one's alone, in the order
 # of the tree: servers and campaigns that its tests share are made once, and the longest do not come last.
 # Tests start hundreds of processes; where Python is told to write no bytecode, each would compile every module anew.
+# So would each of those who test compile every test, with its asserts rewritten, while it is measured itself.
 # FUZZ_S: seconds of fuzzing for each way in, in a soak.
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ STAMP := $(VENV)/.complete
 WORKERS ?= 4
 FUZZ_S ?= 300
 
-.PHONY: setup check test soak attacks audit demo bench lock clean
+.PHONY: setup check test compiled soak attacks audit demo bench lock clean
 
 setup: $(STAMP)
 
@@ -27,12 +28,16 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
-test: check
-	$(BIN)/python -m compileall -q phase3_assets phase3_core resources sandbox
+test: setup
+	$(MAKE) --jobs=2 --output-sync check compiled
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='phase3_core/*,phase3_assets/*,resources/*' --fail-under=90
+
+compiled: setup
+	$(BIN)/python -m compileall -q phase3_assets phase3_core resources sandbox
+	-PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -qqq >/dev/null
 
 soak: setup
 	PHASE3_FUZZ_S=$(FUZZ_S) $(BIN)/python -m pytest -m soak -n $(WORKERS) --dist load

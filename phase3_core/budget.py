@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from phase3_core.money import ZERO, Money
+from phase3_core.money import ZERO, Money, usd
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 
@@ -28,6 +28,41 @@ def why_spent(scope: str) -> tuple[str, datetime | None]:
     except ValueError:
         return f"the campaign's budget for {of.replace('_', ' ')} is spent", None
     return "its budget for the day is spent", datetime.combine(tomorrow, time(), UTC)
+
+
+# Leads: where six of ten get a valid address, chance alone moves what one costs by a sixth (two standard
+# deviations); with fewer leads by more.
+LEAST_DECIDED = 100
+
+
+@dataclass(slots=True)
+class CostPerValid:
+    """What the valid addresses of a campaign cost: `spent` USD on so many leads that are decided.
+
+    `most`: USD that one may cost, counted over all of them; None: any.
+    """
+
+    campaign_id: UUID
+    most: Money | None
+    decided: int = 0
+    accepted: int = 0
+    spent: Money = ZERO
+
+    def add(self, spent: Money, *, accepted: bool) -> None:
+        self.decided += 1
+        self.accepted += accepted
+        self.spent += spent
+
+    @property
+    def is_spent(self) -> bool:
+        enough = self.decided >= LEAST_DECIDED
+        return enough and self.most is not None and self.spent > self.most * self.accepted
+
+    @property
+    def scope(self) -> str:
+        """Of a budget that grows with every valid address."""
+        cost = f"they cost {usd(self.spent / self.accepted)}" if self.accepted else "there is none"
+        return campaign_scope(self.campaign_id, f"valid addresses at {self.most} USD each ({cost})")
 
 
 NAMES = {Agent.EMAIL_VERIFICATION: "email_verification", Agent.ENRICHMENT: "enrichment"}

@@ -177,6 +177,10 @@ class CallLedger(Protocol):
         """What this run was told before of such a call: over budget for good, or a moment ago."""
         ...
 
+    def stop_buying(self, scope: str) -> None:
+        """From now on as if that budget were spent: what was found is verified, nothing else is granted."""
+        ...
+
     def done_with(self, lead_id: UUID) -> None:
         """Nothing is kept free any more for verifying what was found for this lead."""
         ...

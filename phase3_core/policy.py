@@ -57,7 +57,10 @@ class Routing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`worth`: USD at most for one valid address, by tier; where there is none, any price is paid."""
+    """`worth`: USD at most for one valid address, by tier; where there is none, any price is paid.
+
+    `per_valid`: USD that the campaign's valid addresses may cost on average; None: any amount.
+    """
 
     thresholds: Thresholds = field(default_factory=Thresholds)
     force_continue: bool = False
@@ -68,6 +71,7 @@ class Policy:
     routing: Routing = Routing.FIRST
     leads_in_flight: int = 3000
     lead_caps: LeadCaps = field(default_factory=LeadCaps)
+    per_valid: Money | None = None
     alert_at: Decimal = Decimal("0.8")
     approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
 

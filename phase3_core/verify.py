@@ -14,15 +14,17 @@ from phase3_core.agent import (
     results_behind,
     worked_through,
 )
+from phase3_core.budget import CostPerValid
 from phase3_core.domains import MOST_LEADERS, Domain, learn
 from phase3_core.email_result import EmailResult, result_of
 from phase3_core.errors import BadInput, NothingUsable
 from phase3_core.flow import Lanes
 from phase3_core.foresight import foresee
 from phase3_core.leads import Lead
+from phase3_core.money import Money
 from phase3_core.ordering import Ordered
 from phase3_core.plan import Plan, Quote
-from phase3_core.policy import EMAILS, Policy
+from phase3_core.policy import EMAILS, Policy, accepted
 from phase3_core.ports.books import Books, Database
 from phase3_core.ports.campaigns import AgentResult
 from phase3_core.ports.leads import LeadPosition
@@ -37,7 +39,7 @@ from phase3_core.progress import (
     start,
 )
 from phase3_core.runs import Run
-from phase3_core.statuses import CampaignStatus
+from phase3_core.statuses import ACCEPTED, CampaignStatus, EmailStatus
 from phase3_core.summary import AgentSummary
 from phase3_core.waiting import Wait
 from phase3_core.waterfall import Act, Find, Guess, Recall, SecondOpinion, Step, Stop, Verify, next_step
@@ -106,8 +108,21 @@ async def _verify_leads(shift: Shift, providers: Providers, plan: Plan) -> int:
     books = shift.books
     pending = (await books.campaigns.counts(shift.run.campaign_id)).pending_verification
     behind = await results_behind(shift, books.leads.save_email_results, providers, pending)
-    work = Waterfall(providers, plan, behind)
+    costs = await _costs_so_far(shift)
+    if costs.is_spent:
+        providers.stop_buying(costs.scope)
+    work = Waterfall(providers, plan, behind, costs)
     return await worked_through(lambda: _turns(shift.run, books, work), work.verify_lead, behind)
+
+
+async def _costs_so_far(shift: Shift) -> CostPerValid:
+    """Of all runs; looked up only where it matters."""
+    campaign_id, most = shift.run.campaign_id, shift.around.policy.per_valid
+    if most is None:
+        return CostPerValid(campaign_id, None)
+    counts = await shift.books.campaigns.counts(campaign_id)
+    spent = await shift.books.leads.cost_of_decided(campaign_id)
+    return CostPerValid(campaign_id, most, sum(counts.by_email_status.values()), accepted(counts), spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +235,9 @@ class Steps:
 class Waterfall:
     """Drives the policy: asks for the next step, takes it, until the policy says stop."""
 
-    def __init__(self, providers: Providers, plan: Plan, behind: ResultsBehind[EmailResult]) -> None:
+    def __init__(
+        self, providers: Providers, plan: Plan, behind: ResultsBehind[EmailResult], costs: CostPerValid
+    ) -> None:
         self.domains = Domains(learns=plan.guessing)
         self._providers = providers
         self._steps = Steps(providers)
@@ -228,6 +245,7 @@ class Waterfall:
         self._plan = plan
         self._behind = behind
         self._paid_for: set[UUID] = set()  # leads in work, by earlier runs
+        self._costs = costs
 
     async def recollect(self, page: Sequence[Lead]) -> None:
         if page:
@@ -238,12 +256,21 @@ class Waterfall:
         """A leader that breaks never leaves: the run is ending, and nobody is asked without its knowledge."""
         domain, leading = await self.domains.enter(turn.lead)
         progress = await self._run(turn.lead, domain, self._remembered if turn.rerun else self._steps)
+        result = result_of(turn.lead, progress)
+        if result.status and not turn.rerun:
+            self._count(self._providers.spent_on(turn.lead), result.status)
         self._providers.done_with(turn.lead)
         self._paid_for.discard(turn.lead.id)
         if leading:
             self.domains.leave(turn.lead, progress)
         if not turn.rerun:
-            await self._behind.add(result_of(turn.lead, progress))
+            await self._behind.add(result)
+
+    def _count(self, spent: Money, status: EmailStatus) -> None:
+        """Only leads that are decided: those in work have cost something and have no address yet."""
+        self._costs.add(spent, accepted=status in ACCEPTED)
+        if self._costs.is_spent:
+            self._providers.stop_buying(self._costs.scope)
 
     async def _run(self, lead: Lead, domain: Domain, steps: Steps) -> Progress:
         bought = await self._providers.bought(lead) if lead.id in self._paid_for else {}

@@ -123,6 +123,7 @@ class Settings(Strict):
             max_providers_per_lead=self.waterfall.max_providers_per_lead,
             leads_in_flight=self.waterfall.leads_in_flight,
             lead_caps=self.budgets.lead_caps(),
+            per_valid=self.budgets.per_valid,
             alert_at=self.budgets.alert_at,
             approval=self.approval.policy(),
         )

@@ -103,7 +103,8 @@ class ThresholdSettings(Strict):
 class BudgetSettings(Strict):
     """USD. Of each campaign: per agent, and per tier over both; what is not set has no cap.
 
-    Of each lead: for finding and verifying its address; for its enrichment, by tier.
+    Of each lead: for finding and verifying its address; for its enrichment, by tier. `per_valid_address_usd`:
+    what a campaign's valid addresses may cost on average, everything spent on the leads without one included.
     """
 
     email_verification_usd: Amount | None = None
@@ -111,6 +112,7 @@ class BudgetSettings(Strict):
     tier_usd: TierAmounts = TierAmounts()
     email_verification_per_lead_usd: Amount = Decimal("0.50")
     per_lead_usd: TierAmounts = TierAmounts()
+    per_valid_address_usd: Annotated[Amount, Field(gt=0)] | None = None
     alert_at: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.8")
 
     def caps(self) -> Caps:
@@ -129,6 +131,10 @@ class BudgetSettings(Strict):
         return LeadCaps(
             usd(self.email_verification_per_lead_usd), {**usual.enrichment, **self.per_lead_usd.by_tier()}
         )
+
+    @property
+    def per_valid(self) -> Money | None:
+        return None if self.per_valid_address_usd is None else usd(self.per_valid_address_usd)
 
 
 class LedgerSettings(Strict):

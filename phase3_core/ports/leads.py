@@ -8,6 +8,7 @@ from uuid import UUID
 from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.leads import Lead
+from phase3_core.money import Money
 from phase3_core.tiers import Tier
 
 
@@ -69,6 +70,10 @@ class LeadRepository(Protocol):
 
     async def lead_set(self, campaign_id: UUID) -> str:
         """Digest of the ready leads by the rule of `report.lead_set_digest`; phase 4 gets these or none."""
+        ...
+
+    async def cost_of_decided(self, campaign_id: UUID) -> Money:
+        """USD of the calls of agent 3.1 for leads that have a verdict."""
         ...
 
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:

@@ -99,6 +99,10 @@ class Providers(Protocol):
         """What finders named, by finder, that are not asked any more: switched off, or without a key."""
         ...
 
+    def stop_buying(self, scope: str) -> None:
+        """For the rest of the run, as if the budget of that scope were spent."""
+        ...
+
     def done_with(self, lead: Lead) -> None:
         """Nothing more is asked for this lead: what is kept free to verify its address is free again."""
         ...

@@ -126,6 +126,7 @@ class Admissions:
     def __post_init__(self) -> None:
         self.needed = bool(self.caps.agents or self.caps.tiers or self.caps.daily)
         self._spent_up: dict[tuple[str, Tier | None], tuple[Money, OverBudget, float]] = {}
+        self._stopped: OverBudget | None = None
 
     # --- values of a statement
 
@@ -158,7 +159,7 @@ class Admissions:
 
     def found(self, intent: Intent) -> None:
         """Granted, or bought earlier: the address that it may bring will be verified."""
-        if intent.keeps and self.needed:
+        if intent.keeps:
             self.promises.keep(intent.lead_id, intent.tier, intent.keeps)
 
     def ended(self, intent: Intent, end: End) -> None:
@@ -180,7 +181,17 @@ class Admissions:
             self._spent_up[intent.provider, intent.tier] = (worst, over, _now())
         return over
 
+    def stop(self, scope: str) -> None:
+        """The first reason stands."""
+        self._stopped = self._stopped or OverBudget(scope, for_good=True)
+
+    def stopped(self, intent: Intent) -> OverBudget | None:
+        free = not intent.reserved + intent.keeps
+        return None if free or self.covers(intent) else self._stopped
+
     def spent_up(self, intent: Intent) -> OverBudget | None:
+        if stopped := self.stopped(intent):
+            return stopped
         worst, over, at = self._spent_up.get((intent.provider, intent.tier), (ZERO, None, 0.0))
         if over is None or intent.reserved + intent.keeps < worst or self.covers(intent):
             return None

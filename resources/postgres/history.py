@@ -111,6 +111,9 @@ class LedgerHistory:
         del intent
         return None
 
+    def stop_buying(self, scope: str) -> None:
+        """Nothing is bought."""
+
     def done_with(self, lead_id: UUID) -> None:
         """Nothing was kept."""
 

@@ -12,6 +12,7 @@ from phase3_core.email_result import EmailResult
 from phase3_core.enrichment import EnrichmentResult
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.leads import Lead
+from phase3_core.money import ZERO, Money, usd
 from phase3_core.ports.leads import LeadFilters, LeadPosition
 from resources.postgres.lead_pages import IN_ORDER, beyond, filters, from_their_index
 from resources.postgres.lead_results import write_email_results, write_enrichment_results
@@ -151,6 +152,12 @@ class PostgresLeads:
         query = select(digest).where(leads.c.campaign_id == campaign_id, READY)
         async with self._engine.connect() as connection:
             return str(await connection.scalar(query))
+
+    @repeatable
+    async def cost_of_decided(self, campaign_id: UUID) -> Money:
+        query = select(func.sum(leads.c.email_cost)).where(leads.c.campaign_id == campaign_id, OURS, VERIFIED)
+        async with self._engine.connect() as connection:
+            return usd(await connection.scalar(query) or ZERO)
 
     @repeatable
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:

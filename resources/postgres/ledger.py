@@ -134,6 +134,9 @@ class PostgresLedger:
     def spent_up(self, intent: Intent) -> OverBudget | None:
         return self._admissions.spent_up(intent)
 
+    def stop_buying(self, scope: str) -> None:
+        self._admissions.stop(scope)
+
     def done_with(self, lead_id: UUID) -> None:
         self._admissions.promises.drop(lead_id)
 
@@ -160,6 +163,10 @@ class PostgresLedger:
         Raises Superseded where another run has taken the campaign.
         """
         self._admissions.asks(intent)
+        over = self._admissions.stopped(intent)
+        return over if over and await self.glance(intent) is None else await self._opened(intent)
+
+    async def _opened(self, intent: Intent) -> Opened:
         first = Asking(intent, key(intent.question, FIRST_EPOCH))
         admitted = await self._admitted(self._intend, first)
         if admitted is True:

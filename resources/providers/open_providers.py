@@ -176,6 +176,10 @@ class OpenProviders:
         told = {one.name: await Remembered(one.client).find(lead) for one in self.former}
         return {name: reply for name, reply in told.items() if isinstance(reply, Hit)}
 
+    def stop_buying(self, scope: str) -> None:
+        if self.ledger:
+            self.ledger.stop_buying(scope)
+
     def done_with(self, lead: Lead) -> None:
         self.tally.forget(lead.id)
         if self.ledger:

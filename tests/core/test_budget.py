@@ -5,19 +5,31 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from phase3_core.budget import Budget, Caps, Promises, campaign_scope, day_scope, why_spent
+from phase3_core.budget import (
+    LEAST_DECIDED,
+    Budget,
+    Caps,
+    CostPerValid,
+    Promises,
+    campaign_scope,
+    day_scope,
+    why_spent,
+)
 from phase3_core.calls import Billing, Facts, Gap, Hit, Judgement, NoAnswer, Price
 from phase3_core.errors import BadInput
-from phase3_core.money import ZERO, usd
+from phase3_core.money import ZERO, Money, usd
 from phase3_core.policy import LeadCaps, Policy
-from phase3_core.statuses import Agent, EmailStatus, Verdict
+from phase3_core.statuses import Agent, CampaignStatus, EmailStatus, Verdict
 from phase3_core.tiers import Tier, Topic
-from tests.core.office import ANY_NUMBER, an_office
+from tests.core.office import ANY_NUMBER, Office, an_office
 from tests.fakes.people import a_lead
 from tests.fakes.providers import FREE, enricher, finder, verifier
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
+TOO_DEAR = "the campaign's budget for valid addresses at 0.020000 USD each (they cost 0.022000) is spent"
 SPENT = "the campaign's budget for email verification is spent"
 
 
@@ -62,6 +74,46 @@ async def test_leads_that_wait_for_money_leave_the_campaign_partial_with_the_rea
     assert office.campaign.reason == f"partial: 1 lead waits for tomba, icypeas ({SPENT})"
     assert [row.email_status for row in office.rows] == ["valid", None]
     assert summary.partial == office.campaign.reason
+
+
+@given(st.integers(0, 2 * LEAST_DECIDED), st.data())
+def test_valid_addresses_are_too_dear_from_a_hundred_decided_leads_on(
+    decided: int, data: st.DataObject
+) -> None:
+    accepted = data.draw(st.integers(0, decided))
+    spent = usd(data.draw(st.integers(0, 20)))
+    costs = CostPerValid(ONE, usd("0.05"), decided, accepted, spent)
+    assert costs.is_spent == (decided >= 100 and 20 * spent > accepted)
+    assert not CostPerValid(ONE, None, decided, accepted, spent).is_spent
+
+
+def test_the_budget_for_valid_addresses_says_what_they_may_cost_and_what_they_do() -> None:
+    costs = CostPerValid(ONE, usd("0.02"), 100, 50, usd("1.1"))
+    assert why_spent(costs.scope) == (TOO_DEAR, None)
+    assert why_spent(CostPerValid(ONE, usd("0.02"), 100).scope)[0].endswith("(there is none) is spent")
+
+
+def half_are_valid(per_valid: Money | None) -> Office:
+    """A find costs 0.01 USD and its verification 0.001: 0.022 for a valid address."""
+    people = [a_lead(n, f"P{n} Q{n}", company_domain=f"c{n}.com") for n in range(1, 151)]
+    policy = Policy(ANY_NUMBER, guessing=False, leads_in_flight=1, per_valid=per_valid)
+    office = an_office(people, policy)
+    office.source.finders = [finder("tomba", lambda name: Hit(f"{name[1:].replace(' Q', '@c')}.com"))]
+    verdicts = {f"{n}@c{n}.com": Judgement(Verdict.VALID) for n in range(2, 151, 2)}
+    office.source.verifiers = [verifier("reoon", verdicts)]
+    return office
+
+
+async def test_where_valid_addresses_cost_more_than_they_may_nothing_more_is_bought_until_they_may() -> None:
+    office = half_are_valid(usd("0.02"))
+    await office.verify()
+    assert office.campaign.reason == f"partial: 50 leads wait for tomba ({TOO_DEAR})"
+    assert (len(office.source.asked), office.campaign.status) == (200, CampaignStatus.EMAILS_VERIFIED)
+    await office.verify("run-2")
+    assert len(office.source.asked) == 200
+    office.policy = replace(office.policy, per_valid=usd("0.03"))
+    summary = await office.verify("run-3")
+    assert (summary.partial, len(set(office.source.asked)), len(office.source.asked)) == ("", 300, 300)
 
 
 async def test_a_budget_that_is_nearly_spent_is_told_once() -> None:

@@ -206,6 +206,11 @@ class FakeLeads:
         ready = (row for row in self.tables.of(campaign_id) if row.ready)
         return lead_set_digest((row.lead.id, row.lead.tier, row.email) for row in ready)
 
+    async def cost_of_decided(self, campaign_id: UUID) -> Money:
+        await self.tables.reached()
+        decided = [row.lead.id for row in self.tables.of(campaign_id) if row.email_status is not None]
+        return total(self.tables.bills.cost_of(lead_id, Agent.EMAIL_VERIFICATION) for lead_id in decided)
+
     async def save_email_results(self, campaign_id: UUID, results: Sequence[EmailResult]) -> None:
         await self.tables.reached()
         await self.tables.writing()

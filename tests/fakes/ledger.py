@@ -134,6 +134,9 @@ class FakeLedger:
             else self._claim(newest, intent, 0)
         )
 
+    def stop_buying(self, scope: str) -> None:
+        self.over = lambda _: OverBudget(scope, for_good=True)
+
     def spent_up(self, intent: Intent) -> OverBudget | None:
         over = self.over(intent)
         return over if over and over.for_good else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, cast
 from uuid import UUID
 
+from phase3_core.budget import why_spent
 from phase3_core.calls import (
     Billing,
     EnricherReply,
@@ -99,6 +100,7 @@ class Line:
     away: dict[str, Wait] = field(default_factory=dict)
     in_work: dict[UUID, set[Question]] = field(default_factory=dict)
     earlier: dict[UUID, tuple[dict[Question, Money], Money]] = field(default_factory=dict)
+    stopped: str = ""
 
     async def ask(self, script: Script[R], operation: str, about: str, lead: Lead) -> R:
         question = Question(script.name, operation, about)
@@ -106,6 +108,8 @@ class Line:
         if question in self.bills.answers:
             await at_once()
             return cast("R", self.bills.answers[question])
+        if self.stopped and operation != "verify":
+            return cast("R", NoAnswer(Gap.LATER, *why_spent(self.stopped)))
         if operation != "verify" and self._goes_beyond(question, script.price, lead):
             return cast("R", NoAnswer(Gap.CAPPED))
         if question not in self.flying:
@@ -232,6 +236,9 @@ class FakeProviders:
         }
         self.line.in_work.setdefault(lead.id, set()).update(hits)
         return {question.provider: reply for question, reply in hits.items()}
+
+    def stop_buying(self, scope: str) -> None:
+        self.line.stopped = scope
 
     def done_with(self, lead: Lead) -> None:
         self.line.in_work.pop(lead.id, None)

@@ -160,6 +160,12 @@ def test_a_tiers_cap_for_a_lead_may_be_another() -> None:
     assert settings.policy().lead_caps.profile(Tier.A).cap == usd("0.50")
 
 
+def test_what_a_valid_address_may_cost_is_the_policys_and_usually_anything() -> None:
+    assert Settings().policy().per_valid is None
+    capped = Settings.model_validate({"budgets": {"per_valid_address_usd": "0.08"}})
+    assert capped.policy().per_valid == usd("0.08")
+
+
 def test_a_lost_answer_may_cost_a_share_of_what_its_tier_is_worth_only_where_both_are_set() -> None:
     worth = {"worth_usd": {"A": "0.50", "C": "0.05"}}
     both = Settings.model_validate({"waterfall": worth | {"loss_tolerance": "0.1"}})

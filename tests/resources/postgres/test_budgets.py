@@ -387,6 +387,22 @@ async def test_a_miss_frees_what_was_kept_and_so_does_a_lead_that_is_done(runs: 
     book.done_with(LEADS[3])
 
 
+async def test_who_stops_buying_verifies_what_was_found_and_reads_what_was_bought(runs: Runs) -> None:
+    book = await begun(runs, Caps())
+    found, lost = await granted(book, finds(1)), await granted(book, by_lead(2, replay=ReplayClass.JOB))
+    await book.settle(hit(found.key, PRICE))
+    await book.note_job(lost.key, "job 2")
+    await book.settle(ended(lost.key, End.LOST))
+    book.stop_buying("too dear")
+    over = OverBudget("too dear", for_good=True)
+    assert [await book.open(one) for one in (finds(3), verifies(3))] == [over, over]
+    assert (book.spent_up(finds(3)), book.spent_up(verifies(1))) == (over, None)
+    assert isinstance(await book.open(finds(1)), Stored)
+    await granted(book, verifies(1))
+    assert (await granted(book, by_lead(2, replay=ReplayClass.JOB))).job_id == "job 2"
+    await granted(book, by_lead(4, reserved=usd(0)))
+
+
 async def test_a_verification_that_was_refused_can_be_made_again(runs: Runs) -> None:
     book = await begun(runs, caps("0.013"))
     await book.settle(hit((await granted(book, finds(1))).key, CEILING))

@@ -298,6 +298,7 @@ async def test_the_cost_of_a_lead_is_what_its_calls_cost(
     await books.leads.save_enrichment_results(campaign.id, enriched)
     costs = {row["id"]: (row["email_cost"], row["enrichment_cost"]) for row in query("SELECT * FROM leads")}
     assert costs == {one: (Decimal("0.042"), Decimal("0.5")), other: (0, 0)}
+    assert await books.leads.cost_of_decided(campaign.id) == usd("0.042")
 
 
 async def test_a_batch_is_two_statements(books: PostgresBooks, make_campaign: MakeCampaign) -> None:

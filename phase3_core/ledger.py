@@ -90,7 +90,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """An earlier attempt was lost and may have been billed; its replay class forbids another.
+    """An earlier attempt was lost and may have been billed; its replay class forbids another in its epoch.
 
     `booked` USD at worst, where it was the lead's who asks.
     """

@@ -233,7 +233,10 @@ class PostgresLedger:
         return Elsewhere()
 
     async def _after_silence(self, intent: Intent, row: Row) -> Opened:
-        """An intent is another run's call in flight, or it was lost; lost calls follow their replay class."""
+        """An intent is another run's call in flight, or it was lost; lost calls follow their replay class.
+
+        What may not be asked again is a new question once its answer would be stale.
+        """
         in_flight = row.state == "intent"
         if await self._others(row):
             return Elsewhere()
@@ -243,6 +246,8 @@ class PostgresLedger:
                 if in_flight:
                     lost_row = {"key": row.key, "attempt": row.attempt, "lost_after": row.lost_after}
                     await self._rest.rows(BOOK_AS_LOST, lost_row | self._lease)
+                if row.stale:
+                    return await self._ask_anew(intent, row)
                 return Withheld(paid(intent, row, int(in_flight)))
             case AfterLoss.ASK_AGAIN:
                 return await self._ask_again(intent, row, booked=int(in_flight))
@@ -373,6 +378,7 @@ class PostgresLedger:
         values = {
             "first": [key(question, FIRST_EPOCH) for question in questions],
             "last": [key(question, LAST_EPOCH) for question in questions],
+            "ttl_s": self._ttl_s,
         }
         rows = {row.place: row for row in await self._rest.rows(NEWEST, values, class_row(Row))}
         return [rows.get(place) for place in range(1, len(questions) + 1)]

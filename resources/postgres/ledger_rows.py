@@ -15,7 +15,10 @@ from resources.postgres.jsonb import json_text
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The newest epoch of a question, as the database sees it now."""
+    """The newest epoch of a question, as the database sees it now.
+
+    `stale`: what became of it is so long ago that an answer would not be fresh any more.
+    """
 
     place: int
     key: bytes
@@ -36,6 +39,7 @@ class Row:
     now: datetime
     lost_after: datetime | None
     fresh: bool
+    stale: bool
     overdue_s: float
 
     @property

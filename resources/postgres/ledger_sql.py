@@ -76,6 +76,7 @@ SELECT q.place, c.key, c.state, c.outcome, c.attempt, c.losses, c.job_id, c.run_
        c.http_status, c.response, c.asked_at, c.settled_at, now() AS now,
        c.lost_after,
        coalesce(c.expires_at > now(), false) AS fresh,
+       coalesce(c.settled_at, c.lost_after, c.asked_at) < now() - make_interval(secs => %(ttl_s)s) AS stale,
        coalesce(extract(epoch FROM now() - c.lost_after)::float8, 'infinity') AS overdue_s
 FROM unnest(%(first)b::bytea[], %(last)b::bytea[]) WITH ORDINALITY AS q(first, last, place)
 CROSS JOIN LATERAL (

@@ -126,8 +126,8 @@ class FakeLedger:
         if newest is None:
             return self.over(intent) or self._insert(intent, 0)
         if newest.answered:
-            epoch = int.from_bytes(newest.key[len(intent.question) :], "big")
-            return newest.stored() if self._fresh(newest) else self._insert(intent, epoch + 1)
+            fresh = self._fresh(newest)
+            return newest.stored() if fresh else self._insert(intent, self._epoch(newest) + 1)
         return (
             self._after_silence(newest, intent)
             if newest.state != "settled"
@@ -151,6 +151,9 @@ class FakeLedger:
     def _fresh(self, call: Call) -> bool:
         return call.answered and call.settled_at is not None and self.clock.now() - call.settled_at < FRESH
 
+    def _epoch(self, call: Call) -> int:
+        return int.from_bytes(call.key[len(call.intent.question) :], "big")
+
     def _insert(self, intent: Intent, epoch: int) -> Granted:
         self.calls.append(Call(key(intent.question, epoch), intent, self.run, self.clock.now()))
         return Granted(self.calls[-1].key)
@@ -165,6 +168,9 @@ class FakeLedger:
                 if in_flight:
                     call.book(1)
                     call.state = "unknown"
+                since = call.settled_at or call.asked_at + timedelta(seconds=call.intent.deadline_s)
+                if self.clock.now() - since >= FRESH:
+                    return self._insert(intent, self._epoch(call) + 1)
                 return Withheld()
             case AfterLoss.ASK_AGAIN:
                 return self._claim(call, intent, int(in_flight))

@@ -202,6 +202,21 @@ async def test_what_is_billed_per_call_is_not_asked_again_after_a_loss(runs: Run
     assert (row()["state"], row()["losses"], money(row())) == ("unknown", 1, (0, CEILING))
 
 
+async def test_what_was_lost_is_a_new_question_once_its_answer_would_be_stale(
+    runs: Runs, query: Query
+) -> None:
+    campaign = uuid4()
+    lost = await granted(runs.begin(campaign), asks())
+    query("UPDATE provider_calls SET lost_after = lost_after - interval '8 days'")  # nobody has looked since
+    books = [runs.begin(campaign), runs.begin()]
+    opened = await asyncio.gather(*(book.open(asks()) for book in books for _ in range(3)))
+    (call,) = [one for one in opened if isinstance(one, Granted)]
+    assert call.key > lost.key
+    await books[0].settle(ended(call.key, End.LOST))
+    assert isinstance(await books[0].open(asks()), Withheld)  # for as long again
+    assert [money(one) for one in query("SELECT * FROM provider_calls")] == [(0, CEILING)] * 2
+
+
 @pytest.mark.parametrize(
     ("replay", "sends"),
     [(ReplayClass.PER_CALL, 1), (ReplayClass.ON_HIT, 2), (ReplayClass.JOB, 2), (ReplayClass.FREE, 2)],

@@ -25,9 +25,10 @@ from phase3_core.rate_limits import Allowed
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Topic
 from phase3_core.waiting import Wait
-from resources.providers.client import NO_SERVICE, ProviderClient
+from resources.providers.client import ProviderClient
 from resources.providers.request import Question
 from resources.providers.settlement import Tally
+from resources.providers.standing import NO_SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +48,26 @@ class OneProvider:
     @property
     def left_alone(self) -> Skipped | None:
         """Parked: the vendor as a whole, or only this question of it."""
-        spec, health = self.client.spec, self.client.health
+        spec, health, barred = self.client.spec, self.client.health, self.client.standing.barred
         if health.parked or health.broken:
             return Skipped(spec.name, health.parked or self._told_of_breaker())
-        return Skipped(spec.label, self.client.barred) if self.client.barred else None
+        return Skipped(spec.label, barred) if barred else None
 
     def _told_of_breaker(self) -> str:
         told = f"{NO_SERVICE} ({self.client.health.broken})"
         if broken := self.client.health.open:
-            return f"{told}; it is asked again after {self.client.asked_again_at(broken):%H:%M} UTC"
+            return f"{told}; it is asked again after {self.client.standing.asked_again_at(broken):%H:%M} UTC"
         return told
 
     @property
     def away(self) -> Wait | None:
         """Why it may not be asked at this moment, if it may not."""
-        client, broken = self.client, self.client.health.open
-        if client.parked:
-            return Wait(self.name, client.parked)
-        if put_off := client.put_off:
+        standing, broken = self.client.standing, self.client.health.open
+        if standing.parked:
+            return Wait(self.name, standing.parked)
+        if put_off := standing.put_off:
             return Wait(self.name, put_off.detail, put_off.until)
-        return Wait(self.name, NO_SERVICE, client.asked_again_at(broken)) if broken else None
+        return Wait(self.name, NO_SERVICE, standing.asked_again_at(broken)) if broken else None
 
     @property
     def price(self) -> Price:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resources.providers.client import QUOTA_SPENT
+from resources.providers.standing import QUOTA_SPENT
 from sandbox.app import Sandbox
 from sandbox.limits import Gate, Quota
 from tests.stage.age import Age

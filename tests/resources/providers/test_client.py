@@ -20,10 +20,11 @@ from phase3_core.statuses import Verdict
 from phase3_core.suppression import subjects_of
 from phase3_core.tiers import Tier
 from resources.http_client import Received
-from resources.providers import client
+from resources.providers import dispatch
+from resources.providers.admission import SUPPRESSED
 from resources.providers.answers import Problem, Remedy
 from resources.providers.catalogue import CATALOGUE, Row, row
-from resources.providers.client import ELSEWHERE_EVERY_S, SUPPRESSED
+from resources.providers.client import ELSEWHERE_EVERY_S
 from resources.providers.gate import Limits
 from resources.providers.request import Question
 from resources.providers.response import told_to_wait
@@ -912,7 +913,7 @@ async def test_a_key_that_the_vendor_echoes_is_not_kept(name: str, echo: Receive
     "People",
     "A vendor's error names whom it was asked about, and becomes why it rests: kept, shown, logged",
     defence="What is asked about is taken out of a vendor's words; the whole answer is in the ledger alone",
-    without=replaced((client, "impersonal", lambda said, _: said)),
+    without=replaced((dispatch, "impersonal", lambda said, _: said)),
 )
 @pytest.mark.parametrize("told", ["not enough credits for {}", "{} is too much"])
 @pytest.mark.parametrize(("name", "asked"), [("findymail", DANA.full_name), ("reoon", EMAIL)])

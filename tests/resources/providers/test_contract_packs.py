@@ -150,7 +150,7 @@ async def test_a_plan_without_packs_is_asked_one_by_one() -> None:
     vendor, replies = await packed(refused, answer({}))
     assert replies == [Miss()] * 4
     assert vendor.sends == 5
-    assert not vendor.client.parked
+    assert not vendor.client.standing.parked
 
 
 async def test_a_pack_that_failed_with_200_is_no_answer() -> None:

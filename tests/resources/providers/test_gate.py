@@ -1,7 +1,7 @@
 """The gate in time that passes only when everybody waits: pace, places, what a vendor says, a run's end."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -289,8 +289,9 @@ async def test_nobody_comes_in_to_ask_once_a_run_is_ending() -> None:
 
 
 def at(shared: OtherProcesses, vendor: Vendor, limits: Limits) -> None:
-    gate = Gate(limits, vendor.time.monotonic, vendor.client._naps, shared.of, "x")
-    vendor.client._gate = gate
+    naps = vendor.client._naps
+    gate = Gate(limits, vendor.time.monotonic, naps, shared.of, "x")
+    vendor.client = replace(vendor.client, naps=naps, gate=gate)
 
 
 async def test_a_verifier_whose_day_is_spent_is_asked_later_and_what_it_said_before_still_counts() -> None:

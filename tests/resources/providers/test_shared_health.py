@@ -143,7 +143,7 @@ async def test_an_account_that_is_topped_up_is_used_again_in_the_same_run(market
 
         def used_again_a_minute_later() -> bool:
             hasty(findymail.client.clock).skip(61.0)
-            return not findymail.client.parked
+            return not findymail.client.standing.parked
 
         await until(used_again_a_minute_later)
         assert isinstance(await findymail.find(lead_of(person)), Hit)

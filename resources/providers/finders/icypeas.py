@@ -1,5 +1,7 @@
 """Icypeas: finder by name and company; every search is a job, read until it is done (api-doc.icypeas.com)."""
 
+from decimal import Decimal
+
 from phase3_core.calls import Miss, Role
 from resources.providers.answers import Answer, Pending, Problem, Remedy, by_status_and_json, hit_or_miss
 from resources.providers.finders.icypeas_bulk import BULK, GOING
@@ -10,6 +12,7 @@ from resources.providers.spec import Operation, Poll, ProviderSpec
 
 CONFIDENCE = {"ultra_sure": 99, "very_sure": 99, "probable": 95, "sure": 95}
 FAILED = {"BAD_INPUT": Remedy.BAD_INPUT, "INSUFFICIENT_FUNDS": Remedy.OUT_OF_CREDITS, "ABORTED": Remedy.DOWN}
+CHARGED = {"FOUND", "DEBITED"}
 NEVER_RUN = {"INSUFFICIENT_FUNDS", "ABORTED"}  # and so not billed (api-doc.icypeas.com/statuses)
 REFUSED = {"validation": Remedy.BAD_INPUT, "Unpaid": Remedy.OUT_OF_CREDITS, "UserNotFound": Remedy.BAD_KEY}
 
@@ -32,7 +35,7 @@ def read_search(response: Response) -> Answer:
     match text_at(response.body, "items", 0, "status"):
         case status if status in GOING:
             return Pending("")
-        case "FOUND" | "DEBITED":
+        case status if status in CHARGED:
             return _found(dig(response.body, "items", 0, "results", "emails"))
         case "NOT_FOUND" | "DEBITED_NOT_FOUND" as status:
             return Miss(status)
@@ -48,6 +51,11 @@ def _found(emails: object) -> Answer:
         return Problem(Remedy.NONSENSE, "no emails in the answer")
     real = [one for one in emails if text_at(one, "certainty") not in {"not_found", "undeliverable"}]
     return hit_or_miss(dig(real, 0, "email"), CONFIDENCE.get(text_at(real, 0, "certainty")))
+
+
+def charged(response: Response) -> Decimal:
+    """What ends as found is charged, also where no address is in it that could be used."""
+    return Decimal(text_at(response.body, "items", 0, "status") in CHARGED)
 
 
 def problem(response: Response) -> Problem | None:
@@ -68,5 +76,5 @@ SPEC = ProviderSpec(
     secrets=("ICYPEAS_API_KEY",),
     sign=BULK.sign,
     problem=problem,
-    operations=(Operation("email-search", by_name, read, poll=POLL, bulk=BULK),),
+    operations=(Operation("email-search", by_name, read, poll=POLL, credits=charged, bulk=BULK),),
 )

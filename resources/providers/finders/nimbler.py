@@ -1,5 +1,7 @@
 """Nimbler: finder by LinkedIn URL, or by name and company name. Unconfirmed: no vendor page could be read."""
 
+from decimal import Decimal
+
 from phase3_core.calls import Role
 from resources.providers.answers import (
     Answer,
@@ -38,6 +40,12 @@ def read(response: Response) -> Answer:
     return hit_or_miss(dig(response.body, "contactEmail"))
 
 
+def shown(response: Response) -> Decimal:
+    """A credit for a record, whatever is in it of the person: no source says that one without is free."""
+    record = response.body if isinstance(response.body, dict) else {}
+    return Decimal(any(value for name, value in record.items() if name.startswith("contact")))
+
+
 def problem(response: Response) -> Problem | None:
     """How failures look is not known: none is taken for a miss."""
     return error_with_200(response) or by_status_and_json(response)
@@ -51,7 +59,7 @@ SPEC = ProviderSpec(
     sign=key_in_header("Authorization", "NIMBLER_API_KEY", "Bearer"),
     problem=problem,
     operations=(
-        Operation("append-linkedin", by_linkedin, read),
-        Operation("append-name", by_name, read),
+        Operation("append-linkedin", by_linkedin, read, credits=shown),
+        Operation("append-name", by_name, read, credits=shown),
     ),
 )

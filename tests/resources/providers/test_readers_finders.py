@@ -321,6 +321,20 @@ def test_norberts_key_is_the_password() -> None:
 # --- Nimbler ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("body", "credits_used"),
+    [
+        (NIMBLER, 1),
+        (NIMBLER | {"contactEmail": None}, 1),
+        ({}, 0),
+        (dict.fromkeys(NIMBLER), 0),
+        ({"message": "No record found."}, 0),
+    ],
+)
+def test_nimbler_bills_a_record_with_an_address_or_without(body: Any, credits_used: int) -> None:
+    assert nimbler.shown(response(200, body)) == Decimal(credits_used)
+
+
 @cases(
     ("found", 200, NIMBLER, Hit(EMAIL)),
     (
@@ -450,6 +464,20 @@ def test_icypeas_submission(status: int, body: Any, expected: Said) -> None:
 )
 def test_icypeas_reading(status: int, body: Any, expected: Said) -> None:
     assert polled(icypeas.SPEC, "email-search", response(status, body)) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "credits_used"),
+    [
+        (icypeas_emails({"email": EMAIL, "certainty": "sure"}), 1),
+        (icypeas_emails({"email": EMAIL, "certainty": "undeliverable"}), 1),
+        (icypeas_emails(), 1),
+        (icypeas_item(status="NOT_FOUND"), 0),
+        (icypeas_item(status="DEBITED_NOT_FOUND"), 0),
+    ],
+)
+def test_icypeas_charges_what_ends_as_found_whatever_is_in_it(body: Any, credits_used: int) -> None:
+    assert icypeas.charged(response(200, body)) == Decimal(credits_used)
 
 
 def test_icypeas_is_asked_with_an_id_of_our_own() -> None:

@@ -34,8 +34,12 @@ class OtherProcesses:
     booked: list[int] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
     demanded: list[int] = field(default_factory=list)
+    tells: asyncio.Event = field(default_factory=asyncio.Event)
     next: float = 0.0
     allowance: Allowance = field(default_factory=Allowance)
+
+    def __post_init__(self) -> None:
+        self.tells.set()
 
     def of(self, allowance: Allowance) -> "OtherProcesses":
         self.allowance = allowance
@@ -67,6 +71,7 @@ class OtherProcesses:
 
     async def share(self, demand: Demand) -> Share:
         self.demanded.append(demand.places)
+        await self.tells.wait()
         return Share(self.places)
 
 
@@ -135,6 +140,27 @@ async def test_places_are_demanded_by_who_queues_for_one_not_by_who_may_find_its
     assert shared.demanded == []
     await gate.enter()
     assert shared.demanded == [1]
+
+
+async def test_nobody_comes_in_while_others_are_told_how_many_are_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place that was not told of may be another process's by the time the answer comes."""
+    monkeypatch.setattr("resources.providers.gate.RENEW_S", 0.0)
+    gate, shared = a_gate(Limits(in_flight=10))
+    await gate.enter()
+    shared.tells.clear()
+    await turns()
+    assert not await gate.enter_at_once()
+    entering = asyncio.create_task(gate.enter())
+    await turns()
+    assert not entering.done()
+    shared.tells.set()
+    await entering
+    await gate.close()
+
+
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def test_a_moment_that_was_slept_through_is_lost() -> None:

@@ -204,7 +204,7 @@ class Gate:
             self._room.fail(failure)
 
     async def _share(self) -> bool:
-        """Whether there was work. Until the answer comes nobody more comes in: what was not told may be others'."""
+        """Whether there was work. Meanwhile nobody more comes in: a place not told of may be another's."""
         self._places = min(self._places, self._room.busy)
         self._resize()
         demand = Demand(self._room.busy, self._room.queued, 0 if self._counted else self._asked)

@@ -16,8 +16,8 @@ REMEDIES = {
     -2: Remedy.BAD_KEY,
     -3: Remedy.OUT_OF_CREDITS,
     -5: Remedy.OUT_OF_CREDITS,
-    -8: Remedy.BAD_INPUT,
 }
+UNKNOWN_DOMAIN = -8  # ignored, or none: looked up and billed all the same
 
 
 def by_domain(question: Question) -> Request | None:
@@ -27,7 +27,9 @@ def by_domain(question: Question) -> Request | None:
 
 
 def read(response: Response) -> Answer:
-    """Zero technologies are a miss: an unknown or parked domain has no status of its own."""
+    """Zero technologies are a miss: a parked domain has no status of its own."""
+    if _error(response) == UNKNOWN_DOMAIN:
+        return Miss("unknown to BuiltWith")
     results = dig(response.body, "Results")
     if not isinstance(results, list):
         return Problem(Remedy.NONSENSE, "no Results in the answer")
@@ -46,13 +48,20 @@ def _technologies(paths: Any) -> list[str]:
     return list(found)[:MOST_TECHNOLOGIES]
 
 
+def _error(response: Response) -> int | None:
+    """The code of the first; 0 where it has none, None where there is no error."""
+    if dig(response.body, "Errors", 0) is None:
+        return None
+    return whole_number_at(response.body, "Errors", 0, "Code") or 0
+
+
 def problem(response: Response) -> Problem | None:
     """Most failures come with HTTP 200 and a filled list `Errors`; a 429 tells seconds in its body."""
     if response.status == 429:
         wait = whole_number_at(response.body, "retryAfterSeconds")
-        return Problem(Remedy.RATE_LIMITED, "HTTP 429", float(wait) if wait else None)
-    if dig(response.body, "Errors", 0) is not None:
-        code = whole_number_at(response.body, "Errors", 0, "Code") or 0
+        return Problem(Remedy.RATE_LIMITED, "HTTP 429", max(0.0, wait) if wait else None)
+    code = _error(response)
+    if code is not None and code != UNKNOWN_DOMAIN:
         return Problem(REMEDIES.get(code, Remedy.DOWN), f"error {code}")
     return by_status(response)
 

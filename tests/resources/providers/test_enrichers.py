@@ -465,7 +465,7 @@ BUILTWITH = builtwith_paths(
     ("out of credits", 200, builtwith_error(-3), BROKE),
     ("plan used up", 200, builtwith_error(-5), BROKE),
     ("not saved", 200, builtwith_error(-6), DOWN),
-    ("bad domain", 200, builtwith_error(-8), BAD_INPUT),
+    ("unknown domain", 200, builtwith_error(-8), MISS),
     ("internal", 200, builtwith_error(-99), DOWN),
     ("bad key, plain", 401, {"error": "Unauthorized"}, BAD_KEY),
     ("too fast", 429, {"error": "..", "retryAfterSeconds": 1}, LIMITED),
@@ -478,6 +478,8 @@ def test_builtwith(status: int, body: Any, expected: Said) -> None:
 def test_builtwith_waits_for_the_seconds_in_its_body() -> None:
     problem = builtwith.problem(response(429, {"retryAfterSeconds": 3}))
     assert problem == Problem(LIMITED, "HTTP 429", 3.0)
+    past = builtwith.problem(response(429, {"retryAfterSeconds": -3}))
+    assert past == Problem(LIMITED, "HTTP 429", 0.0)
 
 
 def test_builtwith_is_asked_for_no_personal_data_and_the_key_stays_out_of_addresses() -> None:

@@ -417,6 +417,14 @@ async def test_a_match_of_another_company_is_a_miss_and_billed(market: Market) -
     await market.assert_books_agree()
 
 
+async def test_a_domain_that_builtwith_ignores_is_a_miss_and_billed(market: Market) -> None:
+    one = BY_LABEL["builtwith"]
+    await market.switch("builtwith", "ignored_domain")
+    assert isinstance(await market.ask(one, market.who(one.known_to)), Miss)
+    assert await market.paid() == {"builtwith": Decimal("0.049500")}
+    await market.assert_books_agree()
+
+
 @pytest.mark.parametrize(
     ("name", "variants"),
     [

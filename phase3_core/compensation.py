@@ -103,18 +103,17 @@ class Compensation:
         return Undone({"left_running": dict(await self.books.saga.jobs(step))})
 
     async def _withdraw_exports(self, step: Step) -> Undone | Later:
-        exports = exports_of(step)
-        match await self.books.saga.successor(step):
-            case Successor.AT_WORK:
-                return Later("another run works on the campaign and may be writing the same files")
-            case Successor.ENDED:
-                standing = await standing_exports(self.books, step.campaign_id)
-                exports = [export for export in exports if export.url not in standing]
-            case Successor.NONE:
-                pass
-        for export in exports:
+        """Looked at anew before each: Google may take a minute over one, and a run needs no more."""
+        withdrawn: list[str] = []
+        for export in exports_of(step):
+            match await self.books.saga.successor(step):
+                case Successor.AT_WORK:
+                    return Later("another run works on the campaign and may be writing the same files")
+                case Successor.ENDED if export.url in await standing_exports(self.books, step.campaign_id):
+                    continue
             await self._withdraw(step, export)
-        return Undone({"withdrawn": [export.url for export in exports]})
+            withdrawn.append(export.url)
+        return Undone({"withdrawn": withdrawn})
 
     async def _withdraw_lists(self, step: Step) -> Undone | Later:
         """With those that the run wrote which was at work at that moment."""

@@ -1,7 +1,7 @@
 """What a failed run leaves is taken back, by itself or by someone after it; what is complete stays."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from phase3_core.compensation import KEPT, compensate_dead
 from phase3_core.errors import OutsideFailure
-from phase3_core.exports import Export, Published
+from phase3_core.exports import Export, ExportKind, Published
 from phase3_core.leads import Campaign
 from phase3_core.ports.leads import LeadRepository
 from phase3_core.runs import Run
@@ -205,6 +205,38 @@ async def test_files_that_a_later_report_published_are_left_there() -> None:
     await died(office)
     assert office.exporter.standing == {final.published.workbook.url}
     assert office.campaign.status is CampaignStatus.VERIFICATION_COMPLETE
+
+
+TABS, BOOK = Export(ExportKind.SHEETS, "https://tabs"), Export(ExportKind.WORKBOOK, "file:///book")
+
+
+@dataclass
+class Slow(FakeExporter):
+    """While it withdraws the first of two exports, a whole run comes and goes."""
+
+    office: Office | None = None
+
+    def planned(self, campaign: Campaign, report: Mapping[str, Any]) -> Sequence[Export]:
+        del campaign, report
+        return [TABS, BOOK]
+
+    async def withdraw(self, export: Export) -> None:
+        await super().withdraw(export)
+        office, self.office = self.office, None
+        if office:
+            await office.report("run-2")
+
+
+async def test_files_that_a_run_publishes_while_others_are_withdrawn_are_left_there() -> None:
+    office = ready_office()
+    run, undo = a_run(Agent.FINALIZER), {"exports": [TABS.as_json(), BOOK.as_json()], "before": ""}
+    async with office.database.open(run) as books:
+        await books.saga.note(run, {StepKind.EXPORTS: undo})
+    office.exporter = Slow(office=office)
+    await died(office)
+    assert office.campaign.status is CampaignStatus.VERIFICATION_COMPLETE
+    assert office.campaign.list_url == BOOK.url
+    assert office.exporter.standing == {TABS.url, BOOK.url}
 
 
 async def test_what_a_completed_agent_did_stays_when_a_later_one_fails() -> None:

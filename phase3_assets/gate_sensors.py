@@ -1,13 +1,15 @@
 """What follows from the gate by itself: a run where more was wanted, a reminder where nobody decides."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from uuid import UUID
 
 import dagster as dg
 
 from phase3_assets.agents import reading
 from phase3_assets.deciding import told
-from phase3_assets.jobs import MOST_CAMPAIGNS_A_TICK, as_last_run, phase3
+from phase3_assets.jobs import MOST_CAMPAIGNS_A_TICK, as_last_run, failed_tries, nth, phase3
 from phase3_assets.partitions import CAMPAIGN_TAG, campaigns
 from phase3_core.approval_request import MoreWanted, Nudge
 from phase3_core.policy import Policy
@@ -23,16 +25,24 @@ MOST_DECISIONS = 100  # on a campaign, within the day in which they are noted
 def re_enrichment(
     context: dg.SensorEvaluationContext, database: dg.ResourceParam[Database]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Requests one run for each decision that asked for more enrichment; it works on what is missing."""
-    due = [wanted for wanted in _more_wanted(database) if not _started(context, wanted)]
-    due = due[:MOST_CAMPAIGNS_A_TICK]
-    if not due:
+    """Requests one run for each decision that asked for more enrichment; it works on what is missing.
+
+    A few more only where that one failed before it began, and left the campaign as it was.
+    """
+    requests = list(islice(_runs(context.instance, _more_wanted(database)), MOST_CAMPAIGNS_A_TICK))
+    if not requests:
         return dg.SkipReason("Nobody has asked for more enrichment.")
-    keys = [str(wanted.campaign_id) for wanted in due]
+    keys = [str(request.partition_key) for request in requests]
     return dg.SensorResult(
-        dynamic_partitions_requests=[campaigns.build_add_request(keys)],
-        run_requests=[_run_request(context.instance, wanted) for wanted in due],
+        dynamic_partitions_requests=[campaigns.build_add_request(keys)], run_requests=requests
     )
+
+
+def _runs(instance: dg.DagsterInstance, more_wanted: Sequence[MoreWanted]) -> Iterator[dg.RunRequest]:
+    for wanted in more_wanted:
+        tries = failed_tries(instance, run_key(wanted))
+        if tries is not None:
+            yield _run_request(instance, wanted, tries)
 
 
 def run_key(wanted: MoreWanted) -> str:
@@ -40,18 +50,13 @@ def run_key(wanted: MoreWanted) -> str:
     return f"phase3:{wanted.campaign_id}:more:{wanted.request_id}"
 
 
-def _run_request(instance: dg.DagsterInstance, wanted: MoreWanted) -> dg.RunRequest:
+def _run_request(instance: dg.DagsterInstance, wanted: MoreWanted, tries: int) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=run_key(wanted),
+        run_key=nth(run_key(wanted), tries),
         partition_key=str(wanted.campaign_id),
         run_config=as_last_run(instance, wanted.campaign_id),
         tags={CAMPAIGN_TAG: wanted.campaign, REQUEST_TAG: str(wanted.request_id)},
     )
-
-
-def _started(context: dg.SensorEvaluationContext, wanted: MoreWanted) -> bool:
-    filters = dg.RunsFilter(tags={"dagster/run_key": run_key(wanted)})
-    return bool(context.instance.get_runs(filters=filters, limit=1))
 
 
 def _more_wanted(database: Database) -> list[MoreWanted]:

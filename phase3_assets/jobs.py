@@ -111,7 +111,7 @@ def as_last_run(instance: dg.DagsterInstance, campaign_id: UUID) -> dict[str, An
 
 def _run_again(due: DueAgain, tries: int, run_config: dict[str, Any]) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=_nth(_wait(due), tries),
+        run_key=nth(_wait(due), tries),
         partition_key=str(due.campaign.id),
         run_config=run_config,
         tags={CAMPAIGN_TAG: due.campaign.name, WAIT_TAG: _wait(due)},
@@ -134,19 +134,25 @@ def run_key(campaign: Campaign) -> str:
 def _not_begun(instance: dg.DagsterInstance, imports: Sequence[Campaign]) -> Iterator[tuple[Campaign, int]]:
     """Those to run now, with the number of runs that failed; those that fail must not crowd out new ones."""
     for campaign in imports:
-        keys = [_nth(run_key(campaign), tries) for tries in range(MOST_TRIES)]
-        tries = instance.get_run_records(dg.RunsFilter(tags={"dagster/run_key": keys}))
-        if _to_try(tries):
-            yield campaign, len(tries)
+        tries = failed_tries(instance, run_key(campaign))
+        if tries is not None:
+            yield campaign, tries
 
 
-def _nth(key: str, tries: int) -> str:
+def failed_tries(instance: dg.DagsterInstance, key: str) -> int | None:
+    """How many runs there were under the key, all of which failed; None where no other is due."""
+    keys = [nth(key, tries) for tries in range(MOST_TRIES)]
+    tries = instance.get_run_records(dg.RunsFilter(tags={"dagster/run_key": keys}))
+    return len(tries) if _to_try(tries) else None
+
+
+def nth(key: str, tries: int) -> str:
     return f"{key}:{tries}" if tries else key
 
 
 def _run_request(campaign: Campaign, tries: int) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=_nth(run_key(campaign), tries),
+        run_key=nth(run_key(campaign), tries),
         partition_key=str(campaign.id),
         tags={CAMPAIGN_TAG: campaign.name},
     )

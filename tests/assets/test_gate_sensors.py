@@ -1,9 +1,11 @@
 """What the gate's sensors do, with a database in memory."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 import dagster as dg
+import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from phase3_assets.gate_sensors import approval_reminders, decisions, re_enrichment
@@ -33,6 +35,12 @@ async def _decide(office: Office) -> None:
     await FakeApprovals(office.database.tables).decide(CAMPAIGN, MORE)
 
 
+def started(office: Office, request: dg.RunRequest, status: dg.DagsterRunStatus) -> None:
+    """What the daemon does with a request."""
+    tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+    create_run_for_test(office.instance, job_name="phase3", tags=tags, status=status)
+
+
 def test_a_wish_for_more_is_one_run() -> None:
     office = asked_office()
     assert ticked(office) == []
@@ -40,8 +48,22 @@ def test_a_wish_for_more_is_one_run() -> None:
     (request,) = ticked(office)
     assert request.partition_key == str(CAMPAIGN)
     assert request.run_key == f"phase3:{CAMPAIGN}:more:{UUID(int=1)}"
-    tags = {**request.tags, "dagster/run_key": str(request.run_key)}
-    create_run_for_test(office.instance, job_name="phase3", tags=tags, status=dg.DagsterRunStatus.FAILURE)
+    started(office, request, dg.DagsterRunStatus.STARTED)
+    assert ticked(office) == []
+
+
+def test_a_wish_whose_run_failed_before_it_began_is_tried_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office = asked_office()
+    more_wanted(office)
+    (first,) = ticked(office)
+    started(office, first, dg.DagsterRunStatus.FAILURE)
+    assert ticked(office) == []
+    monkeypatch.setattr("phase3_assets.jobs.FIRST_PAUSE", timedelta(0))
+    (second,) = ticked(office)
+    assert second.run_key == f"{first.run_key}:1"
+    started(office, second, dg.DagsterRunStatus.CANCELED)
     assert ticked(office) == []
 
 

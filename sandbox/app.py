@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -28,7 +28,7 @@ class Sandbox:
     """A running sandbox."""
 
     url: str
-    parts: "Parts"
+    parts: "Parts" = field(repr=False)  # a loop that ends spells out what it came to: the whole world, else
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from phase3_core.ports.leads import LeadPosition
 from phase3_core.ports.providers import Providers, Skipped
 from phase3_core.runs import Advance, Milestones, Run
 from phase3_core.saga import StepKind
-from phase3_core.statuses import CANCELLED, CampaignStatus
+from phase3_core.statuses import CANCELLED, UNDER_WAY, CampaignStatus
 from phase3_core.summary import AgentSummary, cost_of
 from phase3_core.waiting import Wait, WaitingRoom, until
 
@@ -89,9 +89,17 @@ class Shift:
 
     async def note_steps(self, status: CampaignStatus) -> None:
         """What every agent does: it works on the campaign in `status`, and it asks vendors."""
-        moved = {"before": self.campaign.status, "moved_to": status}
+        moved = {"before": await self._at_rest(), "moved_to": status}
         undo: dict[StepKind, Mapping[str, Any]] = {StepKind.STATUS: moved}
         await self.books.saga.note(self.run, undo | {StepKind.RESERVATIONS: {}, StepKind.JOBS: {}})
+
+    async def _at_rest(self) -> str:
+        """What the campaign was before whoever left it under way: an earlier agent, or a run that died."""
+        if self.campaign.status in UNDER_WAY:
+            for move in await self.books.saga.last_moves():
+                if move.campaign_id == self.campaign.id:
+                    return str(move.undo["before"])
+        return self.campaign.status
 
     async def conclude(self, status: CampaignStatus, summary: AgentSummary) -> None:
         """On to `status`, or stopped where the summary falls short of a threshold; it stays done."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phase3_core.agent import on_shift
 from phase3_core.compensation import KEPT, compensate_dead
 from phase3_core.errors import OutsideFailure
 from phase3_core.exports import Export, ExportKind, Published
@@ -72,6 +73,21 @@ def test_a_campaign_that_was_complete_before_the_run_is_complete_again(
 ) -> None:
     earlier = step(1, S.KEPT, undo={"before": before})
     assert status_afterwards([earlier, step(2, undo={"before": "emails_verified"})]) is afterwards
+
+
+async def breaks_at_work(office: Office, name: str) -> None:
+    async with on_shift(a_run(Agent.ENRICHMENT, name), office.database, office.around) as shift:
+        await shift.begin(CampaignStatus.ENRICHING)
+        raise OutsideFailure("The disk is full.")
+
+
+async def test_a_campaign_that_was_complete_is_so_again_also_where_two_runs_in_a_row_fail() -> None:
+    office = ready_office()
+    office.is_at(CampaignStatus.VERIFICATION_COMPLETE)
+    await begun(office)
+    with pytest.raises(OutsideFailure):
+        await breaks_at_work(office, "run-2")
+    assert office.campaign.status is CampaignStatus.VERIFICATION_COMPLETE
 
 
 async def test_a_dead_run_leaves_its_campaign_failed_with_a_reason() -> None:

@@ -51,6 +51,11 @@ class Open:
     reopened: int = 0
 
     @property
+    def brief(self) -> bool:
+        """Not for hours yet: leads may wait for it."""
+        return self.reopened < MOST_DOUBLINGS
+
+    @property
     def worth_a_run_at(self) -> float:
         """When leads that wait should be tried again: later each time, so that a dead vendor rests."""
         rest_s: float = OPEN_S * 2 ** min(self.reopened, MOST_DOUBLINGS)

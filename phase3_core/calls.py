@@ -84,11 +84,15 @@ class Gap(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """`until`: when a provider may be asked again, where it is asked `LATER` and that is known."""
+    """`until`: when a provider may be asked again, where it is asked `LATER` and that is known.
+
+    `briefly`: its service fails, not for long yet, so that it may be worth waiting for.
+    """
 
     gap: Gap
     detail: str = ""
     until: datetime | None = None
+    briefly: bool = False
 
 
 FinderReply = Hit | Miss | NoAnswer

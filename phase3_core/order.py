@@ -5,7 +5,7 @@ one. Pure: the same figures rank the same way for the same lead, so a resumed ca
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -31,13 +31,18 @@ class Bid:
     at_best: float
 
 
-def cost_per_valid(price: Price, find: float, accept: float, verification: float) -> float:
-    """USD, with `verification` of each candidate: (a + f (h + v)) / (f q)."""
+def cost_of_asking(price: Price, find: float, verification: float) -> float:
+    """USD expected, with `verification` of what is found: a + f (h + v)."""
     per_credit = float(price.per_credit)
     per_call = per_credit if price.billing is Billing.PER_CALL else 0.0
     per_hit = 0.0 if price.billing in {Billing.PER_CALL, Billing.FREE} else per_credit
+    return per_call + find * (per_hit + verification)
+
+
+def cost_per_valid(price: Price, find: float, accept: float, verification: float) -> float:
+    """USD, with `verification` of each candidate: (a + f (h + v)) / (f q)."""
     found = find * accept
-    return (per_call + find * (per_hit + verification)) / found if found else math.inf
+    return cost_of_asking(price, find, verification) / found if found else math.inf
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,16 @@ class CheapestValid:
         cost = cost_per_valid(price, find.mean, accept.mean, self.verification)
         return Bid(provider, find, accept, cost, cost_per_valid(price, *most, self.verification))
 
+    def cost_of_way(self, way: Sequence[str], missed: frozenset[str]) -> float:
+        """USD expected for a lead that asks these in turn, until one names an address that is accepted."""
+        cost, asking = 0.0, 1.0
+        for name in way:
+            bid = next(one for one in self.bids(missed) if one.provider == name)
+            cost += asking * cost_of_asking(self.prices[name], bid.find.mean, self.verification)
+            asking *= 1 - bid.find.mean * bid.accept.mean
+            missed |= {name}
+        return cost
+
     def ranked(self, lead: Lead, missed: frozenset[str]) -> list[str]:
         """Finders in the order of asking; those that cost more than the lead's tier is worth are left out."""
         bids = [bid for bid in self.bids(missed) if self._is_worth(bid, lead)]
@@ -90,6 +105,22 @@ class CheapestValid:
         if provider == self._explored(lead, missed):
             return f"tried out, for its record is thin and it may be the cheapest: {told}"
         return f"the cheapest that is left: {told}"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When a lead waits for a finder whose service fails: where to go on without it costs `most` USD more.
+
+    Who goes on asks it too in the end, where the others bring nothing: the ways differ in their order alone.
+    """
+
+    most: Money
+    figures: CheapestValid
+
+    def waits(self, away: str, others: Sequence[str], missed: frozenset[str]) -> bool:
+        first = self.figures.cost_of_way([away, *others], missed)
+        last = self.figures.cost_of_way([*others, away], missed)
+        return last - first > self.most
 
 
 def _at_best(rate: Rate) -> float:

@@ -11,7 +11,7 @@ from phase3_core.course import flow, lines
 from phase3_core.cuts import carries
 from phase3_core.foresight import bench_of, circumstances, roles
 from phase3_core.money import total
-from phase3_core.order import CheapestValid
+from phase3_core.order import CheapestValid, Patience
 from phase3_core.plan import Plan
 from phase3_core.planner import Bench, Model, model_of
 from phase3_core.policy import Ordering, Policy, Routing
@@ -35,7 +35,7 @@ class Ordered:
 
     async def plan(self, plan: Plan, *, keeps: bool) -> Plan:
         """`keeps`: the figures are written down where they are not yet, for the runs that resume it."""
-        if self.policy.ordering is Ordering.AS_LISTED and self.policy.routing is Routing.FIRST:
+        if not self._needs_figures:
             return plan
         kept = await self.books.track_record.kept(self.campaign_id)
         if kept is None:
@@ -43,6 +43,12 @@ class Ordered:
             if keeps:
                 await self.books.track_record.keep(self.campaign_id, kept)
         return self._with(plan, kept)
+
+    @property
+    def _needs_figures(self) -> bool:
+        policy = self.policy
+        as_listed = policy.ordering is Ordering.AS_LISTED and policy.routing is Routing.FIRST
+        return not as_listed or policy.patience is not None
 
     async def _figures(self, plan: Plan) -> Kept:
         known = roles(self.providers)
@@ -56,8 +62,11 @@ class Ordered:
         return replace(kept, starts=await asyncio.to_thread(dealt_out, bench, groups, record, around))
 
     def _with(self, plan: Plan, kept: Kept) -> Plan:
+        figures = _cheapest_valid(plan, self.policy, kept.finders)
+        if self.policy.patience is not None:
+            plan = replace(plan, patience=Patience(self.policy.patience, figures))
         if self.policy.ordering is Ordering.CHEAPEST_VALID:
-            plan = replace(plan, order=_cheapest_valid(plan, self.policy, kept.finders))
+            plan = replace(plan, order=figures)
         return replace(plan, starts=kept.starts if self.policy.routing is Routing.EARLIEST else ())
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from phase3_core.calls import Billing, Price
 from phase3_core.money import ZERO, Money
-from phase3_core.order import NOBODY, CheapestValid
+from phase3_core.order import NOBODY, CheapestValid, Patience
 from phase3_core.rates import USUAL_FIND_RATE, USUAL_VALID_RATE
 from phase3_core.routing import Shares, with_first
 
@@ -43,6 +43,7 @@ class Plan:
     lead_cap: Money = WITHOUT_END
     order: CheapestValid | None = None
     starts: Shares = ()
+    patience: Patience | None = None
 
     def in_turn(self, missed: Collection[str] = (), start: str = "") -> list[Quote]:
         """Finders in the order in which a lead of whom nothing else is known asks them.

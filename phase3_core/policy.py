@@ -59,7 +59,9 @@ class Routing(StrEnum):
 class Policy:
     """`worth`: USD at most for one valid address, by tier; where there is none, any price is paid.
 
-    `per_valid`: USD that the campaign's valid addresses may cost on average; None: any amount.
+    `patience`: a lead waits for a finder whose service fails where going on is expected to cost so many USD
+    more; None: it never does. `per_valid`: USD that the campaign's valid addresses may cost on average; None:
+    any amount.
     """
 
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -68,6 +70,7 @@ class Policy:
     max_providers_per_lead: int = 7
     ordering: Ordering = Ordering.AS_LISTED
     worth: Mapping[Tier, Money] = field(default_factory=dict)
+    patience: Money | None = None
     routing: Routing = Routing.FIRST
     leads_in_flight: int = 3000
     lead_caps: LeadCaps = field(default_factory=LeadCaps)

@@ -154,7 +154,7 @@ def _without_verifier(progress: Progress, verifier: str, reply: NoAnswer) -> Pro
 
 
 def _waiting(progress: Progress, provider: str, reply: NoAnswer) -> Progress:
-    wait = Wait(provider, reply.detail or reply.gap.value, reply.until)
+    wait = Wait(provider, reply.detail or reply.gap.value, reply.until, reply.briefly)
     return replace(progress, waits=(*progress.waits, wait))
 
 

@@ -13,6 +13,7 @@ WHY_STOP = {
     Stop.ACCEPTED: "there is an accepted address: nothing more is bought",
     Stop.SUPPRESSED: "the lead, or the address that was found, is on the suppression list",
     Stop.VERIFIER_GONE: "no verifier could look at the address: the lead waits",
+    Stop.PATIENT: "a finder is out for the moment, and going on without it costs too much: the lead waits",
     Stop.OVER_BUDGET: "what is left of the lead's cap pays for no further step",
     Stop.NOT_WORTH: "a valid address from whoever is left would cost more than one of this tier is worth",
     Stop.EXHAUSTED: "every finder that may be asked was asked",

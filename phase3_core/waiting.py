@@ -3,7 +3,8 @@
 One mechanism for every such reason: a day's quota that is spent, a cap, an open breaker. Whoever finds that
 a provider may not be asked answers `NoAnswer(Gap.LATER, why, until)`, and the rest follows from it:
 
-- a finder: the waterfall goes on to the next one; a verifier: the candidate waits, nobody else is paid;
+- a finder: the waterfall goes on to the next one, unless that is too dear (`order.Patience`);
+- a verifier: the candidate waits, nobody else is paid;
 - a lead that found no address elsewhere stays unfinished (no status), and the next run goes on with it;
 - an enricher: the next source is asked; only a lead that lacks a required field, which that enricher could
   have told, stays unfinished;
@@ -22,11 +23,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A provider that may not be asked now, in words for the user; `until` None: until a person acts."""
+    """A provider that may not be asked now, in words for the user; `until` None: until a person acts.
+
+    `briefly`: its breaker has opened lately.
+    """
 
     provider: str
     why: str
     until: datetime | None = None
+    briefly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Pure and deterministic: the same outcomes give the same steps, so a resumed run 
 the one before and the call ledger answers what was already paid for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,6 +53,7 @@ class Stop(StrEnum):
     OVER_BUDGET = "over_budget"  # what is left of the lead's own cap pays for no further step
     SUPPRESSED = "suppressed"  # the lead, or an address that was found: nobody is asked
     VERIFIER_GONE = "verifier_gone"  # the candidate waits as found and unverified
+    PATIENT = "patient"  # a finder is out for the moment, and going on without it is too dear
 
 
 Act = Verify | SecondOpinion | Recall | Guess | Find
@@ -100,9 +102,19 @@ def _next_source(lead: Lead, plan: Plan, domain: Domain, progress: Progress, lef
     reserved = total(
         quote.price.ceiling + plan.verification for quote in plan.finders if quote.provider in later
     )
-    affordable = (q for q in untried if reserved + q.price.ceiling + plan.verification <= left)
-    chosen = next(affordable, None)
-    return Find(chosen.provider) if chosen else Stop.OVER_BUDGET
+    affordable = [q.provider for q in untried if reserved + q.price.ceiling + plan.verification <= left]
+    if not affordable:
+        return Stop.OVER_BUDGET
+    return Stop.PATIENT if _waits(plan, progress, affordable) else Find(affordable[0])
+
+
+def _waits(plan: Plan, progress: Progress, others: Sequence[str]) -> bool:
+    """Whether a finder that is out is worth waiting for, rather than asking the others now."""
+    if plan.patience is None:
+        return False
+    others = others[: plan.max_providers_per_lead - len(progress.tried)]
+    out = [wait.provider for wait in progress.waits if wait.briefly]
+    return any(plan.patience.waits(one, others, progress.missed) for one in out)
 
 
 def _untried(lead: Lead, plan: Plan, progress: Progress) -> list[Quote]:

@@ -119,6 +119,7 @@ class Settings(Strict):
             guessing=self.waterfall.guessing,
             ordering=self.waterfall.ordering,
             worth=self.waterfall.worth_usd.by_tier(),
+            patience=self.waterfall.patience,
             routing=Routing(self.waterfall.routing),
             max_providers_per_lead=self.waterfall.max_providers_per_lead,
             leads_in_flight=self.waterfall.leads_in_flight,

@@ -56,13 +56,15 @@ class WaterfallSettings(Strict):
 
     `worth_usd`, by tier: what a valid address may be expected to cost with `cheapest_valid`.
     `loss_tolerance`: the share of that worth which asking a lost question again may be expected to cost in
-    vain, where only a hit costs. `routing`: all leads start with the first finder, or they are dealt out so
-    that limits let the campaign end earliest.
+    vain, where only a hit costs. `wait_if_dearer_usd`: a lead waits for a finder whose service fails where
+    going on without it is expected to cost so many USD more. `routing`: all leads start with the first
+    finder, or they are dealt out so that limits let the campaign end earliest.
     """
 
     order: tuple[str, ...] | Literal["cheapest_valid"] | None = None
     worth_usd: TierAmounts = TierAmounts()
     loss_tolerance: Annotated[Decimal, Field(ge=0, le=1)] | None = None
+    wait_if_dearer_usd: Amount | None = None
     routing: Literal["first", "earliest"] = "first"
     guessing: bool = True
     max_providers_per_lead: Annotated[int, Field(ge=1)] = 7
@@ -76,6 +78,10 @@ class WaterfallSettings(Strict):
     def listed(self) -> tuple[str, ...] | None:
         """Finders by name; None: those of the catalogue."""
         return None if isinstance(self.order, str) else self.order
+
+    @property
+    def patience(self) -> Money | None:
+        return None if self.wait_if_dearer_usd is None else usd(self.wait_if_dearer_usd)
 
     @property
     def tolerated_losses(self) -> dict[Tier, Money]:

@@ -68,7 +68,8 @@ class Standing:
 
     def later(self, broken: Open | None) -> NoAnswer:
         """The lead waits; the reason is the same few words for all, so that they can be counted."""
-        return NoAnswer(Gap.LATER, NO_SERVICE, self.asked_again_at(broken))
+        briefly = broken is not None and broken.brief
+        return NoAnswer(Gap.LATER, NO_SERVICE, self.asked_again_at(broken), briefly)
 
     def asked_again_at(self, broken: Open | None) -> datetime:
         wait_s = broken.worth_a_run_at - self.health.exchange.now() if broken else OPEN_S

@@ -1,6 +1,7 @@
 """The cheapest finder first, given who missed before; the same way in every run."""
 
 from dataclasses import replace
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -8,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phase3_core.calls import Billing, Hit, Judgement, Miss, Price
+from phase3_core.course import flow, lines
 from phase3_core.domains import Domain
 from phase3_core.leads import Lead
-from phase3_core.money import usd
-from phase3_core.order import CheapestValid, cost_per_valid
+from phase3_core.money import total, usd
+from phase3_core.order import CheapestValid, Patience, cost_per_valid
 from phase3_core.ordering import Ordered
 from phase3_core.plan import Plan, Quote
-from phase3_core.policy import Ordering
+from phase3_core.planner import Bench, model_of
+from phase3_core.policy import LeadCaps, Ordering
 from phase3_core.progress import Progress, start
-from phase3_core.rates import FinderRates, Seen
-from phase3_core.record import Record
+from phase3_core.rates import USUAL_FIND_RATE, USUAL_VALID_RATE, FinderRates, Seen
+from phase3_core.record import Group, Record
 from phase3_core.statuses import Verdict
 from phase3_core.tiers import Tier
 from phase3_core.trace import email_steps
@@ -113,11 +116,43 @@ def test_who_cannot_be_the_cheapest_is_not_tried_out() -> None:
     assert {order.ranked(asked(number), FIRST)[0] for number in range(500)} == {"cheap"}
 
 
+# A finder that is out
+
+
+@given(st.integers(0, 50), st.integers(1, 200))
+def test_a_lead_waits_for_a_free_finder_where_asking_the_other_first_costs_more_than_that(
+    most: int, price: int
+) -> None:
+    """Asked first, the other costs its price; asked second, only where the free one brought nothing."""
+    dear = per_call(f"{price / 1000}")
+    figures = CheapestValid({"free": Price(usd(0), Billing.FREE), "dear": dear}, 0.0, FinderRates())
+    saved = USUAL_FIND_RATE * USUAL_VALID_RATE * price / 1000
+    patience = Patience(usd(f"{most / 1000}"), figures)
+    assert patience.waits("free", ["dear"], FIRST) == (saved > most / 1000)
+
+
+@given(st.sampled_from(sorted(PRICES)), st.integers(0, 10))
+def test_nobody_waits_where_nobody_else_is_left_to_ask(away: str, mills: int) -> None:
+    assert not Patience(usd(mills) / 1000, unexplored()).waits(away, [], FIRST)
+
+
 prices = st.dictionaries(
     st.sampled_from("abcdefg"),
     st.builds(Price, st.integers(1, 200).map(lambda mills: usd(f"{mills / 1000}")), st.sampled_from(Billing)),
     min_size=1,
 )
+
+
+@given(prices=prices, order=st.randoms())
+def test_the_cost_of_a_way_is_what_the_planner_expects_of_it(prices: dict[str, Price], order: Random) -> None:
+    way = order.sample(sorted(prices), len(prices))
+    plan = Plan(tuple(Quote(name, prices[name]) for name in way), per_call("0.001"), False, guessing=False)
+    bench = Bench(plan, "reoon", "", (), {}, LeadCaps())
+    model = model_of(bench, [Group(Tier.A, 1, delivered=False, to_verify=1)], Record())
+    planned = total(line.cost for line in lines(model, flow(model, model.usual)))
+    assert CheapestValid(prices, 0.001, FinderRates()).cost_of_way(way, FIRST) == pytest.approx(
+        float(planned), abs=2e-5
+    )
 
 
 @given(prices=prices, number=st.integers(0, 2**64))

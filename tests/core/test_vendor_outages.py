@@ -1,13 +1,24 @@
 """A campaign while vendors are out of service: nothing is spent in vain, and who waited is served."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import pytest
 
-from phase3_core.calls import FinderReply, Gap, Hit, Judgement, NoAnswer, VerifierReply
+from phase3_core.calls import (
+    Billing,
+    FinderReply,
+    Gap,
+    Hit,
+    Judgement,
+    NoAnswer,
+    Price,
+    VerifierReply,
+)
 from phase3_core.errors import NothingUsable
+from phase3_core.money import usd
 from phase3_core.policy import Policy
 from phase3_core.statuses import CampaignStatus, EmailStatus, Verdict
 from phase3_core.waiting import Wait
@@ -16,7 +27,7 @@ from tests.fakes.people import a_lead
 from tests.fakes.providers import finder, verifier
 
 SOON = datetime(2026, 11, 22, 12, 5, tzinfo=UTC)
-OUT = NoAnswer(Gap.LATER, "its service fails", SOON)
+OUT = NoAnswer(Gap.LATER, "its service fails", SOON, briefly=True)
 VALID = Judgement(Verdict.VALID)
 PEOPLE = {f"P{n} Q{n}": f"p{n}@c{n}.com" for n in range(1, 6)}
 
@@ -128,3 +139,25 @@ async def test_who_found_nothing_while_a_finder_was_out_is_found_when_it_is_back
     await office.verify()
     assert {row.email for row in office.rows} == set(PEOPLE.values())
     assert [one.provider for one in office.source.asked].count("muraena") == 5
+
+
+@pytest.mark.parametrize(("patience", "asked"), [(None, 5), ("0.10", 5), ("0.01", 0)])
+async def test_leads_wait_for_a_finder_that_is_out_where_a_dearer_one_would_cost_too_much(
+    patience: str | None, asked: int
+) -> None:
+    office = five_leads()
+    office.policy = replace(office.policy, patience=usd(patience) if patience else None)
+    outage = Outage(office, "tomba", 100)
+    office.source.finders = [
+        finder("tomba", lambda name: outage.reply(lambda who: Hit(PEOPLE[who]), name)),
+        finder("muraena", price=Price(usd("0.10"), Billing.PER_CALL)),
+    ]
+    summary = await office.verify()
+    assert [one.provider for one in office.source.asked].count("muraena") == asked
+    assert (
+        summary.partial == "partial: 5 leads wait for tomba (its service fails, until 2026-11-22 12:05 UTC)"
+    )
+    office.source.away.clear()
+    await office.verify("run-2")
+    assert {row.email for row in office.rows} == set(PEOPLE.values())
+    assert [one.provider for one in office.source.asked].count("muraena") == asked

@@ -5,6 +5,7 @@ from phase3_core.domains import Domain, learn
 from phase3_core.email_result import result_of
 from phase3_core.leads import MailboxName
 from phase3_core.money import ZERO, usd
+from phase3_core.order import CheapestValid, Patience
 from phase3_core.patterns import Pattern
 from phase3_core.plan import Plan, Quote
 from phase3_core.progress import (
@@ -17,9 +18,11 @@ from phase3_core.progress import (
     after_verify,
     start,
 )
+from phase3_core.rates import FinderRates
 from phase3_core.statuses import EmailStatus, Reason, Verdict
 from phase3_core.waterfall import Find, Guess, SecondOpinion, Step, Stop, Verify, next_step
 from tests.core.walk import PER_CALL, PER_HIT, STRANGE, Oracle, a_plan, walk
+from tests.fakes.clock import NOON
 from tests.fakes.people import a_lead
 
 ADA = a_lead()
@@ -430,6 +433,34 @@ def test_what_a_waiting_finder_will_cost_is_kept_for_it() -> None:
         (Quote("tomba", PER_HIT), Quote("muraena", PER_HIT)), PER_CALL, False, False, lead_cap=usd("0.02")
     )
     assert next_step(a_lead(), plan, STRANGE, later) is Stop.OVER_BUDGET
+
+
+def step_while_out(most: str, *, briefly: bool = True, max_providers: int = 7) -> Step:
+    """Tomba, which costs nothing, is out."""
+    prices = {"tomba": Price(ZERO, Billing.FREE), "muraena": Price(usd("0.1"), Billing.PER_CALL)}
+    plan = Plan(
+        tuple(Quote(name, price) for name, price in prices.items()),
+        PER_CALL,
+        second_opinion=False,
+        guessing=False,
+        max_providers_per_lead=max_providers,
+        patience=Patience(usd(most), CheapestValid(prices, 0.001, FinderRates())),
+    )
+    out = NoAnswer(Gap.LATER, "its service fails", NOON, briefly)
+    return next_step(a_lead(), plan, STRANGE, after_find(Progress(), "tomba", out))
+
+
+def test_a_lead_waits_for_a_finder_that_is_out_only_where_going_on_is_too_dear() -> None:
+    assert step_while_out("0.01") is Stop.PATIENT
+    assert step_while_out("0.10") == Find("muraena")
+
+
+def test_for_what_is_no_brief_outage_nobody_waits() -> None:
+    assert step_while_out("0.01", briefly=False) == Find("muraena")
+
+
+def test_who_may_ask_nobody_else_is_done_with_the_others() -> None:
+    assert step_while_out("0.01", max_providers=1) is Stop.EXHAUSTED
 
 
 def test_without_money_for_it_the_first_verdict_stands() -> None:

@@ -166,6 +166,12 @@ def test_what_a_valid_address_may_cost_is_the_policys_and_usually_anything() -> 
     assert capped.policy().per_valid == usd("0.08")
 
 
+def test_leads_wait_for_a_finder_only_where_it_is_said_for_how_much() -> None:
+    assert Settings().policy().patience is None
+    patient = Settings.model_validate({"waterfall": {"wait_if_dearer_usd": "0.01"}})
+    assert patient.policy().patience == usd("0.01")
+
+
 def test_a_lost_answer_may_cost_a_share_of_what_its_tier_is_worth_only_where_both_are_set() -> None:
     worth = {"worth_usd": {"A": "0.50", "C": "0.05"}}
     both = Settings.model_validate({"waterfall": worth | {"loss_tolerance": "0.1"}})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from phase3_core.breaker import FAILURES_IN_A_ROW, OPEN_S, PROBES, Closed, HalfOpen, Open
+from phase3_core.breaker import FAILURES_IN_A_ROW, MOST_DOUBLINGS, OPEN_S, PROBES, Closed, HalfOpen, Open
 from phase3_core.calls import Gap, Hit, Judgement, Miss, NoAnswer
 from phase3_core.ledger import OverBudget
 from phase3_core.waiting import Wait
@@ -57,9 +57,18 @@ async def test_five_failures_in_a_row_open_the_breaker(failures: list[Step]) -> 
     vendor = a_verifier(*failures)
     await ask_many(vendor, FAILURES_IN_A_ROW)
     reply = await vendor.ask("6@acme.example")
-    assert (reply.gap, reply.detail) == (Gap.LATER, "its service fails")
+    assert (reply.gap, reply.detail, reply.briefly) == (Gap.LATER, "its service fails", True)
     assert seconds_of(reply) == pytest.approx(vendor.transport.sent_at[-1] + OPEN_S)
     assert vendor.sends == FAILURES_IN_A_ROW
+
+
+async def test_a_vendor_that_probes_have_found_out_again_and_again_is_not_out_briefly() -> None:
+    vendor = await broken_down(DOWN)
+    for number in range(10, 10 + MOST_DOUBLINGS):
+        assert (await vendor.ask("turned-away@acme.example")).briefly
+        vendor.time.advance(OPEN_S)
+        await vendor.ask(f"{number}@acme.example")
+    assert not (await vendor.ask("turned-away@acme.example")).briefly
 
 
 async def test_an_answer_between_failures_starts_the_count_again() -> None:

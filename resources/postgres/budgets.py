@@ -20,115 +20,26 @@ from phase3_core.money import Money, usd
 from phase3_core.statuses import Agent
 from phase3_core.tiers import Tier
 from resources.postgres.admission import TODAY
+from resources.postgres.budget_sql import (
+    ALL_THERE,
+    COUNT,
+    LOCK_THEM,
+    MAKE,
+    NEWLY_NEAR,
+    NOBODY_WRITES,
+    OF_CAMPAIGN,
+    OF_CAMPAIGNS,
+    REFUSED,
+    REMOVE,
+    REMOVE_OTHERS,
+    SET_OWN,
+)
 from resources.postgres.jsonb import json_text
 from resources.postgres.lease import at_work
 from resources.postgres.outage import Outage, repeatable
 from resources.postgres.tables import campaigns
 
 LEEWAY_S = 5.0  # what the server's clock may differ from ours, and the transaction took to begin
-
-WANTED = """
-jsonb_to_recordset(CAST(:rows AS jsonb)) AS wanted (
-    scope text, campaign_id uuid, agent text, tier text, provider text, day date, cap_usd numeric)
-"""
-
-_ALL_THERE = text(f"""
-    SELECT NOT EXISTS (SELECT FROM {WANTED} WHERE scope NOT IN (SELECT scope FROM budgets))
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-# Before any lock on a budget, as with everybody who writes calls.
-_NOBODY_WRITES = text("LOCK TABLE provider_calls IN SHARE MODE")
-
-_HOLD = text(f"""
-    SELECT FROM budgets WHERE campaign_id = :campaign_id OR day = {TODAY} ORDER BY scope FOR UPDATE
-""")
-
-# A cap that changed has not been reached yet; one that is as it was has told so already. A provider's day is
-# everybody's: while others are at work, nobody raises or ends what one of them holds to.
-_CAP = """
-    CASE WHEN b.day IS NOT NULL AND :others THEN least(b.cap_usd, excluded.cap_usd) ELSE excluded.cap_usd END
-"""
-_OPEN = text(f"""
-    INSERT INTO budgets AS b (scope, campaign_id, agent, tier, provider, day, cap_usd)
-    SELECT scope, campaign_id, agent, tier, provider, day, cap_usd FROM {WANTED} ORDER BY scope
-    ON CONFLICT (scope) DO UPDATE SET
-        cap_usd = {_CAP},
-        alerted_at = CASE WHEN b.cap_usd = {_CAP} THEN b.alerted_at END,
-        refused_at = CASE WHEN b.cap_usd = {_CAP} THEN b.refused_at END
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-_CLOSE = text(f"""
-    DELETE FROM budgets
-    WHERE (campaign_id = :campaign_id OR (day = {TODAY} AND NOT :others)) AND NOT scope = ANY (:scopes)
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-_END = text("DELETE FROM budgets WHERE scope = ANY (:gone)")
-
-_SUMS = """
-    coalesce(sum(cost_usd + unknown_usd), 0) AS spent,
-    coalesce(sum(reserved_usd) FILTER (WHERE state = 'intent'), 0) AS reserved
-"""
-
-
-def counted(budgets: str) -> str:
-    """The ledger's sums for each of these `budgets` of a campaign or today, as the table `counted`."""
-    return f"""
-    own AS MATERIALIZED (
-        SELECT agent, tier, {_SUMS} FROM provider_calls WHERE campaign_id = :campaign_id GROUP BY agent, tier
-    ), counted AS (
-        SELECT o.scope, coalesce(sum(own.spent), 0) AS spent, coalesce(sum(own.reserved), 0) AS reserved
-        FROM {budgets} AS o LEFT JOIN own ON coalesce(own.agent = o.agent, o.agent IS NULL)
-            AND coalesce(own.tier = o.tier, o.tier IS NULL)
-        WHERE o.campaign_id = :campaign_id GROUP BY o.scope
-        UNION ALL
-        SELECT o.scope, daily.spent, daily.reserved FROM {budgets} AS o
-        CROSS JOIN LATERAL (
-            SELECT {_SUMS} FROM provider_calls AS c WHERE c.provider = o.provider AND c.day = o.day
-        ) AS daily
-        WHERE o.day = {TODAY}
-    )
-    """  # noqa: S608 - made of constants of the code; every value is bound
-
-
-_COUNT = text(f"""
-    WITH {counted("budgets")}
-    UPDATE budgets AS b SET spent_usd = counted.spent, reserved_usd = counted.reserved, updated_at = now()
-    FROM counted
-    WHERE b.scope = counted.scope AND (b.spent_usd, b.reserved_usd) <> (counted.spent, counted.reserved)
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-_OF = text(f"""
-    SELECT scope, cap_usd, spent_usd, reserved_usd, agent, tier, provider, day, alerted_at, refused_at
-    FROM budgets WHERE campaign_id = :campaign_id OR day = {TODAY}
-    ORDER BY campaign_id IS NULL, tier IS NOT NULL, scope
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-_OF_ALL = text("""
-    SELECT campaign_id, scope, cap_usd, spent_usd, reserved_usd, agent, tier, provider, day, alerted_at,
-           refused_at
-    FROM budgets WHERE campaign_id IS NOT NULL ORDER BY tier IS NOT NULL, scope
-""")
-
-_NEAR = text(f"""
-    WITH near AS MATERIALIZED (
-        SELECT scope AS of FROM budgets
-        WHERE (alerted_at IS NULL OR alerted_at > now() - make_interval(secs => CAST(:unheard_s AS float8)))
-            AND spent_usd > 0 AND spent_usd >= cap_usd * :alert_at
-            AND (campaign_id = :campaign_id OR day = {TODAY})
-        ORDER BY scope FOR UPDATE  -- every process locks in this order
-    )
-    UPDATE budgets SET alerted_at = now() FROM near WHERE scope = near.of
-    RETURNING scope, cap_usd, spent_usd, reserved_usd, agent, tier, provider, day, alerted_at, refused_at
-""")  # noqa: S608 - made of constants of the code; every value is bound
-
-_REFUSED = text("UPDATE budgets SET refused_at = now() WHERE scope = :scope AND refused_at IS NULL")
-
-
-_SET_OWN = text("""
-    UPDATE campaigns SET updated_at = now(),
-        budgets = nullif((coalesce(budgets, '{}') || CAST(:given AS jsonb)) - CAST(:gone AS text[]), '{}')
-    WHERE id = :campaign_id
-""")
 
 AGENTS = {name: agent for agent, name in NAMES.items()}
 TIERS = {f"tier_{tier.lower()}": tier for tier in Tier}
@@ -155,7 +66,7 @@ class PostgresBudgets:
     async def of(self, campaign_id: UUID) -> list[Budget]:
         """The campaign's, then those of providers today."""
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(_OF, {"campaign_id": campaign_id})).mappings()
+            rows = (await connection.execute(OF_CAMPAIGN, {"campaign_id": campaign_id})).mappings()
             return [budget_of(row) for row in rows]
 
     @repeatable
@@ -163,7 +74,7 @@ class PostgresBudgets:
         """By campaign; those without a cap are left out."""
         found: dict[UUID, list[Budget]] = {}
         async with self._engine.connect() as connection:
-            for row in (await connection.execute(_OF_ALL)).mappings():
+            for row in (await connection.execute(OF_CAMPAIGNS)).mappings():
                 found.setdefault(row["campaign_id"], []).append(budget_of(row))
         return found
 
@@ -174,7 +85,7 @@ class PostgresBudgets:
 
         async def near(unheard_s: float | None = None) -> list[Budget]:
             async with self._engine.begin() as connection:
-                rows = (await connection.execute(_NEAR, {**values, "unheard_s": unheard_s})).mappings()
+                rows = (await connection.execute(NEWLY_NEAR, {**values, "unheard_s": unheard_s})).mappings()
                 return [budget_of(row) for row in rows]
 
         return await self.outage.outlast(near, lambda: near(monotonic() - began + LEEWAY_S))
@@ -195,7 +106,7 @@ class PostgresBudgets:
                 "campaign_id": campaign_id,
                 "others": others,
             }
-            await _make(connection, values, _CLOSE, _OPEN)
+            await _make(connection, values, REMOVE_OTHERS, MAKE)
 
     @repeatable
     async def adopt(self, campaign_id: UUID, caps: Caps, names: Collection[str]) -> None:
@@ -209,7 +120,7 @@ class PostgresBudgets:
             "others": True,
         }
         async with self._engine.begin() as connection:
-            await _make(connection, values, _END, _OPEN)
+            await _make(connection, values, REMOVE, MAKE)
 
     @repeatable
     async def open_day(self, campaign_id: UUID, daily: Mapping[str, Money]) -> None:
@@ -220,12 +131,12 @@ class PostgresBudgets:
         async with self._engine.begin() as connection:
             rows = list(_of_days(daily, await _today(connection)))
             values = {"rows": json_text(rows), "campaign_id": campaign_id, "others": True}
-            await _make(connection, values, _OPEN)
+            await _make(connection, values, MAKE)
 
     @repeatable
     async def refused(self, scope: str) -> None:
         async with self._engine.begin() as connection:
-            await connection.execute(_REFUSED, {"scope": scope})
+            await connection.execute(REFUSED, {"scope": scope})
 
     @repeatable
     async def own(self, campaign_id: UUID) -> Caps:
@@ -246,7 +157,7 @@ class PostgresBudgets:
         gone = [name for name, cap in changes.items() if cap is None]
         values = {"campaign_id": campaign_id, "given": json_text(given), "gone": gone}
         async with self._engine.begin() as connection:
-            await connection.execute(_SET_OWN, values)
+            await connection.execute(SET_OWN, values)
 
 
 async def wanted(connection: AsyncConnection, campaign_id: UUID, caps: Caps) -> list[dict[str, Any]]:
@@ -256,9 +167,9 @@ async def wanted(connection: AsyncConnection, campaign_id: UUID, caps: Caps) -> 
 
 async def _make(connection: AsyncConnection, values: Mapping[str, Any], *changes: TextClause) -> None:
     """Nobody books anything between a change and the count that follows it."""
-    if not await connection.scalar(_ALL_THERE, values):
-        await connection.execute(_NOBODY_WRITES)
-    for step in (_HOLD, *changes, _COUNT):
+    if not await connection.scalar(ALL_THERE, values):
+        await connection.execute(NOBODY_WRITES)
+    for step in (LOCK_THEM, *changes, COUNT):
         await connection.execute(step, values)
 
 

@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.budget import Budget, Caps
 from resources.postgres.admission import TODAY
-from resources.postgres.budgets import WANTED, PostgresBudgets, budget_of, counted, wanted
+from resources.postgres.budget_sql import WANTED, counted
+from resources.postgres.budgets import PostgresBudgets, budget_of, wanted
 from resources.postgres.jsonb import json_text
 from resources.postgres.lease import at_work
 from resources.postgres.outage import Outage, repeatable

@@ -11,47 +11,25 @@ the way the page would have failed.
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
-from enum import Enum, auto
 from functools import partial
 from ipaddress import ip_address
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
 
-import aiohttp
-
-from resources.web.addresses import Host, Refusal, is_public, networks, vetted_host
-from resources.web.body import Body
-from resources.web.dialling import (
-    Endpoint,
-    NoSuchNameError,
-    Pin,
-    Resolver,
-    SystemResolver,
-    pinned,
-    pinned_connector,
-)
+from resources.web.addresses import Host, Refusal, vetted_host
 from resources.web.facts import PageFacts
+from resources.web.hops import Hops, Want
 from resources.web.limits import Seams
 from resources.web.outcome import BLOCKED, NOBODY_THERE, FetchOutcome, Outcome
 from resources.web.page import read_page
 from resources.web.robots import Robots
 from resources.web.robots_cache import RobotsCache
-from resources.web.turns import Turns
-from resources.web.verdict import PRODUCT, REDIRECTS, check_type, encoding_of, judge, rules_of
+from resources.web.verdict import PRODUCT, REDIRECTS, judge, rules_of
 from resources.web.visit import Answer, StoppedError, Target, Visit
-
-
-class _Want(Enum):
-    PAGE = auto()
-    ROBOTS = auto()
-
 
 _TOO_MANY = "more redirects than we follow"
 _CONTACT = re.compile(r"[!-'*-~]+")  # visible ASCII without the parentheses it is put in
-_MAX_ADDRESSES = 4
-_LOOKUPS = 4  # a lookup that was given up blocks its thread on; others must find one free
 _MAX_LOCATION = 2_000
 _PRODUCTION: Final = Seams()
 
@@ -79,41 +57,18 @@ class WebFetcher:
             raise ValueError("the sandbox must listen on a loopback address")
         self._sandbox = sandbox_web
         self._has_contact = bool(contact)
-        self._user_agent = f"{PRODUCT}/0.1 (+{contact})"
-        self._is_public = _seams.is_public or partial(is_public, also_denied=networks(own_networks))
-        self._seams = _seams
         self._limits = _seams.limits
-        self._slots = asyncio.Semaphore(_seams.limits.in_flight)
-        self._turns = Turns(_seams)
+        self._hops = Hops(f"{PRODUCT}/0.1 (+{contact})", own_networks, sandbox_web, _seams)
         self._robots = RobotsCache(_seams.clock)
-        self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._resolver = self._seams.resolver or self._system_resolver()
-        self._session = await self._open.enter_async_context(
-            aiohttp.ClientSession(
-                connector=pinned_connector(self._seams.tls),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,  # a proxy from the environment would go round the pin
-                auto_decompress=False,
-                headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity, gzip"},
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=self._limits.connect_s, sock_read=self._limits.read_s
-                ),
-                trace_configs=[_tracing()],
-            )
-        )
+        await self._hops.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._open.aclose()
-
-    def _system_resolver(self) -> Resolver:
-        resolver = SystemResolver(self._limits.in_flight * _LOOKUPS)
-        self._open.callback(resolver.close)
-        return resolver
+        await self._hops.__aexit__(kind, error, trace)
 
     async def fetch(self, domain: str) -> FetchOutcome:
         """The facts of the domain's home page, or the reason there are none."""
@@ -148,18 +103,18 @@ class WebFetcher:
         raise max(failures, key=lambda stop: NOBODY_THERE.index(stop.outcome))
 
     async def _page(self, visit: Visit, target: Target) -> Answer:
-        answer = await self._followed(visit, target, _Want.PAGE)
+        answer = await self._followed(visit, target, Want.PAGE)
         visit.status = answer.status
         judge(answer)
         return answer
 
-    async def _followed(self, visit: Visit, target: Target, want: _Want) -> Answer:
+    async def _followed(self, visit: Visit, target: Target, want: Want) -> Answer:
         for hop in range(self._limits.redirects + 1):
             try:
-                if want is _Want.PAGE:
+                if want is Want.PAGE:
                     await self._mind_robots(visit, target)
                     visit.url = str(target.url)
-                answer = await self._asked(visit, target, want)
+                answer = await self._hops.answer(visit, target, want)
             except StoppedError as stop:
                 raise _after_redirect(stop) if hop else stop from None
             location = answer.headers.get("Location")
@@ -186,6 +141,16 @@ class WebFetcher:
             raise StoppedError(Outcome.BLOCKED_REDIRECT, "an unreasonably long address")
         return Target(parts.scheme, host, path.encode("utf-8", "replace").decode())
 
+    async def _read(self, page: Answer) -> PageFacts:
+        read = partial(
+            read_page,
+            page.body,
+            page.headers.get("Content-Type", ""),
+            str(page.target.url),
+            headers={name: page.headers.get(name, "") for name in ("server", "x-powered-by")},
+        )
+        return read() if len(page.body) <= self._limits.inline_bytes else await asyncio.to_thread(read)
+
     # --- robots.txt --------------------------------------------------------------------------------------
 
     async def _mind_robots(self, visit: Visit, target: Target) -> None:
@@ -198,7 +163,7 @@ class WebFetcher:
     async def _asked_robots(self, visit: Visit, target: Target) -> Robots:
         path = "/robots.txt"
         try:
-            answer = await self._followed(visit, Target(target.scheme, target.host, path), _Want.ROBOTS)
+            answer = await self._followed(visit, Target(target.scheme, target.host, path), Want.ROBOTS)
         except StoppedError as stop:
             if stop.detail != _TOO_MANY:
                 raise
@@ -209,112 +174,6 @@ class WebFetcher:
                 self._robots.learn(answer.target.origin, robots)
         self._robots.learn(target.origin, robots)
         return robots
-
-    # --- one request -------------------------------------------------------------------------------------
-
-    async def _asked(self, visit: Visit, target: Target, want: _Want) -> Answer:
-        """One answer, redirects included, within what is left of the visit's time on the network."""
-        await self._turns.wait(target.host.name)
-        loop = asyncio.get_running_loop()
-        async with self._slots:
-            started = loop.time()
-            try:
-                async with asyncio.timeout(visit.left_s):
-                    pin = await self._pinned(visit, target)
-                    return await self._exchange(visit, target, pin, want)
-            except TimeoutError:
-                raise StoppedError(Outcome.TIMEOUT, target.origin) from None
-            finally:
-                visit.left_s -= loop.time() - started
-
-    async def _pinned(self, visit: Visit, target: Target) -> Pin:
-        if target.host.sandboxed:
-            return Pin(target.host.name, target.port, self._sandbox_endpoints(target))
-        addresses = await self._vetted(visit, target.host.name)
-        endpoints = tuple(self._seams.dialler(address, target.port) for address in addresses)
-        return Pin(target.host.name, target.port, endpoints)
-
-    def _sandbox_endpoints(self, target: Target) -> tuple[Endpoint, ...]:
-        if self._sandbox is None or target.scheme != "http":
-            raise StoppedError(Outcome.CONNECT_ERROR, "the sandbox speaks plain http")
-        return (self._sandbox,)
-
-    async def _vetted(self, visit: Visit, name: str) -> tuple[str, ...]:
-        known = visit.addresses.get(name)
-        if known is None:
-            known = visit.addresses[name] = await self._resolved(name)
-        if isinstance(known, StoppedError):
-            raise known
-        return known
-
-    async def _resolved(self, name: str) -> tuple[str, ...] | StoppedError:
-        """Some of the vetted addresses. One bad address condemns all: a mixed answer is a rebinding sign."""
-        try:
-            async with asyncio.timeout(self._limits.connect_s):
-                found = await self._resolver.addresses(name)
-        except NoSuchNameError:
-            return StoppedError(Outcome.DNS_FAILURE, name)
-        except TimeoutError:
-            return StoppedError(Outcome.TIMEOUT, f"resolving {name}")
-        except (OSError, UnicodeError):
-            return StoppedError(Outcome.CONNECT_ERROR, f"resolving {name}")
-        refused = [address for address in found if not self._is_public(address)]
-        if refused:
-            return StoppedError(Outcome.BLOCKED_ADDRESS, f"{name} is {refused[0]}")
-        return tuple(found[:_MAX_ADDRESSES]) or StoppedError(Outcome.DNS_FAILURE, name)
-
-    async def _exchange(self, visit: Visit, target: Target, pin: Pin, want: _Want) -> Answer:
-        try:
-            with pinned(pin):
-                async with self._session.get(
-                    target.url, allow_redirects=False, trace_request_ctx=visit
-                ) as response:
-                    if pin.dialled:
-                        visit.address = pin.dialled[-1][0]
-                    return await self._answer(visit, target, response, want)
-        except TimeoutError:
-            raise
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
-            raise StoppedError(Outcome.TLS_ERROR, f"{target.origin}: {type(error).__name__}") from error
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-            raise StoppedError(Outcome.CONNECT_ERROR, f"{target.origin}: {type(error).__name__}") from error
-        except (aiohttp.ClientError, ValueError, LookupError) as error:  # it answered, but not in HTTP
-            raise StoppedError(Outcome.SERVER_ERROR, f"{target.origin}: {type(error).__name__}") from error
-
-    async def _answer(
-        self, visit: Visit, target: Target, response: aiohttp.ClientResponse, want: _Want
-    ) -> Answer:
-        if response.status in REDIRECTS:
-            return Answer(target, response.status, response.headers)
-        is_page = want is _Want.PAGE and response.ok
-        if is_page:
-            check_type(response)
-        body = Body(*self._caps(want, ok=response.ok), encoding=encoding_of(response))
-        try:
-            complete = await body.read(response)
-        finally:
-            visit.raw_bytes = body.raw
-        if is_page and not complete:
-            raise StoppedError(Outcome.TOO_LARGE, f"over {self._limits.raw_bytes} bytes")
-        return Answer(target, response.status, response.headers, bytes(body.decoded), complete)
-
-    def _caps(self, want: _Want, *, ok: bool) -> tuple[int, int]:
-        limits = self._limits
-        if not ok:
-            return limits.error_page_bytes, limits.error_page_bytes
-        if want is _Want.ROBOTS:
-            return limits.robots_bytes, limits.robots_bytes
-        return limits.raw_bytes, limits.decoded_bytes
-
-    async def _read(self, page: Answer) -> PageFacts:
-        read = partial(
-            read_page,
-            page.body,
-            page.headers.get("Content-Type", ""),
-            str(page.target.url),
-            headers={name: page.headers.get(name, "") for name in ("server", "x-powered-by")},
-        )
-        return read() if len(page.body) <= self._limits.inline_bytes else await asyncio.to_thread(read)
 
 
 def _candidates(visit: Visit) -> Iterator[Target]:
@@ -337,15 +196,3 @@ def _after_redirect(stop: StoppedError) -> StoppedError:
     if stop.outcome is Outcome.DNS_FAILURE:
         return StoppedError(Outcome.NOT_FOUND, f"redirected to a name that does not exist: {stop.detail}")
     return stop
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    """Marks the visit once a connection stands: from then on bytes may have left."""
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_end.append(_mark_sent)
-    config.on_connection_reuseconn.append(_mark_sent)
-    return config
-
-
-async def _mark_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.request_sent = True

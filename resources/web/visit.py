@@ -42,7 +42,7 @@ class Answer:
 
 
 class StoppedError(Exception):
-    """The fetch, or this attempt at it, is over; never leaves this module."""
+    """The fetch, or this attempt at it, is over; nobody outside the fetch sees it."""
 
     def __init__(self, outcome: Outcome, detail: str, retry_after_s: float | None = None) -> None:
         super().__init__(detail)

@@ -325,8 +325,8 @@ async def test_our_own_networks_reach_the_reader_of_websites() -> None:
     async with opened({}, own) as providers:
         (site,) = clients(providers, "website")
         assert isinstance(site.transport, WebsiteTransport)
-        assert not site.transport._fetcher._is_public("8.8.8.8")
-        assert site.transport._fetcher._is_public("8.8.4.4")
+        assert not site.transport._fetcher._hops._is_public("8.8.8.8")
+        assert site.transport._fetcher._hops._is_public("8.8.4.4")
 
 
 async def test_a_missing_key_is_reported_once_for_all_questions() -> None:

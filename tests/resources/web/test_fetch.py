@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from resources.web import addresses, dialling, fetch, verdict
+from resources.web import addresses, dialling, fetch, hops, verdict
 from resources.web.addresses import Host, vetted_host
 from resources.web.body import Body
 from resources.web.dialling import NoSuchNameError, NotPinnedError, Pin, SystemResolver, _looked_up, pinned
 from resources.web.fetch import WebFetcher
+from resources.web.hops import Hops
 from resources.web.limits import Limits, Seams
 from resources.web.outcome import FetchOutcome, Outcome
 from resources.web.robots import Robots, Rule
@@ -146,7 +147,7 @@ EVERYTHING_IS_PUBLIC = replaced(
 )
 
 
-async def resolved_anew(web: WebFetcher, visit: Any, name: str) -> Any:
+async def resolved_anew(web: Hops, visit: Any, name: str) -> Any:
     del visit
     found = await web._resolved(name)
     if isinstance(found, Exception):
@@ -239,7 +240,7 @@ async def test_one_private_address_refuses_the_name(site: Site, addresses: list[
     "Reading websites",
     "A name's answer changes between check and connection (DNS rebinding)",
     defence="A name is resolved once a visit, and what was vetted is what is dialled",
-    without=replaced((WebFetcher, "_vetted", resolved_anew)),
+    without=replaced((Hops, "_vetted", resolved_anew)),
 )
 async def test_rebinding_fails_because_a_name_is_resolved_once(site: Site) -> None:
     site.pages["northwind.com/"] = redirect("/home")
@@ -278,14 +279,14 @@ async def test_the_client_itself_cannot_dial_a_literal(site: Site, literal: str)
     async with fetcher(site, names()) as web:
         for pin in (None, Pin("northwind.com", site.port, (("203.0.113.10", site.port),))):
             with pinned(pin) if pin else nullcontext(), pytest.raises((NotPinnedError, ValueError)):
-                await web._session.get(f"http://{literal}:{site.port}/")
+                await web._hops._session.get(f"http://{literal}:{site.port}/")
     assert site.connections == 0
 
 
 async def test_the_client_itself_cannot_dial_a_name_nobody_vetted(site: Site) -> None:
     async with fetcher(site, names("northwind.com")) as web:
         with pytest.raises(NotPinnedError):
-            await web._session.get(f"http://northwind.com:{site.port}/")
+            await web._hops._session.get(f"http://northwind.com:{site.port}/")
     assert site.connections == 0
 
 
@@ -294,7 +295,7 @@ async def test_a_pin_holds_for_its_own_name_and_port_only(site: Site) -> None:
     async with fetcher(site, names()) as web:
         for url in ("http://other.com/", "https://northwind.com/"):
             with pinned(pin), pytest.raises(NotPinnedError):
-                await web._session.get(url)
+                await web._hops._session.get(url)
     assert site.connections == 0
 
 
@@ -385,7 +386,7 @@ async def test_three_redirects_are_followed_and_no_more(site: Site, hops: int) -
     "Reading websites",
     "Redirects without end",
     defence="At most three are followed",
-    without=replaced((fetch, "REDIRECTS", frozenset()), (verdict, "REDIRECTS", frozenset())),
+    without=replaced(*((module, "REDIRECTS", frozenset()) for module in (fetch, hops, verdict))),
 )
 async def test_a_redirect_loop_ends(site: Site) -> None:
     assert (await answer(site, redirect("/"))).outcome is Outcome.BLOCKED_REDIRECT
@@ -414,7 +415,7 @@ async def test_https_never_leads_down_to_http(serving: ssl.SSLContext, trusting:
     "Reading websites",
     "Somebody else answers for a company's name",
     defence="Certificates are checked against the name, and a failure is not tried again without TLS",
-    without=replaced((fetch, "pinned_connector", unchecked_connector)),
+    without=replaced((hops, "pinned_connector", unchecked_connector)),
 )
 async def test_a_certificate_for_another_name_is_refused(
     serving: ssl.SSLContext, trusting: ssl.SSLContext
@@ -494,7 +495,7 @@ async def test_the_raw_size_counts_too(site: Site) -> None:
     "Reading websites",
     "A bomb inside a bomb, or in an encoding that nobody counts",
     defence="Plain and once gzipped are the only encodings",
-    without=replaced((fetch, "encoding_of", lambda _: "identity")),
+    without=replaced((hops, "encoding_of", lambda _: "identity")),
 )
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "compress"])
 async def test_other_encodings_are_refused(site: Site, encoding: str) -> None:
@@ -511,7 +512,7 @@ async def test_broken_gzip_is_refused(site: Site) -> None:
     "Reading websites",
     "Something that is no page is fed to the reader",
     defence="HTML, XHTML and plain text are the only types",
-    without=replaced((fetch, "check_type", lambda _: None)),
+    without=replaced((hops, "check_type", lambda _: None)),
 )
 @pytest.mark.parametrize(
     "kind", ["application/pdf", "image/svg+xml", "application/json", "", "text/html-ish"]

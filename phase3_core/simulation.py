@@ -14,6 +14,7 @@ from phase3_core.circumstances import Circumstances
 from phase3_core.domains import Domain
 from phase3_core.forecast import forecast
 from phase3_core.intervals import Interval
+from phase3_core.leaders import Domains
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money, total, usd
 from phase3_core.plan import Plan
@@ -23,9 +24,9 @@ from phase3_core.progress import GUESS, Progress, start
 from phase3_core.rates import FinderRates, Rate
 from phase3_core.record import Group, Record
 from phase3_core.statuses import Verdict
+from phase3_core.steps import Steps
 from phase3_core.tiers import Tier
 from phase3_core.trace import LedgerCall
-from phase3_core.verify import Domains, Steps
 from phase3_core.waterfall import Act, Find, SecondOpinion, Step, Stop, Verify, next_step
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from phase3_core.calls import EnricherReply, Facts, Gap, Miss, NoAnswer
 from phase3_core.domains import Domain
 from phase3_core.enrichment import FIELDS_OF, Gathered, after_reply, in_order, next_source
+from phase3_core.leaders import Domains
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money
 from phase3_core.plan import Plan
@@ -20,8 +21,8 @@ from phase3_core.ports.providers import Enricher, Providers
 from phase3_core.progress import Progress, start
 from phase3_core.statuses import Agent
 from phase3_core.step_reasons import reason, why_in_order
+from phase3_core.steps import Steps
 from phase3_core.tiers import PROFILES, Profile
-from phase3_core.verify import Domains, Steps
 from phase3_core.waterfall import Act, Find, Guess, Recall, SecondOpinion, Step, Stop, Verify, next_step
 
 

@@ -15,11 +15,11 @@ from phase3_core.agent import (
     worked_through,
 )
 from phase3_core.budget import CostPerValid
-from phase3_core.domains import MOST_LEADERS, Domain, learn
+from phase3_core.domains import MOST_LEADERS, Domain
 from phase3_core.email_result import EmailResult, result_of
 from phase3_core.errors import BadInput, NothingUsable
-from phase3_core.flow import Lanes
 from phase3_core.foresight import foresee
+from phase3_core.leaders import Domains
 from phase3_core.leads import Lead
 from phase3_core.money import Money
 from phase3_core.ordering import Ordered
@@ -28,21 +28,14 @@ from phase3_core.policy import EMAILS, Policy, accepted
 from phase3_core.ports.books import Books, Database
 from phase3_core.ports.campaigns import AgentResult
 from phase3_core.ports.leads import LeadPosition
-from phase3_core.ports.providers import Finder, Providers, ProviderSource, Verifier
-from phase3_core.progress import (
-    Progress,
-    after_find,
-    after_guess,
-    after_recall,
-    after_second_opinion,
-    after_verify,
-    start,
-)
+from phase3_core.ports.providers import Providers, ProviderSource, Verifier
+from phase3_core.progress import Progress, start
 from phase3_core.runs import Run
 from phase3_core.statuses import ACCEPTED, CampaignStatus, EmailStatus
+from phase3_core.steps import Steps
 from phase3_core.summary import AgentSummary
 from phase3_core.waiting import Wait
-from phase3_core.waterfall import Act, Find, Guess, Recall, SecondOpinion, Step, Stop, Verify, next_step
+from phase3_core.waterfall import Step, Stop, next_step
 
 
 async def verify_campaign(
@@ -150,86 +143,6 @@ async def _turns(run: Run, books: Books, work: "Waterfall") -> AsyncIterator[Tur
         for lead in page:
             yield Turn(lead)
         after = position(page[-1])
-
-
-NOTHING_KNOWN = Domain()
-
-
-@dataclass(slots=True)
-class _Shelf:
-    """One domain, kept small: it stays for the whole run. `leaders`: who taught what is known of its mail."""
-
-    leaders: int = 0
-    domain: Domain = NOTHING_KNOWN
-
-    @property
-    def open(self) -> bool:
-        return self.domain.known or self.leaders >= MOST_LEADERS
-
-
-class Domains:
-    """What each company's first leads showed about its mail; nobody leads where nobody `learns`.
-
-    The leads that come first go one after another, until the mail is known. What they showed then stands,
-    so that the order in which answers arrive never changes what a lead is asked: a resumed campaign ends in
-    the same rows as an uninterrupted one.
-    """
-
-    def __init__(self, *, learns: bool = True) -> None:
-        self._shelves: dict[str, _Shelf] = {}
-        self._lanes = Lanes()
-        self._learns = learns
-
-    def __contains__(self, domain: str) -> bool:
-        """Whether no finished lead need be repeated for it."""
-        return not self._learns or domain in self._shelves
-
-    async def enter(self, lead: Lead) -> tuple[Domain, bool]:
-        """The company's mail as known, and whether this lead is a leader, which must `leave`."""
-        if not (lead.company_domain and self._learns):
-            return NOTHING_KNOWN, False
-        shelf = self._shelves.setdefault(lead.company_domain, _Shelf())
-        if shelf.open:
-            return shelf.domain, False
-        await self._lanes.enter(lead.company_domain)
-        if shelf.open:
-            self._lanes.leave(lead.company_domain)
-            return shelf.domain, False
-        return shelf.domain, True
-
-    def leave(self, lead: Lead, progress: Progress) -> None:
-        """A lead that waits, or is suppressed, leads nobody: no later run could learn the same of it."""
-        shelf = self._shelves[lead.company_domain]
-        if not progress.unfinished and not progress.suppressed:
-            shelf.domain = learn(shelf.domain, lead, progress)
-            shelf.leaders += 1
-        self._lanes.leave(lead.company_domain)
-
-
-class Steps:
-    """Takes the policy's steps: asks whom they name, and adds what was learned to the lead's progress.
-
-    A plan has second opinions only where there is a second verifier.
-    """
-
-    def __init__(self, providers: Providers) -> None:
-        self._finders: dict[str, Finder] = {finder.name: finder for finder in providers.finders}
-        self._verifiers = providers.verifiers
-
-    async def take(self, lead: Lead, progress: Progress, act: Act) -> Progress:
-        match act:
-            case Recall():
-                return after_recall(progress)
-            case Guess(email):
-                return after_guess(progress, email)
-            case Find(provider):
-                return after_find(progress, provider, await self._finders[provider].find(lead))
-            case Verify(email):
-                verifier = self._verifiers[0]
-                return after_verify(progress, verifier.name, await verifier.verify(lead, email))
-            case SecondOpinion(email):
-                second = self._verifiers[1]
-                return after_second_opinion(progress, second.name, await second.verify(lead, email))
 
 
 class Waterfall:

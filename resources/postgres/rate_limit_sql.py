@@ -9,8 +9,8 @@ _TODAY = "(clock_timestamp() AT TIME ZONE 'UTC')::date"
 _USED = f"CASE WHEN day = {_TODAY} THEN used_today ELSE 0 END"
 _GIVEN_BACK = "CASE WHEN day = CAST(:unused_of AS date) THEN CAST(:unused AS integer) ELSE 0 END"
 
-# Nobody books so many ahead: what lies further was booked while the clock did, and would stop everybody.
-_FARTHEST = "make_interval(secs => 3600 + 10000 * gap_s)"
+# What was booked while the clock was ahead lies as far ahead of the clock that was set back as it lay then.
+_NEXT_AT = "next_at - greatest(booked_at - clock_timestamp(), interval '0')"
 
 CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8 AS at")
 
@@ -19,15 +19,15 @@ ADD = text("INSERT INTO rate_limits (name) VALUES (:name) ON CONFLICT DO NOTHING
 # `moment` is taken once the row is ours: whoever had it before has booked what lies ahead of us.
 BOOK = text(f"""
     WITH limits AS (
-        SELECT name, next_at, rests_until, strain, strained_at, day, used_today
+        SELECT name, next_at, booked_at, rests_until, strain, strained_at, day, used_today
         FROM rate_limits WHERE name = :name FOR UPDATE
     ), moment AS MATERIALIZED (
-        SELECT name, next_at, rests_until, clock_timestamp() AS at,
+        SELECT name, {_NEXT_AT} AS next_at, rests_until, clock_timestamp() AS at,
             greatest(0, {_USED} - {_GIVEN_BACK}) AS used,
             :gap_s * greatest(1, {_STRAIN}) AS gap_s
         FROM limits
     ), booked AS (
-        SELECT *, greatest(least(next_at, at + {_FARTHEST}), at) AS opens,
+        SELECT *, greatest(next_at, at) AS opens,
             CASE WHEN rests_until > at THEN 0
                 ELSE greatest(0, least(:wanted, coalesce(:per_day - used, :wanted))) END AS n,
             CASE WHEN rests_until > at THEN rests_until
@@ -35,8 +35,8 @@ BOOK = text(f"""
         FROM moment
     )
     UPDATE rate_limits SET
-        next_at = CASE WHEN n > 0 THEN opens + make_interval(secs => n * gap_s)
-            ELSE rate_limits.next_at END,
+        next_at = CASE WHEN n > 0 THEN opens + make_interval(secs => n * gap_s) ELSE booked.next_at END,
+        booked_at = at,
         day = (at AT TIME ZONE 'UTC')::date,
         used_today = booked.used + n
     FROM booked WHERE rate_limits.name = booked.name
@@ -48,10 +48,11 @@ UNBOOK = text(f"""
     UPDATE rate_limits SET used_today = greatest(0, used_today - {_GIVEN_BACK}) WHERE name = :name
 """)  # noqa: S608 - made of constants of the code; every value is bound
 
-HOLD = text("""
-    UPDATE rate_limits SET next_at = greatest(next_at, clock_timestamp() + make_interval(secs => :seconds))
+HOLD = text(f"""
+    UPDATE rate_limits SET booked_at = clock_timestamp(),
+        next_at = greatest({_NEXT_AT}, clock_timestamp() + make_interval(secs => :seconds))
     WHERE name = :name
-""")
+""")  # noqa: S608 - made of constants of the code; every value is bound
 
 REST = text("""
     UPDATE rate_limits
@@ -91,11 +92,11 @@ TAKE = text(f"""
             ELSE clock_timestamp() END
 """)  # noqa: S608 - made of constants of the code; every value is bound
 
-TOLD = text("""
-    SELECT least(3600, greatest(0, extract(epoch FROM next_at - clock_timestamp())))::float8 AS held_s,
+TOLD = text(f"""
+    SELECT greatest(0, extract(epoch FROM {_NEXT_AT} - clock_timestamp()))::float8 AS held_s,
         rests_until, extract(epoch FROM rests_until - clock_timestamp())::float8 AS rests_s
     FROM rate_limits WHERE name = :name
-""")
+""")  # noqa: S608 - made of constants of the code; every value is bound
 
 GIVE_BACK = text("DELETE FROM rate_limit_places WHERE process = :process")
 

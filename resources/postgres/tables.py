@@ -332,6 +332,7 @@ rate_limits = Table(
     metadata,
     Column("name", Text, primary_key=True),
     moment("next_at"),
+    moment("booked_at"),
     Column("rests_until", TIME, nullable=False, server_default="epoch"),
     Column("strain", Double, nullable=False, server_default=text("1")),
     Column("strained_at", TIME, nullable=False, server_default="epoch"),

@@ -269,14 +269,29 @@ async def test_what_is_asked_without_booking_is_counted_with_the_places(
     assert (use.used_today, use.held, use.strain) == (9, 10, 1.0)
 
 
-@pytest.mark.parametrize(("ahead", "waits_s"), [("5 minutes", 300.0), ("1 day", 3_600.0 + 10_000 * 0.5)])
-async def test_a_clock_that_was_a_day_ahead_stops_nobody_for_as_long(
-    here: SharedRateLimits, query: Query, ahead: str, waits_s: float
+CLOCK_WAS_AHEAD = "UPDATE rate_limits SET next_at = next_at + {ahead}, booked_at = booked_at + {ahead}"
+
+
+@pytest.mark.parametrize("ahead", ["interval '0'", "interval '1 day'"])
+async def test_a_queue_is_as_long_once_a_clock_that_was_ahead_is_set_back(
+    here: SharedRateLimits, query: Query, ahead: str
+) -> None:
+    slow = Allowance(NAME, gap_s=60.0, in_flight=5)
+    await booked(here.of(slow), 200)
+    query(CLOCK_WAS_AHEAD.format(ahead=ahead))
+    for turn in range(2):
+        slots = await booked(here.of(slow))
+        assert slots.opens - here.monotonic() == pytest.approx((200 + turn) * 60.0, abs=5.0)
+
+
+async def test_a_hold_after_a_clock_was_set_back_is_as_long_as_it_says(
+    here: SharedRateLimits, query: Query
 ) -> None:
     await booked(here.of(PACED))
-    query(f"UPDATE rate_limits SET next_at = clock_timestamp() + interval '{ahead}'")
+    query(CLOCK_WAS_AHEAD.format(ahead="interval '1 day'"))
+    await here.of(PACED).hold(30.0)
     slots = await booked(here.of(PACED))
-    assert slots.opens - here.monotonic() == pytest.approx(waits_s, abs=5.0)
+    assert slots.opens - here.monotonic() == pytest.approx(30.0, abs=5.0)
 
 
 async def test_whoever_was_superseded_leaves_its_successors_places(books: PostgresBooks) -> None:

@@ -74,6 +74,11 @@ def error_with_200(response: Response) -> Problem | None:
     return Problem(Remedy.NONSENSE, told or "an error with HTTP 200")
 
 
+def undescribed(response: Response) -> Problem | None:
+    """For vendors of whom it is not known how failures look: none is taken for a miss."""
+    return error_with_200(response) or by_status_and_json(response)
+
+
 def hit_or_miss(address: Any, confidence: int | None = None) -> Hit | Miss | Problem:
     """An address, or null or a word for none; what is no text is no answer."""
     if address is not None and not isinstance(address, str):

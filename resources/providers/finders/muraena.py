@@ -6,14 +6,7 @@ from typing import Any
 from phase3_core.calls import Role
 from phase3_core.leads import MailboxName
 from resources.names import mailbox_names
-from resources.providers.answers import (
-    Answer,
-    Problem,
-    Remedy,
-    by_status_and_json,
-    error_with_200,
-    hit_or_miss,
-)
+from resources.providers.answers import Answer, Problem, Remedy, hit_or_miss, undescribed
 from resources.providers.reading import dig, text_at
 from resources.providers.request import Question, Request, filled, get, post
 from resources.providers.response import Response
@@ -65,18 +58,13 @@ def revealed(response: Response) -> Decimal:
     return Decimal(sum(any(text_at(one, key) for key in ("email", "phone", "mobile")) for one in profiles))
 
 
-def problem(response: Response) -> Problem | None:
-    """How failures look is not known: none is taken for a miss."""
-    return error_with_200(response) or by_status_and_json(response)
-
-
 SPEC = ProviderSpec(
     name="muraena",
     role=Role.FINDER,
     base_url="https://contacts.muraena.ai",
     secrets=("MURAENA_API_KEY",),
     sign=key_in_header("Authorization", "MURAENA_API_KEY", "Token"),
-    problem=problem,
+    problem=undescribed,
     operations=(
         Operation("search", by_name, read, credits=revealed),
         Operation("reveal", by_linkedin, read, credits=revealed),

@@ -3,14 +3,7 @@
 from decimal import Decimal
 
 from phase3_core.calls import Role
-from resources.providers.answers import (
-    Answer,
-    Problem,
-    Remedy,
-    by_status_and_json,
-    error_with_200,
-    hit_or_miss,
-)
+from resources.providers.answers import Answer, Problem, Remedy, hit_or_miss, undescribed
 from resources.providers.reading import dig
 from resources.providers.request import Question, Request, post
 from resources.providers.response import Response
@@ -46,18 +39,13 @@ def shown(response: Response) -> Decimal:
     return Decimal(any(value for name, value in record.items() if name.startswith("contact")))
 
 
-def problem(response: Response) -> Problem | None:
-    """How failures look is not known: none is taken for a miss."""
-    return error_with_200(response) or by_status_and_json(response)
-
-
 SPEC = ProviderSpec(
     name="nimbler",
     role=Role.FINDER,
     base_url="https://api.nimbler.com/api/v1",
     secrets=("NIMBLER_API_KEY",),
     sign=key_in_header("Authorization", "NIMBLER_API_KEY", "Bearer"),
-    problem=problem,
+    problem=undescribed,
     operations=(
         Operation("append-linkedin", by_linkedin, read, credits=shown),
         Operation("append-name", by_name, read, credits=shown),

@@ -22,6 +22,7 @@ from phase3_core.errors import Phase3Error
 from phase3_core.exports import ExportKind
 from phase3_core.finalize import report_campaign
 from phase3_core.ledger import CallLedger
+from phase3_core.money import Money
 from phase3_core.patterns import Pattern, local_part
 from phase3_core.policy import LeadCaps, Policy, Routing, Thresholds
 from phase3_core.ports.books import Books
@@ -108,6 +109,7 @@ class Play:
     caps: Caps | None = None
     breakers: BreakerOpener | None = None
     lead_caps: LeadCaps = field(default_factory=LeadCaps)
+    per_valid: Money | None = None
     bulk: Bulk = "auto"
     longest_outage_s: float = LONGEST_S
 
@@ -157,6 +159,8 @@ class Play:
             routing=Routing(self.waterfall.routing),
             worth=self.waterfall.worth_usd.by_tier(),
             lead_caps=self.lead_caps,
+            patience=self.waterfall.patience,
+            per_valid=self.per_valid,
         )
 
     async def perform(self) -> Ended:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import make_url
 
 from phase3_assets.budgeting import budget_rows
-from phase3_core.budget import Caps
+from phase3_core.budget import LEAST_DECIDED, Caps
 from phase3_core.money import usd
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
@@ -27,6 +27,10 @@ from tests.stage.stage import Play, Stage, staged
 
 ASKED = ("TOMBA", "REOON", "MAILVERIFY", "CLEARBIT")
 EVERY = 3  # one of so many people of the sandbox's world
+FOUND_AND_NOT_VERIFIED = """
+SELECT l.id FROM leads AS l JOIN provider_calls AS c ON c.lead_id = l.id
+WHERE c.provider = 'tomba' AND c.outcome = 'hit' AND l.email_status IS NULL
+"""
 BUDGETS = "SELECT scope, cap_usd FROM budgets ORDER BY scope"
 
 
@@ -68,6 +72,18 @@ async def test_a_campaign_costs_within_its_cap_what_was_estimated(stage: Stage) 
     within, cost = foreseen["cost_within_caps_usd"], sum(stage.booked())
     assert Decimal(within["low"]) <= cost <= Decimal(within["high"])
     assert cost < Decimal(free["cost_usd"]["low"])
+
+
+async def test_where_addresses_are_too_dear_what_was_found_is_verified_and_the_rest_waits(
+    stage: Stage,
+) -> None:
+    dear = replace(stage, play=replace(stage.play, per_valid=usd("0.001")))
+    assert (await dear.perform()).why_not == ""
+    report = await dear.report()
+    decided = sum(report["email_status"].values())
+    assert LEAST_DECIDED <= decided < report["funnel"]["leads"]
+    assert "the campaign's budget for valid addresses at 0.001000 USD each" in report["waiting_for"][0]["why"]
+    assert stage.query(FOUND_AND_NOT_VERIFIED) == []
 
 
 @asynccontextmanager

@@ -38,6 +38,11 @@ _REMEDIES = {
 }
 
 
+# What gspread raises where an answer, an error with status 200 for one, lacks what it reads.
+_NONSENSE = (LookupError, TypeError, AttributeError)
+_FAILURES = (GSpreadException, GoogleAuthError, RequestException, OSError, ValueError, *_NONSENSE)
+
+
 class NotAsSent(GSpreadException):
     """Google said yes, and holds something else."""
 
@@ -101,10 +106,7 @@ class Refusals:
     def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, failure: BaseException | None, _trace: object) -> None:
-        if isinstance(
-            failure,
-            GSpreadException | GoogleAuthError | RequestException | PermissionError | OSError | ValueError,
-        ):
+        if isinstance(failure, _FAILURES):
             raise OutsideFailure(f"Google Sheets was not written: {self._remedy(failure)}.") from failure
 
     def _remedy(self, failure: BaseException) -> str:
@@ -117,6 +119,8 @@ class Refusals:
             return "what it holds is not what was sent; export again"
         if isinstance(failure, RequestException) or status:
             return "it does not answer; export again later"
+        if isinstance(failure, _NONSENSE):
+            return "it does not answer as it should; export again later"
         return "the service account's key file cannot be read: GOOGLE_SERVICE_ACCOUNT_FILE names it"
 
 

@@ -216,6 +216,7 @@ async def test_what_google_took_is_read_back_before_it_is_called_written(
         (403, f"share the spreadsheet with {ACCOUNT} as editor"),
         (404, f"there is no spreadsheet {SPREADSHEET}"),
         (400, "is the spreadsheet full"),
+        (200, "it does not answer as it should"),
     ],
 )
 async def test_a_refusal_falls_back_to_the_workbook_and_the_report_says_so(

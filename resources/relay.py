@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
+
 from phase3_core.approval_request import ApprovalRequest
 from phase3_core.errors import Phase3Error
 from phase3_core.ports.clock import Clock
@@ -126,13 +128,17 @@ class OutboxRelay:
 
 
 async def _sent(books: PostgresBooks, send: Send, message: Waiting) -> bool:
-    """Raises Later."""
+    """Raises Later, and whatever the database says."""
     try:
         await send(message)
+    except (Later, DBAPIError):
+        raise
     except NotNeeded as reason:
         await books.outbox.withdrawn(message.id, str(reason))
     except Refused as refusal:
         await books.outbox.failed(message.id, f"refused: {refusal}", AFTER_REFUSAL_S)
+    except Exception as failure:  # noqa: BLE001 - one message that nobody can make or read keeps no other
+        await books.outbox.failed(message.id, f"cannot be sent: {type(failure).__name__}", AFTER_REFUSAL_S)
     else:
         await books.outbox.sent(message.id)
         return True

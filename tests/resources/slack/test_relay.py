@@ -9,13 +9,15 @@ import pytest
 
 from phase3_core.approval import Channel, Choice
 from phase3_core.approval_request import Asked
-from phase3_core.statuses import ApprovalStatus
+from phase3_core.runs import Run
+from phase3_core.statuses import Agent, ApprovalStatus
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.relay import UNTOLD, OutboxRelay
 from resources.slack import messages
 from tests.attacks import attack, replaced
-from tests.conftest import Made
+from tests.conftest import Made, MakeCampaign
 from tests.fakes.workspace import Workspace
+from tests.resources.slack.conftest import REPORT
 
 Query = Callable[..., list[dict[str, Any]]]
 HOUR = timedelta(hours=1)
@@ -156,6 +158,21 @@ async def test_what_fails_waits_and_is_tried_again(
     assert await relay.announced(made.id) == f"Not announced yet ({why}); it is tried again."
     query(DUE_NOW)
     assert await relay.announced(made.id) == "Announced in Slack channel C0CAMPAIGN1."
+
+
+async def test_a_message_that_nobody_can_make_waits_and_keeps_no_other(
+    relay: OutboxRelay, slack: Workspace, made: Made, asked: Asked, make_campaign: MakeCampaign, query: Query
+) -> None:
+    """It comes first at every turn."""
+    query("UPDATE approval_requests SET summary = '{}'")
+    another = make_campaign(status="verification_complete")
+    async with relay.database.reading() as books:
+        await books.approvals.request(Run("run", another.id, Agent.FINALIZER), REPORT)
+    assert (
+        await relay.announced(made.id) == "Not announced yet (cannot be sent: KeyError); it is tried again."
+    )
+    assert str(asked.request_id) not in str(await slack.messages())
+    assert len(await slack.messages()) == 1
 
 
 async def test_blocks_that_slack_cannot_read_go_as_bare_text(

@@ -28,7 +28,8 @@ from resources.postgres.lease import campaign_lock
 from resources.postgres.upgrade import upgrade
 from tests.caretaker import cared_for
 
-SANDBOX = Path(__file__).parent / "sandbox"
+HERE = Path(__file__).parent
+NOT_MEASURED = [HERE / "sandbox", HERE / "stage"]  # none of ours; campaigns of what has tests of its own
 MEASURED = "COVERAGE_PROCESS_CONFIG"  # what makes a process that we start measure itself, too
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 USUAL_LEAD = {
@@ -106,9 +107,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def counts(item: pytest.Item) -> bool:
-    """The sandbox is not what coverage is measured of, and a property goes the same way a hundred times."""
-    elsewhere = item.path.parent == SANDBOX
-    return not (elsewhere or item.get_closest_marker("slow") or item.get_closest_marker("hypothesis"))
+    """A property does not: it goes the same way a hundred times."""
+    unmarked = not any(item.get_closest_marker(name) for name in ("slow", "hypothesis"))
+    return unmarked and item.path.parent not in NOT_MEASURED
 
 
 @contextmanager

@@ -7,6 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 PROCESSES = 3
 QUESTIONS = 200
 PATIENCE_S = 120.0

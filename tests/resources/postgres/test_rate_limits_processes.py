@@ -11,6 +11,10 @@ from itertools import pairwise
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 Query = Callable[..., list[dict[str, Any]]]
 PROCESSES = 8
 TRIES = 3  # a busy machine wakes its processes too late for their moments

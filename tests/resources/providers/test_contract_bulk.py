@@ -20,6 +20,8 @@ from sandbox.people import Person
 from tests.polling import until
 from tests.resources.providers.market import Market, Query, a_market, lead_of
 
+pytestmark = pytest.mark.slow
+
 LEADS = 40
 
 

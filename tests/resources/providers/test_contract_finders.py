@@ -20,6 +20,8 @@ from tests.resources.providers.sheet import DANA, EMAIL
 from tests.resources.providers.test_client import NO_ANSWERS, ODD, ODD_WORDS
 from tests.resources.providers.vendor import FakeTime, Script, answer
 
+pytestmark = pytest.mark.slow
+
 UNLIMITED = Options(latency_ms=0, rate_factor=0)
 FINDERS = [row.name for row in CATALOGUE if row.spec.role == "finder"]
 BY_PROFILE = [row.name for row in CATALOGUE if row.spec.role == "finder" and len(row.spec.operations) > 1]

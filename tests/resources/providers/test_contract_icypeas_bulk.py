@@ -18,6 +18,8 @@ from tests.polling import until
 from tests.resources.providers.market import Market, Query, a_market, lead_of
 from tests.resources.providers.test_contract_bulk import Deaf, billed, dead, jobs, requests
 
+pytestmark = pytest.mark.slow
+
 LEADS, FILES = 130, 2
 
 

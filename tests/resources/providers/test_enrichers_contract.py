@@ -35,6 +35,8 @@ from sandbox.people import Person
 from sandbox.vendor import Vendor
 from tests.resources.providers.sheet import DANA
 
+pytestmark = pytest.mark.slow
+
 PLAIN = Settings()
 UNLIMITED = Options(latency_ms=0, rate_factor=0)
 OPTIONS = {"ZOOMINFO_INTENT_TOPICS": "Robotics"}

@@ -14,6 +14,8 @@ from sandbox.options import Options
 from sandbox.vendor import Vendor
 from sandbox.wire import Reply
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS = 60
 VENDORS = ("reoon", "tomba", "brave")
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -18,12 +18,11 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from phase3_assets.living import is_gone_here, unmark
 from phase3_assets.looking import look
-from phase3_assets.partitions import PARTITION_TAG
+from phase3_assets.partitions import unfinished_runs
 from phase3_assets.workplace import DAGSTER_HOME, DAGSTER_URL
 from phase3_core.errors import BadInput, CampaignBusy, OutsideFailure
 from resources.postgres.signs_of_life import BEFORE_THE_FIRST_S, SignsOfLife
 
-UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.NOT_STARTED]
 # A run from a shell keeps its own stdout and stderr: Dagster's capture starts helpers that die of a Ctrl-C
 # with a traceback each.
 UNCAPTURED = {
@@ -147,7 +146,7 @@ def end_dead_runs(
 
 def _ended(url: str, instance: dg.DagsterInstance, campaign_id: UUID, signs: SignsOfLife) -> bool:
     """Whether none is left that is neither over nor dead."""
-    unfinished = _unfinished(instance, campaign_id)
+    unfinished = unfinished_runs(instance, str(campaign_id))
     if not unfinished:
         return True
     found = look(url, lambda books: books.sighting(campaign_id))
@@ -159,8 +158,3 @@ def _ended(url: str, instance: dg.DagsterInstance, campaign_id: UUID, signs: Sig
         instance.report_run_failed(run, "Its process is gone; a later run resumes the campaign.")
         unmark(run.run_id)
     return dead == unfinished
-
-
-def _unfinished(instance: dg.DagsterInstance, campaign_id: UUID) -> Sequence[dg.DagsterRun]:
-    tags = {PARTITION_TAG: str(campaign_id)}
-    return instance.get_runs(filters=dg.RunsFilter(tags=tags, statuses=UNFINISHED))

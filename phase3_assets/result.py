@@ -6,11 +6,12 @@ from uuid import UUID
 
 import dagster as dg
 
+from phase3_assets.partitions import unfinished_runs
 from phase3_core.counts import CampaignCounts, ProviderSpend
 from phase3_core.leads import Campaign
 from phase3_core.money import Money
 from phase3_core.ports.books import Books
-from phase3_core.statuses import CANCELLED, Agent, ApprovalStatus, CampaignStatus, shown
+from phase3_core.statuses import BETWEEN_AGENTS, CANCELLED, Agent, ApprovalStatus, CampaignStatus, shown
 from phase3_core.summary import cost_table, result_counts
 from phase3_core.waiting import Waiting
 
@@ -45,17 +46,20 @@ def phase3_result(
     durations: Mapping[Agent, float],
     approval: ApprovalStatus | None,
     waiting: Sequence[Waiting] = (),
+    *,
+    at_work: bool = False,
 ) -> dict[str, Any]:
     """Amounts are USD, six places. An agent that left leads waiting is `partial`; `waiting` tells for whom.
 
-    `status` is not_started, running, stopped, failed, cancelled, pending_approval or completed.
+    `status` is not_started, running, incomplete, stopped, failed, cancelled, pending_approval or completed.
+    Incomplete: agents are left to run, or the report is to be asked for anew, and nobody is `at_work`.
     """
     agents = [agent for agent in Agent if agent in durations]
     return {
         "phase": 3,
         "campaign_id": str(campaign.id),
         "campaign_name": campaign.name,
-        "status": _status(campaign, approval),
+        "status": _status(campaign, approval, at_work=at_work),
         "agents_run": [
             {
                 "agent": agent.value,
@@ -80,6 +84,7 @@ async def read_result(instance: dg.DagsterInstance, books: Books, campaign_id: U
         recorded_durations(instance, str(campaign_id)),
         await books.approvals.newest(campaign_id),
         await books.checkpoints.waiting(campaign_id),
+        at_work=bool(unfinished_runs(instance, str(campaign_id))),
     )
 
 
@@ -108,9 +113,14 @@ _STATUS = {
 }
 
 
-def _status(campaign: Campaign, approval: ApprovalStatus | None) -> str:
+_ASKED = {ApprovalStatus.PENDING: "pending_approval", ApprovalStatus.WITHDRAWN: "incomplete"}
+
+
+def _status(campaign: Campaign, approval: ApprovalStatus | None, *, at_work: bool) -> str:
     if campaign.status is CampaignStatus.VERIFICATION_COMPLETE:
-        return "pending_approval" if approval is ApprovalStatus.PENDING else "completed"
+        return _ASKED.get(approval, "completed") if approval else "completed"
+    if campaign.status in BETWEEN_AGENTS and not at_work:
+        return "incomplete"
     if shown(campaign.status, campaign.reason) == CANCELLED:
         return CANCELLED
     return _STATUS.get(campaign.status, "running")

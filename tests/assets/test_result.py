@@ -4,8 +4,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 
-from phase3_assets.result import phase3_result, recorded_durations
+from phase3_assets.result import phase3_result, read_result, recorded_durations
 from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.leads import Campaign
 from phase3_core.money import usd
@@ -100,10 +101,11 @@ def test_amounts_read_back_to_six_places(amount: str) -> None:
     [
         (CampaignStatus.IMPORT_COMPLETE, None, "not_started", "not_requested"),
         (CampaignStatus.VERIFYING_EMAILS, None, "running", "not_requested"),
-        (CampaignStatus.ENRICHED, None, "running", "not_requested"),
+        (CampaignStatus.ENRICHED, None, "incomplete", "not_requested"),
         (CampaignStatus.STOPPED, None, "stopped", "not_requested"),
         (CampaignStatus.FAILED, None, "failed", "not_requested"),
         (CampaignStatus.VERIFICATION_COMPLETE, ApprovalStatus.PENDING, "pending_approval", "pending"),
+        (CampaignStatus.VERIFICATION_COMPLETE, ApprovalStatus.WITHDRAWN, "incomplete", "withdrawn"),
         (CampaignStatus.APPROVED, ApprovalStatus.APPROVED_FULL, "completed", "approved_full"),
         (CampaignStatus.REJECTED, ApprovalStatus.REJECTED, "completed", "rejected"),
     ],
@@ -113,6 +115,21 @@ def test_status_in_the_words_of_the_contract(
 ) -> None:
     outcome = result(status, approval)
     assert (outcome["status"], outcome["approval_status"]) == (told, decided)
+
+
+async def test_between_two_agents_a_campaign_runs_as_long_as_a_run_does() -> None:
+    office = an_office(people(2))
+    office.campaign.status = CampaignStatus.ENRICHED
+
+    async def told() -> Any:
+        async with office.database.reading() as books:
+            return (await read_result(office.instance, books, CAMPAIGN))["status"]
+
+    tags = {"dagster/partition": KEY}
+    run = create_run_for_test(office.instance, "phase3", status=dg.DagsterRunStatus.STARTED, tags=tags)
+    assert await told() == "running"
+    office.instance.report_run_failed(run)
+    assert await told() == "incomplete"
 
 
 def test_a_cancelled_campaign_has_not_failed() -> None:

@@ -161,6 +161,10 @@ class CallLedger(Protocol):
         """A fresh answer, if there is one; changes nothing."""
         ...
 
+    async def recall(self, intent: Intent) -> Stored | None:
+        """As `find`, however old the answer is."""
+        ...
+
     async def glance(self, intent: Intent) -> Stored | Elsewhere | Submitted | None:
         """What `open` would say, where that is no grant to ask, whatever it costs; changes nothing."""
         ...

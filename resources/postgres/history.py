@@ -73,6 +73,9 @@ class LedgerHistory:
             self.unasked.append(intent.provider)
         return _stored(row, intent) if row is not None and _answered(row, self.until) else None
 
+    async def recall(self, intent: Intent) -> Stored | None:
+        return await self.find(intent)
+
     async def glance(self, intent: Intent) -> Stored | None:
         return await self.find(intent)
 

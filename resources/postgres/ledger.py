@@ -128,6 +128,10 @@ class PostgresLedger:
         row = await self._newest(intent.question)
         return self._stored(intent, row) if row is not None and row.answered and row.fresh else None
 
+    async def recall(self, intent: Intent) -> Stored | None:
+        row = await self._newest(intent.question)
+        return self._stored(intent, row) if row is not None and row.answered else None
+
     def _stored(self, intent: Intent, row: Row) -> Stored:
         if row.outcome == End.HIT:
             self._admissions.found(intent)

@@ -56,7 +56,7 @@ class Admission:
 
     async def _together(self, desk: Desk, call: Call) -> Reached:
         """What was answered before does not wait for others to gather."""
-        if known := await self.memory.recall(call):
+        if known := await self.memory.fresh(call):
             return known
         member = desk.join(call.intent, call.request)
         opened = await member.opened

@@ -147,7 +147,7 @@ class ProviderClient:
         return await self._shared(call) if call else NoAnswer(Gap.NO_INPUT)
 
     async def recall(self, question: Question) -> Reply | NoAnswer:
-        """What was answered before and is fresh; the vendor is not asked."""
+        """What was answered before, however long ago; the vendor is not asked."""
         call = self._call_of(question)
         if call is None:
             return NoAnswer(Gap.NO_INPUT)
@@ -205,7 +205,7 @@ class ProviderClient:
     async def _shared(self, call: Call) -> Reply | NoAnswer:
         """Who is suppressed is so alone: another lead with the same question asks it again."""
         if self._goes_beyond(call.intent):
-            return await self._memory.recall(call) or CAPPED
+            return await self._memory.fresh(call) or CAPPED
         question = call.intent.question
         flying = self._flying.get(question)
         if mine := flying is None:

@@ -22,8 +22,13 @@ class Memory:
     tally: Tally
     problem: Callable[[Response], Problem | None]
 
-    async def recall(self, call: Call) -> Reply | NoAnswer | None:
+    async def fresh(self, call: Call) -> Reply | NoAnswer | None:
         stored = await self.ledger.find(call.intent)
+        return self.again(stored, call) if stored else None
+
+    async def recall(self, call: Call) -> Reply | NoAnswer | None:
+        """However long ago it was."""
+        stored = await self.ledger.recall(call.intent)
         return self.again(stored, call) if stored else None
 
     def again(self, stored: Stored, call: Call) -> Reply | NoAnswer:

@@ -99,6 +99,11 @@ class FakeLedger:
         newest = self._newest(intent)
         return newest.stored() if newest and self._fresh(newest) else None
 
+    async def recall(self, intent: Intent) -> Stored | None:
+        await asyncio.sleep(0)
+        newest = self._newest(intent)
+        return newest.stored() if newest and newest.answered else None
+
     async def glance(self, intent: Intent) -> Stored | Elsewhere | Submitted | None:
         newest = self._newest(intent)
         if newest is None or newest.answered:

@@ -115,6 +115,7 @@ async def test_a_stale_answer_is_renewed_by_one_of_those_who_ask(
     await books[0].settle(hit((await granted(books[0], asks())).key))
     query("UPDATE provider_calls SET expires_at = now() - interval '1 second'")
     assert await books[0].find(asks()) is None
+    assert await books[0].recall(asks())
     opened = await asyncio.gather(*(book.open(asks()) for book in books for _ in range(5)))
     (call,) = [one for one in opened if isinstance(one, Granted)]
     assert call.key != asks().question + bytes(4)

@@ -80,7 +80,9 @@ async def test_who_is_to_remember_is_not_asked() -> None:
     assert await vendor.client.recall(question) == NoAnswer(Gap.LOST, "no answer is remembered")
     assert vendor.sends == 0
     assert await vendor.client.ask(question) == Hit(EMAIL)
-    assert await vendor.client.recall(question) == Hit(EMAIL)
+    for age_s in (0, 365 * 86_400):
+        vendor.time.advance(age_s)
+        assert await vendor.client.recall(question) == Hit(EMAIL)
     assert vendor.sends == 1
 
 

@@ -109,8 +109,7 @@ class Dispatch:
                 self.standing.lost(failure)
                 return AskAgain(f"no answer: {failure}", failure, counted=True)
             case Alone():
-                end = End.REFUSED if failure.refusal else End.NOT_SENT
-                await self.settlement.settle(granted, end, began, failure.refusal, error=str(failure))
+                await self.settlement.settle(granted, _end(failure), began, failure.said, error=str(failure))
                 return failure
 
     async def _problem(
@@ -150,3 +149,9 @@ class Dispatch:
         if not wait_s:
             self.standing.gate.strain()
         raise AskAgain(f"rate limited: {said}", problem, wait_s or None)
+
+
+def _end(alone: Alone) -> End:
+    if alone.billed:
+        return End.LOST
+    return End.REFUSED if alone.said else End.NOT_SENT

@@ -16,11 +16,15 @@ LONGEST_OPENING_S = 15.0  # of a batch; half of what its deadline leaves beside 
 
 
 class Alone(Exception):
-    """The question is asked by itself. `refusal`: what the vendor said to the batch; None: nothing left."""
+    """The question is asked by itself. `said`: what the vendor said to the batch; None: nothing left.
 
-    def __init__(self, why: str, refusal: Response | None = None) -> None:
+    `billed`: it may be on the bill of a batch whose answer leaves open which part is its own.
+    """
+
+    def __init__(self, why: str, said: Response | None = None, *, billed: bool = False) -> None:
         super().__init__(why)
-        self.refusal = refusal
+        self.said = said
+        self.billed = billed
 
 
 def _future() -> asyncio.Future[Any]:

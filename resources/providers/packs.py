@@ -1,6 +1,6 @@
 """Many questions in one request that is answered at once: one place at the gate for all of them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from phase3_core.ledger import CallLedger, Intent
@@ -51,10 +51,22 @@ class PackDesk:
         response = await self.submit(self.pack.ask(requests))
         problem = self.problem(response)
         self._refuse(response, problem)
-        parts = [] if problem else self.pack.parts(response, requests)
-        for place, member in enumerate(fresh.values()):
-            part = parts[place] if parts else response
-            member.sent.set_result((part, problem or self.problem(part) or self.answer(part)))
+        if problem:
+            for member in fresh.values():
+                member.sent.set_result((response, problem))
+        else:
+            self._deal(list(fresh.values()), self.pack.parts(response, requests))
+
+    def _deal(self, members: Sequence[Member], parts: Sequence[Response]) -> None:
+        """To each its own. Who has none, where others have, asks again by itself: in a pack it may have none
+        again. Where nobody has one, the answer is no answer.
+        """
+        some_are_told = any(part.body is not None for part in parts)
+        for member, part in zip(members, parts, strict=True):
+            if part.body is None and some_are_told:
+                member.sent.set_exception(Alone("which part is its own is not told", part, billed=True))
+            else:
+                member.sent.set_result((part, self.problem(part) or self.answer(part)))
 
     def _refuse(self, response: Response, problem: Problem | None) -> None:
         """A balance that does not cover a pack may cover some of it; a plan without packs takes none."""

@@ -56,10 +56,17 @@ def _objects(response: Response, name: str) -> list[Found] | None:
 def _joined(
     found: Sequence[Found] | None, asked: Sequence[Request], same: Callable[[Found, Request], bool]
 ) -> list[Found | None]:
-    """For each question what was found, `{}` for nothing, None where nobody can tell, as of two namesakes."""
+    """For each question what was found, `{}` for nothing, None where nobody can tell, as of two namesakes.
+
+    One thing that goes by another name, as a company that has moved, answers the one question that is left.
+    """
     things = [thing for thing in found or () if thing]
     fitting = [[place for place, one in enumerate(asked) if same(thing, one)] for thing in things]
     known = {fits[0]: thing for thing, fits in zip(things, fitting, strict=True) if len(fits) == 1}
+    strays = [thing for thing, fits in zip(things, fitting, strict=True) if len(fits) != 1]
+    left = [place for place in range(len(asked)) if place not in known]
+    if len(strays) == len(left) == 1 and len(known) + 1 == len(things):
+        known[left[0]] = strays[0]
     surely = found is not None and len(known) == len(things)
     return [known.get(place, {} if surely else None) for place in range(len(asked))]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phase3_core.breaker import FAILURES_IN_A_ROW
+from phase3_core.breaker import FAILURES_IN_A_ROW, Answered
 from phase3_core.calls import Facts, Gap, Miss, NoAnswer
 from phase3_core.ledger import End
 from resources.providers.catalogue import CATALOGUE, Row
@@ -122,6 +122,21 @@ async def test_what_cannot_be_joined_is_no_miss() -> None:
     vendor, replies = await packed(elsewhere, answer({"error": "out of order"}, 500))
     assert [type(reply) for reply in replies] == [NoAnswer, NoAnswer, Facts, Facts]
     assert [call.last.end for call in vendor.ledger.calls].count(End.LOST) == 2
+
+
+async def test_who_cannot_be_joined_asks_again_by_itself_and_is_no_failure() -> None:
+    elsewhere = organizations(*DOMAINS[2:], "holding.example")
+    moved = answer({"organization": {"name": "Holding", "industry": "it"}})
+    vendor, replies = await packed(elsewhere, moved)
+    assert [type(reply) for reply in replies] == [Facts] * 4
+    assert vendor.sends == 3
+    assert vendor.client.health.untold() == [Answered(4)]
+
+
+async def test_the_one_company_that_is_left_answers_the_one_question_that_is_left() -> None:
+    vendor, replies = await packed(organizations(*DOMAINS[1:], "holding.example"))
+    assert [type(reply) for reply in replies] == [Facts] * 4
+    assert vendor.sends == 1
 
 
 async def test_what_is_told_of_one_of_two_namesakes_is_told_of_neither() -> None:

@@ -2,7 +2,7 @@
 
 from phase3_core.calls import Judgement, Role
 from phase3_core.statuses import Reason, Verdict
-from resources.providers.answers import Answer, Problem, Remedy
+from resources.providers.answers import Answer, Problem, Remedy, by_status_and_json
 from resources.providers.reading import dig, text_at
 from resources.providers.request import Question, Request, post
 from resources.providers.response import Response
@@ -55,5 +55,6 @@ SPEC = ProviderSpec(
     base_url="https://api.mailverify.ai/api/v1",
     secrets=("MAILVERIFY_API_KEY",),
     sign=sign,
+    problem=by_status_and_json,
     operations=(Operation("verify-single", by_email, read, timeout_s=90.0),),
 )

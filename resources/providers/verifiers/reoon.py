@@ -5,7 +5,7 @@ Single calls at most five at a time; for more there are bulk tasks, always in po
 
 from phase3_core.calls import Judgement, Role
 from phase3_core.statuses import Reason, Verdict
-from resources.providers.answers import Answer, Problem, Remedy, by_status
+from resources.providers.answers import Answer, Problem, Remedy, by_status_and_json
 from resources.providers.reading import dig, percent_at, text_at
 from resources.providers.request import Question, Request, get
 from resources.providers.response import Response
@@ -46,7 +46,7 @@ def problem(response: Response) -> Problem | None:
         return Problem(
             _remedy(text_at(response.body, "reason").lower()), text_at(response.body, "reason")[:200]
         )
-    return by_status(response)
+    return by_status_and_json(response)
 
 
 def _remedy(reason: str) -> Remedy:

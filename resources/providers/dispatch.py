@@ -58,6 +58,7 @@ class Dispatch:
         except (QuotaSpent, NotSent, Lost, Alone) as failure:
             raise await self._unanswered(granted, failure, began) from None
         except JobEnded as ended:
+            self.standing.health.not_asked()
             await self.settlement.settle(granted, End.REFUSED, began, ended.response, error=str(ended))
             return ANEW
         except (NoToken, Refused) as refusal:
@@ -65,6 +66,7 @@ class Dispatch:
         if isinstance(answer, Problem):
             return await self._problem(granted, response, answer, began)
         if isinstance(answer, Pending):
+            self.standing.health.not_asked()
             await self.settlement.settle(granted, End.LOST, began, response, error="the job is not done yet")
             return NoAnswer(Gap.DOWN, "the job is not done yet")
         self.standing.answered(answer, response)
@@ -98,6 +100,7 @@ class Dispatch:
         """Settles it, and tells what to raise."""
         match failure:
             case QuotaSpent():
+                self.standing.health.not_asked()
                 await self.settlement.settle(granted, End.NOT_SENT, began, error=str(failure))
                 return failure
             case NotSent():

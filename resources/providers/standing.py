@@ -109,6 +109,7 @@ class Standing:
         match remedy:
             case Remedy.NOT_IN_PLAN:
                 self.barred = why
+                self.health.not_asked()
             case Remedy.OUT_OF_CREDITS:
                 self.health.empties(why)
             case _:

@@ -218,6 +218,30 @@ async def test_a_probe_that_needs_no_call_is_free_again() -> None:
     assert breaker.probes == ()
 
 
+GOING, ENDED = (answer({"success": True, "items": [{"status": told}]}) for told in ("IN_PROGRESS", "ABORTED"))
+SUBMITTED = answer({"success": True, "item": {"_id": "abc123"}})
+NO_PLAN = answer({"error": "not in your plan", "error_code": "API_INACCESSIBLE"}, 403)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("apollo", [NO_PLAN]), ("icypeas", [SUBMITTED, GOING])],
+    ids=["not in the plan", "not done in time"],
+)
+async def test_a_probe_that_shows_nothing_of_the_service_is_free_again(name: str, steps: list[Step]) -> None:
+    """Else the others wait for it as long as such a call may take."""
+    vendor = Vendor(name, [DOWN])
+    while not isinstance(vendor.client.health.breaker, Open):
+        await vendor.ask(first_name=f"Dana {vendor.sends}", company_domain=f"acme{vendor.sends}.example")
+    vendor.time.advance(OPEN_S)
+    vendor.transport.steps = steps
+    vendor.transport.sent.clear()
+    await vendor.ask(company_domain="globex.example")
+    breaker = vendor.client.health.breaker
+    assert isinstance(breaker, HalfOpen)
+    assert breaker.probes == ()
+
+
 async def test_a_draining_run_waits_for_no_probe() -> None:
     vendor = await broken_down(VALID, takes_s=60.0)
     vendor.time.advance(OPEN_S)

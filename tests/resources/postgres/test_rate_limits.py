@@ -244,6 +244,18 @@ async def test_places_of_a_process_that_died_are_free_after_a_while(
     assert len(query("SELECT * FROM rate_limit_places")) == 1
 
 
+async def test_places_are_counted_and_kept_for_the_living_alone(
+    here: SharedRateLimits, there: SharedRateLimits, books: PostgresBooks, query: Query
+) -> None:
+    long_ago = "UPDATE rate_limit_places SET seen_at = seen_at - interval '31 seconds'"
+    await there.of(IN_FLIGHT).share(Demand(0, 50))
+    query(long_ago)
+    assert (await in_use(books.engine))[NAME].held == 0
+    await there.of(IN_FLIGHT).share(Demand(0, 50))  # it lives after all
+    assert (await in_use(books.engine))[NAME].held == 10
+    assert (await here.of(IN_FLIGHT).share(Demand(0, 50))).places == 0
+
+
 async def test_the_next_run_of_a_campaign_takes_over_the_places_of_the_one_that_was_killed(
     books: PostgresBooks,
 ) -> None:

@@ -223,7 +223,8 @@ async def test_a_moment_that_closed_unused_counts_in_no_day() -> None:
     gate, shared = a_gate(Limits(per_minute=6, per_day=2), left=2)
     gate.not_asked(await shared.time.until(gate.enter()))
     shared.time.advance(5.0)
-    assert len(await passing(gate, shared, 2)) == 2
+    assert await passing(gate, shared, 2) == pytest.approx([10.1, 20.2])
+    assert shared.left == 0  # it was given back once
 
 
 async def test_what_is_booked_and_not_used_by_the_end_of_a_run_is_left_to_others() -> None:
@@ -284,6 +285,17 @@ async def test_in_a_run_that_is_ending_nobody_reads_at_a_moment_that_the_vendor_
     reading = asyncio.ensure_future(gate.pace())
     await shared.time.idle()
     gate.hold(30.0)
+    assert not await shared.time.until(reading)
+    await gate.close()
+
+
+async def test_in_a_run_that_is_ending_nobody_reads_at_a_moment_that_was_slept_through() -> None:
+    gate, shared = a_gate(Limits(per_minute=600))
+    gate._naps.end()
+    shared.next = 0.2
+    reading = asyncio.ensure_future(gate.pace())
+    await shared.time.idle()
+    shared.time.advance(5.0)
     assert not await shared.time.until(reading)
     await gate.close()
 

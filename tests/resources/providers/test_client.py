@@ -310,10 +310,15 @@ async def test_a_free_repeat_has_an_end_too(broken: Step) -> None:
     assert vendor.sends == 2
 
 
-async def test_after_the_vendors_window_a_repeat_is_not_free() -> None:
-    vendor = await died("tomba", DEATH)
-    vendor.time.advance(31 * 86_400)
+async def test_after_the_vendors_window_a_repeat_is_not_free_until_it_is_a_new_question() -> None:
+    tomba = row("tomba")
+    short = replace(tomba, terms=replace(tomba.terms, replay_window=timedelta(days=3)))
+    vendor = await died("tomba", DEATH, declared=short)
+    vendor.time.advance(4 * 86_400)
     assert (await vendor.next_run(answer(TOMBA)).ask()).gap is Gap.LOST
+    vendor.time.advance(8 * 86_400)
+    assert isinstance(await vendor.next_run(answer(TOMBA)).ask(), Hit)
+    assert vendor.ledger.booked == 2 * tomba.terms.price.ceiling
 
 
 async def test_without_a_window_a_repeat_is_free_for_ever() -> None:
@@ -378,8 +383,8 @@ class Death(Exception):
 DEATH = Death()
 
 
-async def died(name: str, *steps: Step) -> Vendor:
-    vendor = a_vendor(name, *steps)
+async def died(name: str, *steps: Step, **settings: Any) -> Vendor:
+    vendor = a_vendor(name, *steps, **settings)
     with pytest.raises(Death):
         await vendor.ask()
     assert vendor.call.state == "intent"

@@ -181,6 +181,20 @@ async def test_a_moment_that_was_slept_through_is_lost() -> None:
     assert min(gaps) > 0.104 - 0.04
 
 
+@pytest.mark.parametrize(("late_s", "held_s"), [(5.0, 0.0), (0.0, 30.0)], ids=["slept through", "held"])
+async def test_whose_moment_closes_before_it_is_awake_has_another(late_s: float, held_s: float) -> None:
+    gate, shared = a_gate(Limits(per_second=10, in_flight=100))
+    shared.next = 0.2
+    asleep = asyncio.ensure_future(gate.enter())
+    await shared.time.idle()
+    gate.hold(held_s)
+    shared.time.advance(late_s)
+    moment = await shared.time.until(asleep)
+    await gate.close()
+    assert moment is not None
+    assert max(late_s, held_s) <= moment.opens <= shared.time.seconds <= moment.closes
+
+
 async def test_a_told_wait_gives_up_what_is_booked_and_is_passed_on() -> None:
     gate, shared = a_gate(Limits(per_second=10, in_flight=100))
     gate.hold(30.0)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Text, Update, cast, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Text, Update, cast, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from phase3_core.approval_request import ApprovalRequest, Binding, Nudge
 from phase3_core.errors import UnknownCampaign
 from phase3_core.runs import Run
-from phase3_core.statuses import ApprovalStatus, OutboxKind
+from phase3_core.statuses import ApprovalStatus, CampaignStatus, OutboxKind
 from resources.postgres.audit import Actor
 from resources.postgres.outbox import message, withdraw_unsent
 from resources.postgres.tables import approval_requests, campaigns
@@ -18,6 +18,13 @@ from resources.postgres.tables import approval_requests, campaigns
 SYSTEM = Actor("phase3", "system")
 _NUDGES = (OutboxKind.REMIND, OutboxKind.ESCALATE)
 PENDING = approval_requests.c.status == ApprovalStatus.PENDING
+# Elsewhere, after a run that failed or stopped, nobody can decide what they would be reminded of.
+_AT_THE_GATE = exists(
+    select(campaigns.c.id).where(
+        campaigns.c.id == approval_requests.c.campaign_id,
+        cast(campaigns.c.status, Text) == CampaignStatus.VERIFICATION_COMPLETE,
+    )
+)
 
 
 async def locked(connection: AsyncConnection, campaign_id: UUID) -> str:
@@ -97,7 +104,7 @@ async def nudge(
     connection: AsyncConnection, kind: OutboxKind, due: ColumnElement[bool], stamp: str
 ) -> list[Nudge]:
     table = approval_requests
-    nudged = update(table).where(PENDING, due).values({stamp: func.now()})
+    nudged = update(table).where(PENDING, due, _AT_THE_GATE).values({stamp: func.now()})
     rows = (await connection.execute(nudged.returning(table.c.id, table.c.campaign_id))).all()
     for row in rows:
         action = f"approval_{stamp.removesuffix('_at')}"

@@ -302,6 +302,18 @@ async def test_people_are_reminded_once_and_then_it_escalates_once(
     assert [row["kind"] for row in waiting] == ["slack_announce", "slack_remind", "slack_escalate"]
 
 
+async def test_nobody_is_reminded_of_what_cannot_be_decided_now(
+    books: PostgresBooks, made: Made, query: Query
+) -> None:
+    at_once = timedelta(0)
+    await books.approvals.request(run(made), REPORT)
+    query("UPDATE campaigns SET status = 'phase3_failed'")
+    assert await books.approvals.nudge(at_once, at_once) == []
+    query("UPDATE campaigns SET status = 'verification_complete'")
+    (reminded,) = await books.approvals.nudge(at_once, at_once)
+    assert reminded.kind is OutboxKind.REMIND
+
+
 async def test_nobody_is_reminded_of_what_is_decided(books: PostgresBooks, made: Made, query: Query) -> None:
     await books.approvals.request(run(made), REPORT)
     query("UPDATE approval_requests SET requested_at = now() - interval '30 hours'")

@@ -29,8 +29,9 @@ Params = ParamSpec("Params")
 LONGEST_S = 300.0
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
-# Connection lost, shutting down or starting up, no place left for us, a standby not promoted yet.
-AWAY = ("08", "57P", "53300", "25006")
+# Connection lost, shutting down or starting up, no room on its disk, in its memory or for one more of us, a
+# standby not promoted yet. Room is made while answers that were paid for wait to be written down.
+AWAY = ("08", "57P", "53100", "53200", "53300", "25006")
 
 _log = logging.getLogger(__name__)
 

@@ -151,7 +151,8 @@ async def test_a_call_granted_in_the_dark_is_not_made_when_the_campaign_is_anoth
         (errors.ReadOnlySqlTransaction(), True),
         (NoFreeConnection(), True),
         (errors.QueryCanceled(), False),
-        (errors.DiskFull(), False),
+        (errors.DiskFull(), True),
+        (errors.OutOfMemory(), True),
         (errors.DeadlockDetected(), False),
         (errors.UniqueViolation(), False),
         (IntegrityError("INSERT", {}, errors.UniqueViolation()), False),
@@ -205,3 +206,33 @@ async def test_who_is_picked_to_end_a_deadlock_goes_on(database_url: str) -> Non
         first, second = await asyncio.gather(*entangled)
     assert (first, second) == (1, 2)
     assert len(tries) == 3
+
+
+FULL = """
+CREATE TABLE disk (is_full boolean);
+INSERT INTO disk VALUES (true);
+CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF (SELECT is_full FROM disk) THEN
+        RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER no_space BEFORE UPDATE ON provider_calls FOR EACH ROW EXECUTE FUNCTION no_space();
+"""
+
+
+async def test_an_answer_that_was_paid_for_waits_for_room_on_the_disk(
+    database_url: str, query: Query
+) -> None:
+    campaign = run_on(uuid4())
+    async with (
+        PostgresDatabase(database_url).open(campaign) as books,
+        ledger(books.engine, campaign, DAY_S, books.fence, books.outage) as book,
+    ):
+        call = await granted(book, asks("lead"))
+        query(FULL)
+        settling = asyncio.create_task(book.settle(hit(call.key)))
+        await asyncio.wait_for(waiting(books.outage, 1), 10)
+        query("UPDATE disk SET is_full = false")
+        await asyncio.wait_for(settling, 10)
+    assert query("SELECT state, outcome FROM provider_calls") == [{"state": "settled", "outcome": "hit"}]

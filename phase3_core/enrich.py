@@ -3,17 +3,7 @@
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 
-from phase3_core.agent import (
-    PAGE,
-    ResultsBehind,
-    Shift,
-    Surroundings,
-    on_shift,
-    position,
-    refuse_below,
-    results_behind,
-    worked_through,
-)
+from phase3_core.agent import Shift, Surroundings, on_shift, refuse_below
 from phase3_core.calls import EnricherReply, Gap, NoAnswer
 from phase3_core.enrichment import EnrichmentResult, Gathered, after_reply, in_order, next_source, result_of
 from phase3_core.flow import Lanes
@@ -23,6 +13,7 @@ from phase3_core.ports.books import Books, Database
 from phase3_core.ports.campaigns import AgentResult
 from phase3_core.ports.leads import LeadPosition
 from phase3_core.ports.providers import Enricher, Providers, ProviderSource
+from phase3_core.results_behind import PAGE, ResultsBehind, position, results_behind, worked_through
 from phase3_core.runs import Run
 from phase3_core.statuses import CampaignStatus
 from phase3_core.summary import AgentSummary

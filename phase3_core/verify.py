@@ -4,16 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from phase3_core.agent import (
-    PAGE,
-    ResultsBehind,
-    Shift,
-    Surroundings,
-    on_shift,
-    position,
-    results_behind,
-    worked_through,
-)
+from phase3_core.agent import Shift, Surroundings, on_shift
 from phase3_core.budget import CostPerValid
 from phase3_core.domains import MOST_LEADERS, Domain
 from phase3_core.email_result import EmailResult, result_of
@@ -30,6 +21,7 @@ from phase3_core.ports.campaigns import AgentResult
 from phase3_core.ports.leads import LeadPosition
 from phase3_core.ports.providers import Providers, ProviderSource, Verifier
 from phase3_core.progress import Progress, start
+from phase3_core.results_behind import PAGE, ResultsBehind, position, results_behind, worked_through
 from phase3_core.runs import Run
 from phase3_core.statuses import ACCEPTED, CampaignStatus, EmailStatus
 from phase3_core.steps import Steps

@@ -78,8 +78,8 @@ class Stored:
 class Granted:
     """The call may leave now. With a `job_id` it was submitted before: only its result is to be read.
 
-    `booked` USD that earlier attempts have cost the lead who asks. `reserved`: what it is to cost at worst,
-    USD, whatever one costs by now: a submission as it was booked, nothing where a finished campaign has paid.
+    `booked` USD that earlier attempts have cost the lead who asks. `reserved`: what such a submission was
+    to cost at worst, USD, whatever one costs by now.
     """
 
     key: bytes

@@ -102,7 +102,6 @@ _S = CampaignStatus
 BETWEEN_AGENTS = frozenset({_S.EMAILS_VERIFIED, _S.ENRICHED})  # one has completed, the next has not begun
 UNDER_WAY = BETWEEN_AGENTS | {_S.VERIFYING_EMAILS, _S.ENRICHING}  # where no campaign stays
 DECIDED = frozenset({_S.APPROVED, _S.REJECTED})  # no run works on them any more
-FINISHED = DECIDED | {_S.VERIFICATION_COMPLETE}  # reported: what they spent is in the report
 _RUNNABLE = frozenset(_S) - DECIDED
 _BEFORE: dict[CampaignStatus, frozenset[CampaignStatus]] = {
     _S.VERIFYING_EMAILS: _RUNNABLE,

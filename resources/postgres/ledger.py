@@ -10,8 +10,7 @@ both make a call; `attempt` tells whose outcome arrives. Rows move
 
 and an answer never changes any more. The bill is `cost_usd`, plus `reserved_usd` while the row is an
 intent, plus `unknown_usd`: the ceilings of the lost attempts whose outcome nobody knows. A job that the
-vendor has taken is one attempt, however often its result is read. Who asks last owns the row's money, but
-that of a campaign which is finished: its row stays as it was reported, and the next epoch is the other's.
+vendor has taken is one attempt, however often its result is read. Who asks last owns the row's money.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.budget import Caps
-from phase3_core.calls import AfterLoss, LostCall, ReplayClass, after_loss
+from phase3_core.calls import AfterLoss, LostCall, after_loss
 from phase3_core.errors import Superseded
 from phase3_core.ledger import (
     FIRST_EPOCH,
@@ -48,9 +47,8 @@ from phase3_core.ledger import (
     key,
     question_of,
 )
-from phase3_core.money import ZERO, Money
+from phase3_core.money import Money
 from phase3_core.runs import Run
-from phase3_core.statuses import FINISHED
 from resources.postgres.admission import Admissions, Refusal
 from resources.postgres.budgets import PostgresBudgets
 from resources.postgres.group_commit import GroupCommit
@@ -255,23 +253,10 @@ class PostgresLedger:
                 if row.stale:
                     return await self._ask_anew(intent, row)
                 return Withheld(paid(intent, row, int(in_flight)))
-            case _ if row.reported and row.campaign_id != self._run.campaign_id:
-                return await self._ask_beside(intent, row)
             case AfterLoss.ASK_AGAIN:
                 return await self._ask_again(intent, row, booked=int(in_flight))
             case AfterLoss.READ_JOB:
                 return await self._ask_again(intent, row, booked=in_flight - 1)
-
-    async def _ask_beside(self, intent: Intent, row: Row) -> Opened:
-        """A campaign that is finished keeps its doubt: what is free to repeat or to read is on its bill."""
-        if row.job_id is None and intent.replay is not ReplayClass.FREE:
-            return await self._ask_anew(intent, row)
-        opened = await self._ask_anew(replace(intent, reserved=ZERO), row)
-        if not isinstance(opened, Granted):
-            return opened
-        if row.job_id is not None:
-            await self.note_job(opened.key, row.job_id)
-        return replace(opened, job_id=row.job_id, reserved=ZERO)
 
     async def _others(self, row: Row) -> bool:
         """In flight, and whoever asked lives."""
@@ -398,7 +383,6 @@ class PostgresLedger:
             "first": [key(question, FIRST_EPOCH) for question in questions],
             "last": [key(question, LAST_EPOCH) for question in questions],
             "ttl_s": self._ttl_s,
-            "finished": sorted(FINISHED),
         }
         rows = {row.place: row for row in await self._rest.rows(NEWEST, values, class_row(Row))}
         return [rows.get(place) for place in range(1, len(questions) + 1)]

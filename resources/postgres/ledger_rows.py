@@ -17,8 +17,7 @@ from resources.postgres.jsonb import json_text
 class Row:
     """The newest epoch of a question, as the database sees it now.
 
-    `stale`: what became of it is so long ago that an answer would not be fresh any more. `reported`: it is in
-    doubt in the report of a campaign that is finished.
+    `stale`: what became of it is so long ago that an answer would not be fresh any more.
     """
 
     place: int
@@ -42,7 +41,6 @@ class Row:
     fresh: bool
     stale: bool
     overdue_s: float
-    reported: bool
 
     @property
     def answered(self) -> bool:

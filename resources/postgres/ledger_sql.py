@@ -77,10 +77,7 @@ SELECT q.place, c.key, c.state, c.outcome, c.attempt, c.losses, c.job_id, c.run_
        c.lost_after,
        coalesce(c.expires_at > now(), false) AS fresh,
        coalesce(c.settled_at, c.lost_after, c.asked_at) < now() - make_interval(secs => %(ttl_s)s) AS stale,
-       coalesce(extract(epoch FROM now() - c.lost_after)::float8, 'infinity') AS overdue_s,
-       c.state = 'unknown' AND EXISTS (
-           SELECT FROM campaigns AS theirs WHERE theirs.id = c.campaign_id
-               AND theirs.status::text = ANY (%(finished)s)) AS reported
+       coalesce(extract(epoch FROM now() - c.lost_after)::float8, 'infinity') AS overdue_s
 FROM unnest(%(first)b::bytea[], %(last)b::bytea[]) WITH ORDINALITY AS q(first, last, place)
 CROSS JOIN LATERAL (
     SELECT * FROM provider_calls WHERE key BETWEEN q.first AND q.last ORDER BY key DESC LIMIT 1

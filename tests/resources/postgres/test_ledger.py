@@ -195,33 +195,6 @@ async def test_a_call_taken_over_by_another_campaign_is_not_its_old_campaigns_an
     assert row()["campaign_id"] == heir
 
 
-@pytest.mark.parametrize(
-    ("replay", "job_id", "reserved"),
-    [
-        (ReplayClass.ON_HIT, None, CEILING),
-        (ReplayClass.FREE, None, 0),  # a repeat is on the first one's bill
-        (ReplayClass.JOB, "job-1", 0),
-    ],
-)
-async def test_what_is_in_doubt_for_a_finished_campaign_stays_on_its_bill(
-    runs: Runs, query: Query, replay: ReplayClass, job_id: str | None, reserved: Money
-) -> None:
-    finished = uuid4()
-    query("INSERT INTO campaigns (id, name, status) VALUES (:id, 'c', 'verification_complete')", id=finished)
-    book, other = runs.begin(finished), runs.begin()
-    lost = await granted(book, asks(replay=replay))
-    if job_id:
-        await book.note_job(lost.key, job_id)
-    await book.settle(ended(lost.key, End.LOST))
-    call = await granted(other, asks(replay=replay))
-    assert (call.job_id, call.reserved) == (job_id, None if reserved else 0)
-    await other.settle(hit(call.key, Money(0)))
-    theirs, ours = query("SELECT * FROM provider_calls ORDER BY key")
-    assert (theirs["campaign_id"], money(theirs)) == (finished, (0, CEILING))
-    assert (ours["reserved_usd"], money(ours)) == (reserved, (0, 0))
-    assert isinstance(await runs.begin(finished).open(asks(replay=replay)), Stored)
-
-
 async def test_what_is_billed_per_call_is_not_asked_again_after_a_loss(runs: Runs, row: Row) -> None:
     campaign = uuid4()
     await granted(runs.begin(campaign), asks())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -63,7 +64,7 @@ class Server:
     url: str
 
     def run(self, statement: str) -> None:
-        engine = _engine(self.url, isolation_level="AUTOCOMMIT")
+        engine = engine_of(self.url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text(statement))
 
@@ -128,7 +129,9 @@ def not_measured() -> Iterator[None]:
             os.environ[MEASURED] = asked
 
 
-def _engine(url: str, **settings: Any) -> Engine:
+@lru_cache(maxsize=8)
+def engine_of(url: str, **settings: Any) -> Engine:
+    """It keeps no connection, but knows the server: a new one asks it three questions before the first."""
     return create_engine(driver_url(url), poolclass=NullPool, **settings)
 
 
@@ -170,7 +173,7 @@ def query(database_url: str) -> Callable[..., list[dict[str, Any]]]:
     """Runs one statement as whoever looks from outside would, and gives the rows back."""
 
     def run(statement: str, **values: Any) -> list[dict[str, Any]]:
-        with _engine(database_url).begin() as connection:
+        with engine_of(database_url).begin() as connection:
             result = connection.execute(text(statement), values)
             return [dict(row) for row in result.mappings()] if result.returns_rows else []
 
@@ -204,7 +207,7 @@ def book_call(query: Callable[..., list[dict[str, Any]]]) -> Callable[..., None]
 @contextmanager
 def at_work(database_url: str, campaign_id: UUID) -> Iterator[None]:
     """A run that holds the campaign, for all that others see."""
-    with _engine(database_url).connect() as line:
+    with engine_of(database_url).connect() as line:
         line.execute(select(func.pg_advisory_lock(campaign_lock(campaign_id))))
         yield
 
@@ -214,7 +217,7 @@ def make_campaign(database_url: str) -> MakeCampaign:
     def make(leads: Sequence[Mapping[str, Any]] = (), **columns: Any) -> Made:
         made = Made(columns.get("id") or uuid4(), tuple(lead.get("id") or uuid4() for lead in leads))
         usual = {"id": made.id, "name": "Autumn", "status": "import_complete", "import_completed_at": NOW}
-        with _engine(database_url).begin() as connection:
+        with engine_of(database_url).begin() as connection:
             connection.execute(insert(tables.campaigns).values({**usual, **columns}))
             if leads:
                 connection.execute(insert(tables.leads), _rows(made, leads))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import NullPool, create_engine, insert, text
+from sqlalchemy import insert, text
 
 from phase3_core.agent import Surroundings
 from phase3_core.budget import Caps
@@ -35,7 +35,7 @@ from resources.exports.files import Folder
 from resources.http_client import HttpClient, Received, Sending, http_client
 from resources.names import mailbox_names
 from resources.postgres import tables
-from resources.postgres.database import PostgresBooks, PostgresDatabase, driver_url
+from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.postgres.ledger import ledger
 from resources.postgres.outage import LONGEST_S
 from resources.postgres.suppression import PostgresSuppressions
@@ -49,6 +49,7 @@ from sandbox.app import Sandbox
 from sandbox.billing import Charge
 from sandbox.limits import Quota
 from sandbox.people import Person
+from tests.conftest import engine_of
 from tests.resources.providers.market import HastyClock
 from tests.stage.quotas import kept
 
@@ -205,10 +206,7 @@ class Stage:
 
     def query_all(self, *statements: str) -> list[list[dict[str, Any]]]:
         """What each gives, all of one moment."""
-        engine = create_engine(
-            driver_url(self.play.url), poolclass=NullPool, isolation_level="REPEATABLE READ"
-        )
-        with engine.begin() as connection:
+        with engine_of(self.play.url, isolation_level="REPEATABLE READ").begin() as connection:
             answers = (connection.execute(text(statement)) for statement in statements)
             return [[dict(row) for row in answer.mappings()] for answer in answers]
 
@@ -276,7 +274,7 @@ async def staged(
     if not web:
         del environment[SANDBOX_WEB]
     play = Play(url, folder, environment, uuid4(), waterfall)
-    with create_engine(driver_url(url), poolclass=NullPool).begin() as connection:
+    with engine_of(url).begin() as connection:
         campaign = {"id": play.campaign_id, "name": "Stage", "status": "import_complete"}
         connection.execute(insert(tables.campaigns).values(campaign))
         leads = [_lead(person, play.campaign_id, place, delivered=delivered) for person in people]

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import pytest
 from coverage import Coverage
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Engine, NullPool, create_engine, func, insert, select, text
+from sqlalchemy import Engine, NullPool, Pool, QueuePool, create_engine, func, insert, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from resources.postgres import tables
@@ -64,7 +64,7 @@ class Server:
     url: str
 
     def run(self, statement: str) -> None:
-        engine = engine_of(self.url, isolation_level="AUTOCOMMIT")
+        engine = engine_of(self.url, QueuePool, pool_pre_ping=True, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text(statement))
 
@@ -130,9 +130,9 @@ def not_measured() -> Iterator[None]:
 
 
 @lru_cache(maxsize=8)
-def engine_of(url: str, **settings: Any) -> Engine:
-    """It keeps no connection, but knows the server: a new one asks it three questions before the first."""
-    return create_engine(driver_url(url), poolclass=NullPool, **settings)
+def engine_of(url: str, pool: type[Pool] = NullPool, **settings: Any) -> Engine:
+    """It keeps no connection unless told, but knows the server: a new one asks it three questions first."""
+    return create_engine(driver_url(url), poolclass=pool, **settings)
 
 
 @pytest.fixture(scope="session")

@@ -198,13 +198,18 @@ def test_exports_that_could_not_be_taken_back_are_told() -> None:
     assert "cannot be withdrawn" in second["earlier_exports_still_there"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("asset", ["verified_emails", "enriched_leads"])
-def test_progress_is_observed_every_200_to_500_leads(asset: str) -> None:
+@pytest.fixture(scope="module")
+def of_many_leads() -> Office:
     office = an_office(people(1_200))
     office.materialize()
+    return office
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asset", ["verified_emails", "enriched_leads"])
+def test_progress_is_observed_every_200_to_500_leads(asset: str, of_many_leads: Office) -> None:
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[KEY])
-    records = office.instance.fetch_observations(wanted, limit=100, ascending=True).records
+    records = of_many_leads.instance.fetch_observations(wanted, limit=100, ascending=True).records
     observations = [record.event_log_entry.asset_observation for record in records]
     told: list[dict[str, Any]] = [
         {name: of.value for name, of in one.metadata.items()} for one in observations if one

@@ -16,28 +16,33 @@ CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8 AS at")
 
 ADD = text("INSERT INTO rate_limits (name) VALUES (:name) ON CONFLICT DO NOTHING")
 
-# `moment` is taken once the row is ours: whoever had it before has booked what lies ahead of us.
+# `moment` is taken once the row is ours: whoever had it before has booked what lies ahead of us. It counts on
+# the day on which it comes: what is booked shortly before midnight may leave after it.
 BOOK = text(f"""
     WITH limits AS (
         SELECT name, next_at, booked_at, rests_until, strain, strained_at, day, used_today
         FROM rate_limits WHERE name = :name FOR UPDATE
-    ), moment AS MATERIALIZED (
-        SELECT name, {_NEXT_AT} AS next_at, rests_until, clock_timestamp() AS at,
-            greatest(0, {_USED} - {_GIVEN_BACK}) AS used,
-            :gap_s * greatest(1, {_STRAIN}) AS gap_s
+    ), clock AS MATERIALIZED (
+        SELECT *, {_NEXT_AT} AS free_at, clock_timestamp() AS at, :gap_s * greatest(1, {_STRAIN}) AS gap_s
         FROM limits
+    ), moment AS (
+        SELECT *, greatest(free_at, at) AS opens, (greatest(free_at, at) AT TIME ZONE 'UTC')::date AS its_day
+        FROM clock
+    ), counted AS (
+        SELECT name, free_at AS next_at, rests_until, at, gap_s, opens, its_day,
+            CASE WHEN day = its_day THEN greatest(0, used_today - {_GIVEN_BACK}) ELSE 0 END AS used
+        FROM moment
     ), booked AS (
-        SELECT *, greatest(next_at, at) AS opens,
-            CASE WHEN rests_until > at THEN 0
+        SELECT *, CASE WHEN rests_until > at THEN 0
                 ELSE greatest(0, least(:wanted, coalesce(:per_day - used, :wanted))) END AS n,
             CASE WHEN rests_until > at THEN rests_until
-                ELSE date_trunc('day', at, 'UTC') + interval '1 day' END AS again
-        FROM moment
+                ELSE date_trunc('day', opens, 'UTC') + interval '1 day' END AS again
+        FROM counted
     )
     UPDATE rate_limits SET
         next_at = CASE WHEN n > 0 THEN opens + make_interval(secs => n * gap_s) ELSE booked.next_at END,
         booked_at = at,
-        day = (at AT TIME ZONE 'UTC')::date,
+        day = its_day,
         used_today = booked.used + n
     FROM booked WHERE rate_limits.name = booked.name
     RETURNING n, gap_s, extract(epoch FROM at)::float8 AS at, extract(epoch FROM opens)::float8 AS opens,

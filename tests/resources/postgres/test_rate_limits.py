@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -155,6 +156,18 @@ async def test_a_day_is_counted_over_all_processes_and_ends_at_midnight(
     assert 0 < spent.in_s <= 86_400
     query("UPDATE rate_limits SET day = day - 1")
     assert (await booked(here.of(day), 9)).count == 5
+
+
+async def test_a_moment_after_midnight_counts_on_the_day_that_begins(
+    here: SharedRateLimits, query: Query
+) -> None:
+    slow = Allowance(NAME, gap_s=10.0, late_s=1.0, per_day=5)
+    today = (await booked(here.of(slow), 3)).day
+    query("UPDATE rate_limits SET next_at = date_trunc('day', now(), 'UTC') + interval '1 day 5 seconds'")
+    slots = await booked(here.of(slow), 4)
+    assert today is not None
+    assert (slots.count, slots.day) == (4, today + timedelta(days=1))
+    assert (await booked(here.of(slow), 4)).count == 1
 
 
 async def test_what_was_not_used_of_a_day_may_be_used_by_all_until_it_ends(

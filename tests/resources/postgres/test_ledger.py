@@ -162,7 +162,7 @@ async def test_of_two_who_saw_the_same_lost_call_one_is_granted(
     query("UPDATE provider_calls SET lost_after = now() - interval '1 second'")
     heirs, both_saw_it = [runs.begin(), runs.begin()], asyncio.Barrier(2)
     for heir in heirs:
-        monkeypatch.setattr(heir._claim, "_write", _after(both_saw_it, heir._claim._write))
+        monkeypatch.setattr(heir._batches.claim, "_write", _after(both_saw_it, heir._batches.claim._write))
     opened = await asyncio.wait_for(
         asyncio.gather(*(heir.open(asks(replay=ReplayClass.ON_HIT)) for heir in heirs)), PATIENCE_S
     )
@@ -592,7 +592,7 @@ async def test_fresh_calls_take_one_statement_a_batch(
 ) -> None:
     book = runs.begin()
     statements: list[str] = []
-    for line in book._lines:
+    for line in book._batches._lines:
         monkeypatch.setattr(line, "rows", _counted(line.rows, statements))
     opened = await asyncio.gather(*(book.open(asks(f"lead {n}")) for n in range(200)))
     await asyncio.gather(*(book.settle(hit(call.key)) for call in opened if isinstance(call, Granted)))

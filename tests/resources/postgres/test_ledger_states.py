@@ -54,7 +54,7 @@ CAMPAIGNS = [uuid4(), uuid4()]
 QUESTIONS = [(replay, is_hit) for replay in ReplayClass for is_hit in (True, False)]
 ANY_QUESTION = st.integers(0, len(QUESTIONS) - 1)
 PICKS = st.integers(0, 11)
-STAGES = st.sampled_from(["_intend", "_newest", "_claim"])
+STAGES = st.sampled_from(["intend", "newest", "claim"])
 ENDS = st.sampled_from([End.HIT, End.HIT, End.LOST, End.LOST, End.REFUSED, End.NOT_SENT])
 
 
@@ -457,14 +457,15 @@ def _check_move(old: Any, new: Any) -> None:
 async def _cancelled(book: PostgresLedger, work: Awaitable[Result], stage: str) -> Result | None:
     """Cancelled as soon as the work waits at this stage of the ledger; None if it was."""
     task = asyncio.ensure_future(work)
-    await until(lambda: task.done() or getattr(book, stage)._waiting, every_s=0)
+    await until(lambda: task.done() or getattr(book._batches, stage)._waiting, every_s=0)
     task.cancel()
     await asyncio.wait([task])
     return None if task.cancelled() else task.result()
 
 
 async def _quiet(book: PostgresLedger) -> None:
-    for group in (book._intend, book._claim, book._newest, book._settle, book._settle_late):
+    batches = book._batches
+    for group in (batches.intend, batches.claim, batches.newest, batches._settle, batches._settle_late):
         await group.finish()
 
 

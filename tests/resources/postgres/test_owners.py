@@ -189,7 +189,7 @@ async def test_a_grant_that_was_renewed_meanwhile_is_not_taken_over(
     intent = asks("dana", replay=replay)
     await books.other.open(intent)
     query("UPDATE provider_calls SET lost_after = now() - interval '1 second'")
-    seen = await books.mine._newest(intent.question)
+    seen = await books.mine._batches.newest(intent.question)
     assert seen is not None
     query("UPDATE provider_calls SET lost_after = now() + interval '60 seconds'")
     await books.mine._after_silence(intent, seen)

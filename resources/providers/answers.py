@@ -80,8 +80,8 @@ def undescribed(response: Response) -> Problem | None:
 
 
 def hit_or_miss(address: Any, confidence: int | None = None) -> Hit | Miss | Problem:
-    """An address, or null or a word for none; what is no text is no answer."""
+    """An address, in lower case, or null or a word for none; what is no text is no answer."""
     if address is not None and not isinstance(address, str):
         return Problem(Remedy.NONSENSE, "the address is no text")
-    email = email_at(address)
+    email = email_at(address).lower()
     return Hit(email, confidence) if email else Miss()

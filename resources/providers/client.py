@@ -170,6 +170,7 @@ class ProviderClient:
 
     def _call_of(self, question: Question) -> Call | None:
         """None where no operation can be asked about the lead."""
+        question = question.canonical
         for operation in self.spec.operations:
             if (request := operation.ask(question)) is not None:
                 return Call(self._intent(question, operation, request), operation, request)

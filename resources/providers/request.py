@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -16,6 +16,12 @@ class Question:
     lead: Lead
     email: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def canonical(self) -> "Question":
+        """An address is asked about in lower case, so that it is one question however it is spelled."""
+        lead = replace(self.lead, email=self.lead.email.lower())
+        return replace(self, lead=lead, email=self.email.lower())
 
 
 @dataclass(frozen=True, slots=True)

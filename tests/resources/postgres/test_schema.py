@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from phase3_core.email_result import EmailResult
 from phase3_core.errors import BadInput
+from phase3_core.ledger import Intent, digest
 from phase3_core.statuses import CampaignStatus, EmailStatus
 from resources.postgres import tables
 from resources.postgres.campaign_import import CampaignImport
@@ -20,6 +21,8 @@ from resources.postgres.schema import NEWEST, revisions
 from resources.postgres.tables import metadata
 from resources.postgres.upgrade import migrations, upgrade
 from tests.conftest import MakeCampaign, Server
+from tests.resources.postgres.runs import Runs
+from tests.resources.postgres.test_ledger import asks, granted, hit
 
 Query = Callable[..., list[dict[str, Any]]]
 
@@ -79,6 +82,21 @@ def test_an_upgrade_is_idempotent(empty_database_url: str) -> None:
     assert sorted(upgrade(empty_database_url)) == REVISIONS
     assert upgrade(empty_database_url) == []
     require_current(empty_database_url)
+
+
+async def test_what_was_asked_in_another_spelling_is_found_in_lower_case(
+    runs: Runs, database_url: str, query: Query
+) -> None:
+    def asked(email: str) -> Intent:
+        request = {"method": "POST", "body": {"people": [{"emailAddress": email, "firstName": "Ada"}]}}
+        return asks(question=digest("tomba", "find", request), request=request)
+
+    book = runs.begin()
+    await book.settle(hit((await granted(book, asked("Ada.L@Acme.com"))).key))
+    query("UPDATE phase3_alembic_version SET version_num = '0020'")
+    assert upgrade(database_url)[0] == "0021"
+    assert await book.find(asked("ada.l@acme.com"))
+    assert query("SELECT count(*) AS calls FROM provider_calls") == [{"calls": 1}]
 
 
 def test_what_is_known_of_the_migrations_is_what_alembic_finds() -> None:

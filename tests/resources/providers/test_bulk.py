@@ -206,11 +206,11 @@ async def test_a_verdict_is_the_same_either_way(status: str) -> None:
     assert await ask(vendor) == [await single.ask()] * 12
 
 
-async def test_two_that_the_vendor_would_take_for_one_never_share_a_task() -> None:
+async def test_spellings_of_one_address_are_one_row_of_a_task() -> None:
     vendor, desk = a_vendor()
     loud = [email.upper() for email in EMAILS]
     assert await ask(vendor, [*EMAILS, *loud]) == [VALID] * 24
-    assert [emails for _, emails in desk.tasks.values()] == [EMAILS, loud]
+    assert [emails for _, emails in desk.tasks.values()] == [EMAILS]
 
 
 async def test_no_place_at_the_gate_is_held_while_a_task_goes_on() -> None:

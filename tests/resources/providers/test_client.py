@@ -86,6 +86,19 @@ async def test_who_is_to_remember_is_not_asked() -> None:
     assert vendor.sends == 1
 
 
+async def test_an_address_is_one_question_however_it_is_spelled() -> None:
+    vendor = a_vendor("reoon", answer(REOON))
+    for spelled in (EMAIL, EMAIL.upper(), EMAIL.title()):
+        assert isinstance(await vendor.ask(spelled), Judgement)
+    assert vendor.sends == 1
+    assert EMAIL in vendor.transport.sent[0].query["email"]
+
+
+async def test_what_a_finder_names_is_kept_in_lower_case() -> None:
+    named = json.loads(json.dumps(FINDYMAIL).replace(EMAIL, EMAIL.upper()))
+    assert await a_vendor("findymail", answer(named)).ask() == Hit(EMAIL)
+
+
 async def test_a_miss_costs_nothing_where_hits_are_billed() -> None:
     vendor = a_vendor("findymail", MISSED)
     assert await vendor.ask() == Miss()

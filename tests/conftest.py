@@ -4,6 +4,7 @@ PHASE3_TEST_DATABASE_URL names a server to use; otherwise each pytest process st
 which goes with it.
 """
 
+import gc
 import os
 import signal
 import time
@@ -98,6 +99,11 @@ settings.load_profile("in no hurry")
 def pytest_configure() -> None:
     """Background jobs of a shell are deaf to Ctrl-C, and so would be what the tests start and interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """What has been loaded and collected stays: to look for garbage among it takes a third of a second."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

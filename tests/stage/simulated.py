@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from phase3_core.budget import Caps
+from phase3_core.calls import ReplayClass
 from phase3_core.statuses import ACCEPTED, EmailStatus
 from sandbox.app import Sandbox
 from sandbox.billing import Account
@@ -16,7 +17,7 @@ from sandbox.faults import EVERYBODY
 from sandbox.people import Person
 from tests.stage.age import DAY_S, Age, grow_old
 from tests.stage.evidence import evidence
-from tests.stage.invariants import ALWAYS, broken, not_free_again, sums_that_differ
+from tests.stage.invariants import ALWAYS, broken, not_free_again, sums_that_differ, terms_of
 from tests.stage.killing import Edge, died
 from tests.stage.quotas import NEXT_APPOINTMENT
 from tests.stage.stage import Stage
@@ -174,13 +175,14 @@ class Simulation:
         self.sandbox.parts.faults.rules.clear()
         self.refill()
         await self.watch(never)
-        self.alter(caps=Caps())
+        self.alter(caps=Caps(), per_valid=None)
         for stage in self.stages:
             self.amiss += [] if await self.finished(stage) else ["a campaign is never done"]
         for stage in self.stages:
             self.amiss += [*await sums_that_differ(stage), *await not_free_again(stage)]
         self.amiss += [*broken(self.stages[0]), *self.exceeded()]
         self.amiss += [*places_not_given_back(self.stages[0]), *self.given_up_unasked()]
+        self.amiss += self.repeated_in_vain()
 
     async def finished(self, stage: Stage) -> bool:
         """Breakers close, days begin, and what was left for later is asked."""
@@ -207,6 +209,14 @@ class Simulation:
             domain = lead["company_domain"]  # each person of the pool has another
             if lead["email_status"] in GIVEN_UP and not found.about(FIRST_FINDER, domain):
                 yield f"{FIRST_FINDER} was never asked about {domain}, and its lead is given up"
+
+    def repeated_in_vain(self) -> Iterator[str]:
+        """Where nothing may be paid in vain, what a hit costs is not asked again once its answer is lost."""
+        if self.stages[0].play.waterfall.loss_tolerance != 0:
+            return
+        for call in evidence(self.stages[0]).calls:
+            if terms_of(call["provider"]).terms.replay is ReplayClass.ON_HIT and call["losses"] > 1:
+                yield f"{call['provider']} {call['request']} was lost {call['losses']} times instead of once"
 
 
 async def _performed(stage: Stage) -> str:

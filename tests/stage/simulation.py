@@ -1,8 +1,9 @@
 """Schedules drawn from a seed: runs of campaigns that share leads, and whatever may befall them.
 
-Of some vendors they share quotas so short that leads wait for moments, places and days. After every step the
-invariants are looked at, and at the end all campaigns are run until they are done. A seed repeats its
-schedule; how runs interleave within a step is up to sockets and PostgreSQL.
+Of some vendors they share quotas so short that leads wait for moments, places and days; half of what an owner
+may set to spend less is set. After every step the invariants are looked at, and at the end all campaigns are
+run until they are done. A seed repeats its schedule; how runs interleave within a step is up to sockets and
+PostgreSQL.
 `python -m tests.stage.simulation SEED...` plays and tells some.
 """
 
@@ -13,13 +14,18 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
+from phase3_core import budget
 from phase3_core.budget import Caps
 from phase3_core.money import usd
 from phase3_core.statuses import Agent
 from resources.assembly import postgres_breakers
+from resources.settings_tables import TierAmounts
 from sandbox.app import Sandbox, serve
 from sandbox.limits import Quota
 from sandbox.options import Options
@@ -29,7 +35,7 @@ from tests.stage.age import Age
 from tests.stage.alone import TEMPLATE, own_server
 from tests.stage.befalling import BEFALLS
 from tests.stage.simulated import Simulation
-from tests.stage.stage import Stage, everyone_is_needed, staged
+from tests.stage.stage import NO_GUESSES, Stage, everyone_is_needed, staged
 from tests.stage.turnstiles import turnstiles
 
 CAMPAIGNS, LEADS, POOL = 3, 4, 7  # so that most leads are of several
@@ -40,6 +46,8 @@ QUOTAS = {
 }
 FLIGHT_MS = 15  # for calls to meet in flight
 SHORT_SHARE = 0.5  # of their quotas
+WORTH = TierAmounts(A=Decimal("0.5"), B=Decimal("0.2"), C=Decimal("0.05"))
+THRIFTY_SHARE = 0.5  # of what may be set to spend less
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,9 @@ class Simulator:
             stages = await self._stages(rng, sandbox, url, people)
             counting = turnstiles(sandbox, quotas, age)
             simulation = Simulation(seed, sandbox, stages, people, rng, age, counting)
-            simulation.alter(quotas=quotas)
-            await simulation.play(BEFALLS)
+            simulation.alter(quotas=quotas, **_thrift(seed))
+            with patch.object(budget, "LEAST_DECIDED", 1):  # of so few leads
+                await simulation.play(BEFALLS)
             return simulation
 
     async def _stages(
@@ -94,6 +103,21 @@ def _caps(rng: random.Random) -> Caps | None:
 def _quotas(seed: int) -> Mapping[str, Quota]:
     rng = random.Random(f"quotas of {seed}")
     return {vendor: rng.choice(short) for vendor, short in QUOTAS.items() if rng.random() < SHORT_SHARE}
+
+
+def _thrift(seed: int) -> dict[str, Any]:
+    """What valid addresses may cost, whether a finder that is out is waited for, and what losses may cost."""
+    rng = random.Random(f"what {seed} spends")
+
+    def maybe(*amounts: str) -> Decimal | None:
+        return Decimal(rng.choice(amounts)) if rng.random() < THRIFTY_SHARE else None
+
+    per_valid = maybe("0.001", "0.02")
+    waterfall = {"wait_if_dearer_usd": maybe("0", "0.005"), "loss_tolerance": maybe("0", "0.05")}
+    return {
+        "per_valid": per_valid and usd(per_valid),
+        "waterfall": NO_GUESSES.model_copy(update={"worth_usd": WORTH, **waterfall}),
+    }
 
 
 def _in_flight(quotas: Mapping[str, Quota]) -> bool:

@@ -139,8 +139,7 @@ async def a_stage(server: Server, template: str, folder: Path, web_search: str) 
         async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
             people = everyone_is_needed(sandbox.parts.world.people)
             guessing = WaterfallSettings()
-            stage = await staged(sandbox, url, folder, people, web_search=web_search, waterfall=guessing)
-            yield replace(stage, play=replace(stage.play, hurry=PATIENT))
+            yield await staged(sandbox, url, folder, people, web_search=web_search, waterfall=guessing)
     finally:
         server.drop(name)
 

@@ -35,7 +35,7 @@ from tests.stage.age import Age
 from tests.stage.alone import TEMPLATE, own_server
 from tests.stage.befalling import BEFALLS
 from tests.stage.simulated import Simulation
-from tests.stage.stage import NO_GUESSES, Stage, everyone_is_needed, staged
+from tests.stage.stage import HURRY, NO_GUESSES, Stage, everyone_is_needed, staged
 from tests.stage.turnstiles import turnstiles
 
 CAMPAIGNS, LEADS, POOL = 3, 4, 7  # so that most leads are of several
@@ -85,7 +85,7 @@ class Simulator:
         ]
         caps = _caps(rng)
         return [
-            replace(stage, play=replace(stage.play, caps=caps, breakers=postgres_breakers))
+            replace(stage, play=replace(stage.play, hurry=HURRY, caps=caps, breakers=postgres_breakers))
             for stage in stages
         ]
 

@@ -103,7 +103,7 @@ class Play:
     environment: Mapping[str, str]
     campaign_id: UUID
     waterfall: WaterfallSettings = NO_GUESSES
-    hurry: float = HURRY
+    hurry: float = PATIENT
     hurried: str = ""
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     quotas: Mapping[str, Quota] = field(default_factory=dict)

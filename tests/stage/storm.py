@@ -30,7 +30,7 @@ from tests.stage.alone import TEMPLATE, own_server
 from tests.stage.evidence import Evidence, evidence
 from tests.stage.invariants import broken, not_free_again, sums_that_differ, terms_of
 from tests.stage.killing import killed_when
-from tests.stage.stage import PATIENT, TAKE_TASKS, Bulk, Stage, staged, times_billed
+from tests.stage.stage import TAKE_TASKS, Bulk, Stage, staged, times_billed
 
 LATENCY_MS = 10.0  # so that there is always something in flight
 MOST_OTHERWISE: Mapping[Bulk, float] = {"auto": 0.25, "always": 0.5}  # of all leads; a task loses many
@@ -118,7 +118,7 @@ async def _campaign(storm: Storm, server: Server, template: str, folder: Path) -
     try:
         async with serve(options) as sandbox:
             stage = await staged(sandbox, url, folder, sandbox.parts.world.people, web=False)
-            yield replace(stage, play=replace(stage.play, hurry=PATIENT, bulk=storm.bulk))
+            yield replace(stage, play=replace(stage.play, bulk=storm.bulk))
     finally:
         server.drop(name)
 

@@ -16,7 +16,7 @@ from sandbox.app import serve
 from sandbox.options import Options
 from tests.attacks import attack, replaced
 from tests.canary import files_below, leaks, rows_of, secrets_in
-from tests.stage.stage import Hurried, Play, Stage, everyone_is_needed, staged
+from tests.stage.stage import HURRY, Hurried, Play, Stage, everyone_is_needed, staged
 
 PASSWORD = "canary-of-the-database"
 EVERY = 3  # so that the campaign goes on
@@ -46,7 +46,7 @@ class Quoted(Play):
     @asynccontextmanager
     async def _http(self) -> AsyncIterator[HttpClient]:
         async with http_client() as http:
-            yield Quoting(Hurried(http, self.hurry))
+            yield Quoting(Hurried(http, HURRY))
 
 
 @attack(

@@ -27,7 +27,6 @@ from tests.stage.invariants import broken, sums_that_differ
 from tests.stage.killing import Edge, perform
 from tests.stage.stage import (
     NO_GUESSES,
-    PATIENT,
     Bulk,
     Ended,
     Stage,
@@ -62,8 +61,7 @@ class Theatre:
                 stage = await staged(
                     sandbox, url, folder, leads, web=False, waterfall=kind.waterfall, delivered=kind.delivered
                 )
-                # nobody fails to answer here
-                yield replace(stage, play=replace(stage.play, hurry=PATIENT, bulk=kind.bulk))
+                yield replace(stage, play=replace(stage.play, bulk=kind.bulk))
         finally:
             self.server.drop(name)
 

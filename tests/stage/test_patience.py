@@ -19,7 +19,7 @@ from sandbox.people import Person
 from sandbox.scenarios import Fate
 from tests.stage.age import Age, grow_old
 from tests.stage.invariants import broken, terms_of
-from tests.stage.stage import PATIENT, Stage, staged
+from tests.stage.stage import Stage, staged
 
 CHEAP, DEAR, VERIFIER = "tomba", "voila_norbert", "reoon"
 KEYS = tuple(name.upper() for name in (CHEAP, DEAR, VERIFIER))
@@ -40,7 +40,7 @@ async def stage(database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
         people = known_to_both(sandbox)
         stage = await staged(sandbox, database_url, tmp_path, people, web=False, waterfall=in_turn)
         ours = {key: value for key, value in stage.play.environment.items() if key.startswith(KEYS)}
-        play = replace(stage.play, environment=ours, breakers=postgres_breakers, hurry=PATIENT)
+        play = replace(stage.play, environment=ours, breakers=postgres_breakers)
         yield replace(stage, play=play)
 
 

@@ -1,7 +1,6 @@
 """Several vendors are gone at once: a campaign ends with what is left, and tells who was missing."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from sandbox.faults import Kind
 from sandbox.options import Options
 from sandbox.people import Person
 from tests.stage.invariants import broken, sums_that_differ
-from tests.stage.stage import PATIENT, Stage, everyone_is_needed, staged
+from tests.stage.stage import Stage, everyone_is_needed, staged
 
 pytestmark = pytest.mark.slow
 
@@ -42,8 +41,7 @@ async def take_away(stage: Stage, vendors: Sequence[str]) -> dict[str, Kind]:
 async def people_and_stage(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[list[Person], Stage]]:
     async with serve(Options(latency_ms=0, rate_factor=0)) as sandbox:
         people = everyone_is_needed(sandbox.parts.world.people)
-        stage = await staged(sandbox, database_url, tmp_path, people, web=False)
-        yield people, replace(stage, play=replace(stage.play, hurry=PATIENT))  # nobody else fails
+        yield people, await staged(sandbox, database_url, tmp_path, people, web=False)
 
 
 async def reported(stage: Stage) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tests.caretaker import cared_for
 from tests.conftest import Server
 from tests.polling import until
 from tests.stage.alone import TEMPLATE
-from tests.stage.stage import PATIENT, Stage, staged
+from tests.stage.stage import Stage, staged
 from tests.stage.storm import Storm, requests_of, weathered
 from tests.stage.unsteady import MODES, Unsteady, gone
 
@@ -66,8 +66,7 @@ async def both(
     async with serve(Options(latency_ms=0, rate_factor=0, scale=scale)) as sandbox:
         people = sandbox.parts.world.people[:leads]
         stages = [await staged(sandbox, url, folder, people[first::2], web=False) for first in (0, 1)]
-        # only the database is at fault
-        plays = [replace(stage.play, hurry=PATIENT, lead_caps=PLENTY) for stage in stages]
+        plays = [replace(stage.play, lead_caps=PLENTY) for stage in stages]
         async with unsettling(sandbox).restarting() if unsettling else nullcontext():
             ended = await asyncio.gather(*(play.perform() for play in plays))
         assert [one.why_not for one in ended] == ["", ""]

@@ -189,6 +189,7 @@ class Simulation:
         until_s = HOUR_S
         for _ in range(TRIES):
             await self.grow_old(until_s)
+            await stage.play.take_back()
             self.begin(stage)
             await self.watch(never)
             report = await stage.report()

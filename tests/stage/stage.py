@@ -17,6 +17,7 @@ from sqlalchemy import insert, text
 
 from phase3_core.agent import Surroundings
 from phase3_core.budget import Caps
+from phase3_core.compensation import compensate_dead
 from phase3_core.enrich import enrich_campaign
 from phase3_core.errors import Phase3Error
 from phase3_core.exports import ExportKind
@@ -26,6 +27,7 @@ from phase3_core.money import Money
 from phase3_core.patterns import Pattern, local_part
 from phase3_core.policy import LeadCaps, Policy, Routing, Thresholds
 from phase3_core.ports.books import Books
+from phase3_core.ports.exporter import Exporter
 from phase3_core.report import read_report
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent, CampaignStatus
@@ -175,11 +177,22 @@ class Play:
                 summary = await use_case(replace(run, agent=agent), database, source, around)
                 skipped |= {one.provider: one.why for one in summary.skipped}
             finalizer = replace(run, agent=Agent.FINALIZER)
-            exporter = exporter_of([ExportKind.WORKBOOK], Folder(self.folder))
-            await report_campaign(finalizer, database, source, exporter, around)
+            await report_campaign(finalizer, database, source, self._exporter, around)
         except Phase3Error as failure:
             return Ended(str(failure), skipped)
         return Ended("", skipped)
+
+    @property
+    def _exporter(self) -> Exporter:
+        return exporter_of([ExportKind.WORKBOOK], Folder(self.folder))
+
+    async def take_back(self) -> None:
+        """What runs that died left half done, as sensors do; nobody is at work on the campaign."""
+        database = PostgresDatabase(self.url)
+        async with database.reading() as books:
+            steps = await books.saga.open_steps()
+        for run_id in {step.run_id for step in steps if step.campaign_id == self.campaign_id}:
+            await compensate_dead(database, self._exporter, run_id, "its process died")
 
 
 @dataclass(frozen=True)

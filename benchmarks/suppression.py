@@ -134,7 +134,7 @@ def performed(scale: float) -> tuple[dict[str, Any], list[str]]:
                 "seconds": round(seconds, 1),
                 "questions looked through": len(questions),
                 "companies asked about": len({one for q in questions for one in _DOMAIN.findall(q.lower())}),
-                "ready": run.result["result"]["total_ready"],  # type: ignore[index] # the output JSON
+                "ready": run.result["result"]["total_ready"],  # type: ignore[index] # JSON: a mapping, but typed as any value
             }
             return told, list(found(people, domains, questions))
 

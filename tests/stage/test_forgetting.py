@@ -46,7 +46,7 @@ async def people_and_stage(database_url: str, tmp_path: Path) -> AsyncIterator[t
 
 def keyed(stage: Stage) -> Stage:
     """As a process whose environment has the key."""
-    stage.play.environment[FORGET_KEY] = KEY  # type: ignore[index] # the stage's own dictionary
+    stage.play.environment[FORGET_KEY] = KEY  # type: ignore[index] # a dict, which plays only read
     return stage
 
 

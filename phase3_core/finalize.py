@@ -52,6 +52,7 @@ async def report_campaign(
         await refuse_below(shift, ENRICHED)
         _refuse_unless_enriched(shift.campaign)
         await shift.note_steps(shift.campaign.status)
+        await shift.books.saga.release_earlier(run)  # booked after the report, it would void the request
         summary = await shift.summary(providers.skipped, 0, TIER_A_READY)
         tier_report = await read_report(shift.books, run.campaign_id, summary.skipped)
         published = await _publish(shift, exporter, tier_report)

@@ -58,6 +58,10 @@ class Saga(Protocol):
         """The run's calls in flight whose deadline has passed are lost from now on."""
         ...
 
+    async def release_earlier(self, run: Run) -> None:
+        """Calls that earlier runs of the campaign left in flight are lost from now on, overdue or not."""
+        ...
+
     async def jobs(self, step: Step) -> Mapping[str, int]:
         """How many of the run's jobs each vendor may still be working on."""
         ...

@@ -6,11 +6,11 @@ done -> compensating -> compensated         taken back
                      -> failed -> compensating -> ...    tried again, until it is
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Select, TextClause, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.ports.saga import Released
@@ -27,28 +27,42 @@ from resources.postgres.tables import campaigns, saga_steps
 _OUTLIVE = text("""
 UPDATE campaign_leases SET fence = fence + 1 WHERE campaign_id = :campaign_id AND run_id = :run_id
 """)
-# The table, the budgets, the calls: everybody who changes calls takes them in this order, in one statement
-# or in several. Whoever opens budgets holds the table while it waits for them.
-_WILL_WRITE = text("LOCK TABLE provider_calls IN ROW EXCLUSIVE MODE")
-_HOLD_BUDGETS = text("""
-SELECT phase3_hold_budgets(array_agg(key)) FROM provider_calls
-WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id AND state = 'intent'
-""")
-# As the ledger books a lost call: what it may have cost stays booked until somebody knows.
-_RELEASE = text(f"""
-WITH mine AS MATERIALIZED (
-    SELECT key, coalesce(lost_after < now(), true) AS overdue FROM provider_calls
-    WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id AND state = 'intent'
-    ORDER BY key FOR UPDATE
-), lost AS (
-    UPDATE provider_calls AS c
-    SET state = 'unknown', outcome = 'error', losses = losses + 1, unknown_usd = unknown_usd + reserved_usd,
-        {UNLINKED}
-    FROM mine WHERE c.key = mine.key AND mine.overdue
-    RETURNING 1
+
+
+def _releasing(whose: str, overdue: str) -> tuple[TextClause, ...]:
+    """The table, the budgets, the calls: everybody who changes calls takes them in this order, in one
+    statement or in several. Whoever opens budgets holds the table while it waits for them.
+
+    As the ledger books a lost call: what it may have cost stays booked until somebody knows.
+    """
+    will_write = "LOCK TABLE provider_calls IN ROW EXCLUSIVE MODE"
+    hold_budgets = f"""
+        SELECT phase3_hold_budgets(array_agg(key)) FROM provider_calls WHERE {whose} AND state = 'intent'
+    """  # noqa: S608 - made of constants of the code; every value is bound
+    release = f"""
+        WITH left_over AS MATERIALIZED (
+            SELECT key, {overdue} AS overdue FROM provider_calls
+            WHERE {whose} AND state = 'intent'
+            ORDER BY key FOR UPDATE
+        ), lost AS (
+            UPDATE provider_calls AS c
+            SET state = 'unknown', outcome = 'error', losses = losses + 1,
+                unknown_usd = unknown_usd + reserved_usd, {UNLINKED}
+            FROM left_over WHERE c.key = left_over.key AND left_over.overdue
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM lost) AS lost,
+               (SELECT count(*) FROM left_over WHERE NOT overdue) AS in_time
+    """  # noqa: S608 - made of constants of the code; every value is bound
+    return text(will_write), text(hold_budgets), text(release)
+
+
+_RELEASE = _releasing(
+    "campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id",
+    "coalesce(lost_after < now(), true)",
 )
-SELECT (SELECT count(*) FROM lost) AS lost, (SELECT count(*) FROM mine WHERE NOT overdue) AS in_time
-""")  # noqa: S608 - made of constants of the code; every value is bound
+# Nobody can wait for these: whoever holds the campaign is alone at work on it.
+_RELEASE_EARLIER = _releasing("campaign_id = :campaign_id AND run_id <> :run_id", "true")
 _JOBS = text("""
 SELECT provider, count(DISTINCT job_id) AS jobs FROM provider_calls
 WHERE campaign_id = :campaign_id AND agent = :agent AND run_id = :run_id
@@ -136,10 +150,17 @@ class PostgresSaga:
                 await connection.execute(line)
 
     async def release(self, step: Step) -> Released:
+        return await self._release(_RELEASE, _run(step))
+
+    @repeatable
+    async def release_earlier(self, run: Run) -> None:
+        await self._release(_RELEASE_EARLIER, {"campaign_id": run.campaign_id, "run_id": run.id})
+
+    async def _release(self, releasing: Sequence[TextClause], of: Mapping[str, Any]) -> Released:
         async with self._begin() as connection:
-            await connection.execute(_WILL_WRITE)
-            await connection.execute(_HOLD_BUDGETS, _run(step))
-            row = (await connection.execute(_RELEASE, _run(step))).one()
+            for statement in releasing:
+                result = await connection.execute(statement, of)
+            row = result.one()
         return Released(row.lost, row.in_time)
 
     @repeatable

@@ -93,6 +93,9 @@ class FakeSaga:
         del step
         return Released(0, self.table.in_time)
 
+    async def release_earlier(self, run: Run) -> None:
+        del run
+
     async def jobs(self, step: Step) -> Mapping[str, int]:
         del step
         return {}

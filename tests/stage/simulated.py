@@ -189,9 +189,9 @@ class Simulation:
         until_s = HOUR_S
         for _ in range(TRIES):
             await self.grow_old(until_s)
-            await stage.play.take_back()
             self.begin(stage)
             await self.watch(never)
+            await stage.play.take_back()
             report = await stage.report()
             self.amiss += self.turnstiles.untold_waits(report)
             if not report["waiting_for"] and stage.is_done():

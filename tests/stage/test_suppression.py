@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks.suppression import Listed, found
+from phase3_core.approval import Channel, Choice
 from phase3_core.forgetting import profile_of
 from phase3_core.patterns import Pattern, local_part
+from phase3_core.ruling import Decided
+from phase3_core.runs import Run
+from phase3_core.saga import StepKind
+from phase3_core.statuses import Agent, ApprovalStatus
 from resources.names import mailbox_names
 from resources.postgres import ledger
+from resources.postgres.database import PostgresDatabase
 from resources.postgres.ledger_rows import calls
 from resources.settings_tables import WaterfallSettings
 from sandbox.app import serve
@@ -23,6 +29,8 @@ from tests.attacks import attack, replaced
 from tests.polling import until
 from tests.stage.invariants import AT_REST, broken
 from tests.stage.stage import Stage, everyone_is_needed, made_by_name, staged
+
+BookCall = Callable[..., None]
 
 
 @pytest.fixture
@@ -81,6 +89,29 @@ async def test_who_is_suppressed_after_a_run_leaves_the_lists_with_the_next(
     assert (after["suppressed"], after["costs"]) == (1, before["costs"])
     assert broken(stage, AT_REST) == []
     assert after["lead_set"] != before["lead_set"]
+
+
+async def test_what_a_dead_run_asked_about_a_suppressed_lead_is_in_the_next_report(
+    people_and_stage: tuple[list[Person], Stage], book_call: BookCall
+) -> None:
+    """Nobody asks again; were it booked by the sensors, after the report, nobody could approve."""
+    people, stage = people_and_stage
+    await stage.suppress(people[0].company.domain)
+    dead = Run("dead", stage.play.campaign_id, Agent.EMAIL_VERIFICATION)
+    async with PostgresDatabase(stage.play.url).reading() as books:
+        await books.saga.note(dead, {StepKind.RESERVATIONS: {}})
+    in_flight = {"state": "intent", "outcome": None, "lost_after": "2999-01-01"}
+    book_call(dead.campaign_id, **in_flight, run_id="dead", reserved_usd="0.25")
+    assert (await stage.perform()).why_not == ""
+    before = await stage.report()
+    assert stage.booked() == (stage.billed(), Decimal("0.25"))
+    stage.query("UPDATE provider_calls SET lost_after = now() WHERE run_id = 'dead' RETURNING key")
+    await stage.play.take_back()
+    assert (await stage.report())["costs"] == before["costs"]
+    approved = Choice(ApprovalStatus.APPROVED_FULL, "dana", Channel.COMMAND_LINE, "")
+    async with PostgresDatabase(stage.play.url).reading() as books:
+        decided = await books.approvals.decide(dead.campaign_id, approved)
+    assert isinstance(decided, Decided)
 
 
 @attack(

@@ -247,6 +247,24 @@ async def test_overdue_calls_are_booked_at_their_worst_and_the_others_waited_for
     assert query("SELECT FROM provider_calls WHERE state = 'intent' AND run_id = 'first'") == []
 
 
+async def test_what_earlier_runs_left_in_flight_is_booked_once_another_run_holds_the_campaign(
+    database: PostgresDatabase, campaign: Made, make_campaign: MakeCampaign, query: Query, book_call: BookCall
+) -> None:
+    await begun(database, campaign.id)
+    book_call(campaign.id, **IN_FLIGHT, lost_after=IN_TIME)
+    book_call(campaign.id, **IN_FLIGHT | {"run_id": "second"}, lost_after=IN_TIME)
+    book_call(make_campaign([{}]).id, **IN_FLIGHT | {"run_id": "third"}, lost_after=OVERDUE)
+    run = a_run(campaign.id, "second")
+    async with database.open(run) as books:
+        await books.saga.release_earlier(run)
+    calls = "SELECT run_id, state, unknown_usd::text FROM provider_calls ORDER BY run_id"
+    assert [tuple(row.values()) for row in query(calls)] == [
+        ("first", "unknown", "0.010000"),
+        ("second", "intent", "0.000000"),
+        ("third", "intent", "0.000000"),
+    ]
+
+
 async def test_jobs_that_run_on_at_a_vendor_are_told(
     database: PostgresDatabase, campaign: Made, query: Query, book_call: BookCall
 ) -> None:

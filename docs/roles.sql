@@ -65,8 +65,8 @@ BEGIN
         http_status, response_time_ms, campaign_id, lead_id, agent, run_id, created_at, asked_at, settled_at,
         expires_at, tier, day) ON public.provider_calls TO phase3_reader;
     GRANT SELECT (id, campaign_id, lead_score, lead_tier, email_status, email_provider, email_verifier,
-        email_verified_at, email_cost, enrichment_status, enrichment_cost, enrichment_completed_at, suppressed_at,
-        erased_at) ON public.leads TO phase3_reader;
+        email_verified_at, email_cost, enrichment_status, enrichment_cost, enrichment_completed_at, enriched_as,
+        suppressed_at, erased_at) ON public.leads TO phase3_reader;
     GRANT SELECT (workflow_id, agent_id, step_id, status, campaign_id, items_processed, items_total, started_at,
         completed_at, updated_at) ON public.workflow_checkpoints TO phase3_reader;
 END

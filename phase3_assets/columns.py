@@ -38,6 +38,7 @@ OF_ENRICHMENT: tuple[Described, ...] = (
     ("enrichment_status", "text", "enriched, partial (a required field is missing), failed"),
     ("enrichment_cost", "numeric(12,6)", "USD of all calls for this lead, unknown bills at their worst"),
     ("enrichment_completed_at", "timestamptz", "when the status was written"),
+    ("enriched_as", "text", "the lead's tier then; moved to a better one, it is enriched again"),
 )
 OF_REPORT: tuple[Described, ...] = (
     ("total_leads_ready", "integer", "leads with an accepted address and every required field"),

@@ -114,7 +114,7 @@ class Enrichment:
         gathered = await self._gather(lead, self._of_companies, Gathered())
         self._companies.leave(lead)
         gathered = await self._gather(lead, self._enrichers, gathered)
-        result = result_of(lead.id, self._caps.profile(lead.tier), gathered)
+        result = result_of(lead.id, lead.tier, self._caps.profile(lead.tier), gathered)
         if not result.waits:  # else its next turn goes on from what it has cost
             self._providers.done_with(lead)
         await self._behind.add(result)

@@ -8,7 +8,7 @@ from uuid import UUID
 from phase3_core.calls import EnricherReply, Facts, Gap, Miss, NoAnswer, Price
 from phase3_core.money import ZERO, Money
 from phase3_core.statuses import EnrichmentStatus
-from phase3_core.tiers import Profile, Topic
+from phase3_core.tiers import Profile, Tier, Topic
 from phase3_core.waiting import Wait
 
 # A topic counts as answered when one of these fields is there.
@@ -155,7 +155,8 @@ def _waiting(gathered: Gathered, source: Source, wait: Wait) -> Gathered:
 class EnrichmentResult:
     """What agent 3.2 writes for one lead; `fields` are columns of `leads`, `data` is everything by source.
 
-    `status` None: not finished, the next run goes on with it. `suppressed`: nothing else is written of it.
+    `status` None: not finished, the next run goes on with it. `tier`: whose profile it was asked for.
+    `suppressed`: nothing else is written of it.
     """
 
     lead_id: UUID
@@ -164,9 +165,10 @@ class EnrichmentResult:
     data: Mapping[str, Any] = field(default_factory=dict)
     waits: tuple[Wait, ...] = ()
     suppressed: bool = False
+    tier: Tier | None = None
 
 
-def result_of(lead_id: UUID, profile: Profile, gathered: Gathered) -> EnrichmentResult:
+def result_of(lead_id: UUID, tier: Tier, profile: Profile, gathered: Gathered) -> EnrichmentResult:
     """`enriched` with the profile's required fields, `failed` with nothing at all, else `partial`."""
     if gathered.suppressed:
         return EnrichmentResult(lead_id, None, suppressed=True)
@@ -186,4 +188,5 @@ def result_of(lead_id: UUID, profile: Profile, gathered: Gathered) -> Enrichment
             "missing": sorted(missing),
             "gaps": dict(gathered.gaps),
         },
+        tier=tier,
     )

@@ -12,15 +12,14 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from phase3_core.errors import BadInput, UnknownCampaign
 from phase3_core.money import ZERO, Money
-from phase3_core.statuses import EmailStatus, EnrichmentStatus
-from resources.postgres.lead_rows import ACCEPTABLE, OURS, VERIFIED, among
+from phase3_core.statuses import EmailStatus
+from resources.postgres.lead_rows import ACCEPTABLE, OURS, VERIFIED, WHOLE, among
 from resources.postgres.tables import campaigns, leads, provider_spend
 
 SHORTEST_PREFIX = 4  # of an id, on the command line
 MOST_SHOWN = 5
 
 _FOUND = VERIFIED & ~among(leads.c.email_status, [EmailStatus.NOT_FOUND])
-_ENRICHED = among(leads.c.enrichment_status, [EnrichmentStatus.ENRICHED])
 _COUNTED = ("leads", "found", "accepted", "enriched", "ready")
 
 
@@ -105,8 +104,8 @@ def _people() -> LateralFromClause:
             func.count().label("leads"),
             func.count().filter(_FOUND).label("found"),
             func.count().filter(ACCEPTABLE).label("accepted"),
-            func.count().filter(_ENRICHED).label("enriched"),
-            func.count().filter(ACCEPTABLE, _ENRICHED).label("ready"),
+            func.count().filter(WHOLE).label("enriched"),
+            func.count().filter(ACCEPTABLE, WHOLE).label("ready"),
         )
         .where(leads.c.campaign_id == campaigns.c.id, OURS)
         .lateral()

@@ -24,7 +24,7 @@ ERASED_CALL = f"""{_SPOKEN_OF},
 KEPT_OF_A_LEAD = (
     *("id", "campaign_id", "status", "lead_score", "lead_tier", "created_at", "updated_at"),
     *("email_status", "email_provider", "email_verifier", "email_confidence", "email_verified_at"),
-    *("email_cost", "enrichment_status", "enrichment_cost", "enrichment_completed_at"),
+    *("email_cost", "enrichment_status", "enrichment_cost", "enrichment_completed_at", "enriched_as"),
     *("suppressed_at", "suppressed_by", "erased_at"),
 )
 

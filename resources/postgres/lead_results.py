@@ -66,13 +66,14 @@ _SAVE_ENRICHMENT = text("""
         company_keywords = coalesce(result.company_keywords, leads.company_keywords),
         enrichment_data = coalesce(enrichment_data, '{}') || data,
         enrichment_status = result.status,
+        enriched_as = result.tier,
         enrichment_cost = (
             SELECT coalesce(sum(cost_usd + unknown_usd), 0) FROM provider_calls
             WHERE lead_id = leads.id AND agent = :agent),
         enrichment_completed_at = now(),
         updated_at = now()
     FROM jsonb_to_recordset(:rows) AS result (
-        id uuid, status text, data jsonb, company_description text, company_industry text,
+        id uuid, status text, tier text, data jsonb, company_description text, company_industry text,
         company_revenue_range text, company_employee_count integer, company_founded_year integer,
         company_tech_stack jsonb, company_keywords jsonb)
     WHERE leads.id = result.id AND campaign_id = :campaign_id AND erased_at IS NULL
@@ -119,7 +120,8 @@ def _email_row(result: EmailResult) -> dict[str, Any]:
 def _enrichment_row(result: EnrichmentResult) -> dict[str, Any]:
     columns = {name: result.fields.get(name) for name in _TEXTS + _LISTS}
     numbers = {name: _whole(result.fields.get(name)) for name in _NUMBERS}
-    return {"id": result.lead_id, "status": result.status, "data": result.data, **columns, **numbers}
+    told = {"id": result.lead_id, "status": result.status, "tier": result.tier, "data": result.data}
+    return {**told, **columns, **numbers}
 
 
 def _whole(value: Any) -> int | None:

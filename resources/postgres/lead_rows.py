@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Text, case, cast, func, null, select
+from sqlalchemy import ColumnElement, RowMapping, Select, Text, case, cast, func, null, select, true
 
 from phase3_core.leads import Lead
 from phase3_core.progress import DELIVERED
@@ -23,8 +23,11 @@ OURS = _DELIVERED_OURS & leads.c.suppressed_at.is_(None)
 SUPPRESSED = _DELIVERED_OURS & leads.c.suppressed_at.is_not(None)
 VERIFIED = among(leads.c.email_status, EmailStatus)
 ACCEPTABLE = among(leads.c.email_status, ACCEPTED)
-ENRICHED = among(leads.c.enrichment_status, EnrichmentStatus)
-READY = OURS & ACCEPTABLE & among(leads.c.enrichment_status, [EnrichmentStatus.ENRICHED])
+# Profiles of better tiers ask for more. What phase 2 moves up since is still to be enriched.
+_FOR_ITS_TIER = func.coalesce(leads.c.enriched_as <= lead_tier, true())
+ENRICHED = among(leads.c.enrichment_status, EnrichmentStatus) & _FOR_ITS_TIER
+WHOLE = among(leads.c.enrichment_status, [EnrichmentStatus.ENRICHED]) & _FOR_ITS_TIER
+READY = OURS & ACCEPTABLE & WHOLE
 
 ADDRESS = func.coalesce(func.btrim(cast(leads.c.email, Text)), "")
 BROUGHT = case(  # phase 2's address stands in `email` until an accepted one takes its place

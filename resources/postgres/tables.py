@@ -154,6 +154,7 @@ leads = Table(
     Column("enrichment_status", Text),
     Column("enrichment_cost", USD),
     Column("enrichment_completed_at", TIME),
+    Column("enriched_as", Text),  # the tier that it was then
     Column("suppressed_at", TIME),
     Column("suppressed_by", Text),  # digest of the entry, where it names an address that is not kept
     Column("erased_at", TIME),  # nothing is kept of the person

@@ -76,7 +76,7 @@ def gather(
 def outcome(
     profile: Profile, sources: Sequence[Enricher], replies: Mapping[str, EnricherReply]
 ) -> EnrichmentResult:
-    return result_of(LEAD, profile, gather(profile, sources, replies)[0])
+    return result_of(LEAD, Tier.A, profile, gather(profile, sources, replies)[0])
 
 
 WEBSITE = one("website", Topic.WEBSITE)
@@ -96,7 +96,7 @@ def test_nobody_else_is_asked_about_a_suppressed_lead_and_nothing_is_written() -
     replies: dict[str, EnricherReply] = {"website": DESCRIBED, "brave:news": NoAnswer(Gap.SUPPRESSED)}
     gathered, asked = gather(FULL, ordered(*EVERYBODY), replies)
     assert asked == ["website", "brave:news"]
-    assert result_of(LEAD, FULL, gathered) == EnrichmentResult(LEAD, None, suppressed=True)
+    assert result_of(LEAD, Tier.A, FULL, gathered) == EnrichmentResult(LEAD, None, suppressed=True)
 
 
 # --- order -----------------------------------------------------------------------------------------------
@@ -293,6 +293,7 @@ def test_with_nobody_to_ask_a_lead_fails() -> None:
         EnrichmentStatus.FAILED,
         {},
         {"fields": {}, "sources": {}, "missing": sorted(FULL.required), "gaps": {}},
+        tier=Tier.A,
     )
 
 

@@ -349,6 +349,32 @@ async def test_facts_fill_their_columns(
     assert row["enrichment_completed_at"] is not None
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes", "stands"),
+    [(Tier.C, "A", False), (Tier.B, "A", False), (Tier.A, "A", True), (Tier.A, "C", True), (None, "A", True)],
+)
+async def test_who_moves_to_a_tier_that_wants_more_is_still_to_be_enriched(
+    books: PostgresBooks,
+    make_campaign: MakeCampaign,
+    query: Query,
+    was: Tier | None,
+    becomes: str,
+    stands: bool,  # noqa: FBT001 - what is expected
+) -> None:
+    """Who was enriched before anybody wrote down for which tier stands as it is."""
+    campaign = make_campaign([{"email_status": "valid", "lead_tier": was or "A"}])
+    result = EnrichmentResult(campaign.leads[0], EnrichmentStatus.ENRICHED, FACTS, tier=was)
+    await books.leads.save_enrichment_results(campaign.id, [result])
+    query("UPDATE leads SET lead_tier = :tier", tier=becomes)
+    to_enrich = await books.leads.get_campaign_leads(campaign.id, is_enriched=False)
+    ready = await books.leads.ready_leads(campaign.id, 10, None)
+    counts = await books.campaigns.counts(campaign.id)
+    (overview,) = await books.campaigns.overview(campaign.id)
+    assert (len(to_enrich), len(ready)) == ((0, 1) if stands else (1, 0))
+    assert counts.pending_enrichment == len(to_enrich)
+    assert sum(tier.ready for tier in counts.tiers) == overview.ready == len(ready)
+
+
 async def test_what_phase_2_knew_of_the_industry_stands(
     books: PostgresBooks, make_campaign: MakeCampaign, query: Query
 ) -> None:

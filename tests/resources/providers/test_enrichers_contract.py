@@ -598,7 +598,7 @@ async def test_many_leads_come_to_the_vendors_own_bill_and_a_second_run_to_nothi
     assert await market.bill() == bill
     assert [_values(one) for one in first] == [_values(one) for one in second]
     for lead, gathered in zip(leads, first, strict=True):
-        assert not result_of(lead.id, PROFILES[lead.tier], gathered).data["gaps"]
+        assert not result_of(lead.id, lead.tier, PROFILES[lead.tier], gathered).data["gaps"]
 
 
 def _values(gathered: Gathered) -> dict[str, Any]:

@@ -12,5 +12,7 @@ class Relay(Protocol):
         ...
 
     async def announced(self, campaign_id: UUID) -> str:
-        """Delivers, and says in words whether the campaign's request was announced; never fails for that."""
+        """Announces, for a few seconds, and says in words whether the campaign's request was; never fails
+        for that. `deliver` sends the rest.
+        """
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +15,10 @@ from phase3_core.statuses import Agent, ApprovalStatus
 from resources.postgres.database import PostgresBooks, PostgresDatabase
 from resources.relay import UNTOLD, OutboxRelay
 from resources.slack import messages
+from resources.webhook import WebhookTerms
 from tests.attacks import attack, replaced
 from tests.conftest import Made, MakeCampaign
+from tests.fakes.clock import FakeClock
 from tests.fakes.workspace import Workspace
 from tests.resources.slack.conftest import REPORT
 
@@ -173,6 +176,39 @@ async def test_a_message_that_nobody_can_make_waits_and_keeps_no_other(
     )
     assert str(asked.request_id) not in str(await slack.messages())
     assert len(await slack.messages()) == 1
+
+
+async def test_a_run_that_announces_leaves_events_to_others(
+    relay: OutboxRelay, books: PostgresBooks, made: Made, asked: Asked, query: Query
+) -> None:
+    """It has let its campaign go, and a webhook may be slow and its events many."""
+    assert asked
+    await books.events.add(made.id, {"event": "result"})
+    both = replace(relay, webhook=WebhookTerms("http://127.0.0.1:1/events", "between us"))
+    assert await both.announced(made.id) == "Announced in Slack channel C0CAMPAIGN1."
+    assert query("SELECT attempts FROM outbox WHERE kind = 'webhook_event'") == [{"attempts": 0}]
+
+
+@dataclass
+class Slow(FakeClock):
+    """Nobody looks at it twice within three seconds."""
+
+    def monotonic(self) -> float:
+        self.advance(3.0)
+        return self.seconds
+
+
+async def test_a_run_that_announces_begins_no_message_late_and_leaves_it_to_others(
+    relay: OutboxRelay, slack: Workspace, asked: Asked, make_campaign: MakeCampaign
+) -> None:
+    assert asked
+    another = make_campaign(status="verification_complete")
+    async with relay.database.reading() as books:
+        await books.approvals.request(Run("run", another.id, Agent.FINALIZER), REPORT)
+    told = await replace(relay, clock=Slow()).announced(another.id)
+    assert told == "Not announced yet (it waits in the outbox); it is tried again."
+    assert len(await slack.messages()) == 1
+    assert await relay.deliver() == 1
 
 
 async def test_blocks_that_slack_cannot_read_go_as_bare_text(

@@ -17,13 +17,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, func, literal, select, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.errors import CampaignBusy, Superseded
 from phase3_core.runs import Run
-from resources.postgres.outage import Outage
+from resources.postgres.outage import Outage, is_away
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
@@ -142,7 +142,8 @@ class Lease:
             line = await self._connected()
             values = {"campaign_id": self._run.campaign_id, "run_id": self._run.id}
             self.fence = (await line.execute(_TAKE, values)).scalar_one()
-        except OUT_OF_REACH:
+        except (DBAPIError, NoFreeConnection):
+            await self._unlock()  # or the next try might find it taken, by a connection of ours
             await self._hang_up()
             raise
 
@@ -152,7 +153,9 @@ class Lease:
             await asyncio.sleep(every_s)
             try:
                 await self._look()
-            except OUT_OF_REACH:
+            except (DBAPIError, NoFreeConnection) as failure:
+                if not _out_of_reach(failure):
+                    raise
                 await self._hang_up()
 
     async def _look(self) -> None:
@@ -178,14 +181,18 @@ class Lease:
         return self._line
 
     async def let_go(self) -> None:
+        if self.fence:
+            await self._unlock()
+        await self._hang_up()
+
+    async def _unlock(self) -> None:
         """Said aloud: the next run need not wait until the server notices a closed connection.
 
         One that was cut off in the middle of a look is not to be spoken on.
         """
-        if self._line is not None and not self._line.invalidated and self.fence:
+        if self._line is not None and not self._line.invalidated:
             with suppress(*OUT_OF_REACH):
                 await self._line.execute(select(func.pg_advisory_unlock(self._lock)))
-        await self._hang_up()
 
     async def _hang_up(self) -> None:
         """Closed for good: one that went back to the pool might still hold the lock."""
@@ -200,6 +207,11 @@ class Lease:
 
     def _superseded(self) -> Superseded:
         return Superseded(str(self._run.campaign_id))
+
+
+def _out_of_reach(failure: Exception) -> bool:
+    """Also a standby that is not promoted yet: another connection may come to the server that is."""
+    return isinstance(failure, OUT_OF_REACH) or is_away(failure)
 
 
 @asynccontextmanager

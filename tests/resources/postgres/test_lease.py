@@ -33,6 +33,22 @@ SELECT pg_terminate_backend(pid) FROM pg_locks
 WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 TAKE_OVER = "UPDATE campaign_leases SET run_id = 'another', fence = fence + 1"
+# The first connection that writes has come to a server that takes none; the next one comes to its successor.
+DEMOTED = """
+CREATE SEQUENCE refused;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NOT (SELECT is_called FROM refused) THEN
+        PERFORM setval('refused', pg_backend_pid());  -- stands, though the statement fails
+    END IF;
+    IF (SELECT last_value FROM refused) = pg_backend_pid() THEN
+        RAISE 'cannot execute UPDATE in a read-only transaction' USING ERRCODE = 'read_only_sql_transaction';
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON campaign_leases FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+REFUSED = "SELECT FROM refused WHERE is_called"
+HELD = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid <> (SELECT last_value FROM refused)"
 BLOCKED = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
@@ -69,6 +85,28 @@ async def test_a_run_whose_connection_dies_takes_its_campaign_again(
             async with PostgresDatabase(database_url).open(a_run(campaign.id, "second")):
                 pass
     assert query("SELECT run_id, fence FROM campaign_leases") == [{"run_id": "first", "fence": 1}]
+
+
+async def test_a_run_that_comes_to_a_standby_takes_its_campaign_again_elsewhere(
+    database_url: str, campaign: Made, query: Query
+) -> None:
+    database = PostgresDatabase(database_url, look_every_s=LOOKS_OFTEN)
+    async with database.open(a_run(campaign.id)) as books:
+        query(DEMOTED)
+        query(CUT)
+        await until(lambda: query(REFUSED) and query(HELD))
+        await books.campaigns.move(campaign.id, CampaignStatus.VERIFYING_EMAILS)
+    assert query("SELECT run_id, fence FROM campaign_leases") == [{"run_id": "first", "fence": 1}]
+
+
+async def test_a_run_that_begins_at_a_standby_begins_elsewhere(
+    database_url: str, campaign: Made, query: Query
+) -> None:
+    query(DEMOTED)
+    database = PostgresDatabase(database_url, look_every_s=NEVER_LOOKS, longest_outage_s=10)
+    async with database.open(a_run(campaign.id)):
+        assert query(REFUSED)
+        assert query(HELD)
 
 
 @pytest.mark.parametrize("connection", ["kept", "cut"])

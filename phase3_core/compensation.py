@@ -13,7 +13,7 @@ from phase3_core.exports import Export, Published
 from phase3_core.ports.books import Books, Database
 from phase3_core.ports.exporter import Exporter
 from phase3_core.saga import Later, Step, StepKind, StepState, Successor, Undone, status_afterwards, to_undo
-from phase3_core.statuses import CANCELLED
+from phase3_core.statuses import BETWEEN_AGENTS, CANCELLED, UNDER_WAY
 
 KEPT = "everything bought is kept, run again to resume"
 NOT_BEGUN = f"{CANCELLED} before it began; run again to begin"
@@ -56,18 +56,19 @@ class Compensation:
         await self._leave(steps)
 
     async def _leave(self, steps: Sequence[Step]) -> None:
-        """Where no campaign may stay, though no step is open: between two agents all are kept, and the move
-        was left to another run that ended before it made one.
+        """Where no campaign stays, though no step is open: between two agents all are kept, and the move
+        was left to another run that ended before it made one. What is at rest was brought there for good.
         """
         moves = [step for step in steps if step.kind is StepKind.STATUS]
         if moves:
-            await self.books.campaigns.put_back(moves[-1], status_afterwards(steps), self.why)
+            await self.books.campaigns.put_back(moves[-1], UNDER_WAY, status_afterwards(steps), self.why)
 
     def _undo(self, steps: list[Step]) -> Mapping[StepKind, "Undo"]:
         afterwards = status_afterwards(steps)
 
         async def put_back(step: Step) -> Undone:
-            moved = await self.books.campaigns.put_back(step, afterwards, self.why)
+            left_at = BETWEEN_AGENTS | {step.undo["moved_to"]}
+            moved = await self.books.campaigns.put_back(step, left_at, afterwards, self.why)
             return Undone({"status": afterwards if moved else "moved on"})
 
         return {

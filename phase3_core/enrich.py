@@ -2,10 +2,20 @@
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
 
 from phase3_core.agent import Shift, Surroundings, on_shift, refuse_below
 from phase3_core.calls import EnricherReply, Gap, NoAnswer
-from phase3_core.enrichment import EnrichmentResult, Gathered, after_reply, in_order, next_source, result_of
+from phase3_core.enrichment import (
+    EnrichmentResult,
+    Gathered,
+    after_reply,
+    in_order,
+    kept,
+    next_source,
+    result_of,
+    told_before,
+)
 from phase3_core.flow import Lanes
 from phase3_core.leads import Lead
 from phase3_core.policy import EMAILS, ENRICHED
@@ -103,18 +113,22 @@ class Enrichment:
         self._of_companies = [enricher for enricher in self._enrichers if enricher.per_company]
         self._by_name = {enricher.name: enricher for enricher in self._enrichers}
         self._companies = Companies()
+        self._known: dict[UUID, Gathered] = {}
+        self._leads = behind.shift.books.leads
         self._behind = behind
 
     async def recollect(self, page: Sequence[Lead]) -> None:
         await self._providers.recollect({lead.id: self._caps.profile(lead.tier).cap for lead in page})
+        self._known |= await self._leads.known_facts([lead.id for lead in page])
 
     async def enrich_lead(self, lead: Lead) -> None:
         """A lead that breaks keeps its company's turn: the run is ending, and nobody is to pay instead."""
+        known = self._known.pop(lead.id, Gathered())
         await self._companies.enter(lead)
-        gathered = await self._gather(lead, self._of_companies, Gathered())
+        gathered = await self._gather(lead, self._of_companies, told_before(known, self._enrichers))
         self._companies.leave(lead)
         gathered = await self._gather(lead, self._enrichers, gathered)
-        result = result_of(lead.id, lead.tier, self._caps.profile(lead.tier), gathered)
+        result = result_of(lead.id, lead.tier, self._caps.profile(lead.tier), kept(known, gathered))
         if not result.waits:  # else its next turn goes on from what it has cost
             self._providers.done_with(lead)
         await self._behind.add(result)

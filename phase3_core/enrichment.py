@@ -74,6 +74,19 @@ class Gathered:
     suppressed: bool = False
 
 
+def told_before(known: Gathered, sources: Sequence[Source]) -> Gathered:
+    """What is known of those who are not asked any more, and need not be bought of others."""
+    asked = {source.name for source in sources}
+    fields = {name: entry for name, entry in known.fields.items() if entry["source"] not in asked}
+    return Gathered(fields, {name: told for name, told in known.sources.items() if name not in asked})
+
+
+def kept(known: Gathered, gathered: Gathered) -> Gathered:
+    """What was known stays so, where nobody tells it anew."""
+    fields, sources = {**known.fields, **gathered.fields}, {**known.sources, **gathered.sources}
+    return replace(gathered, fields=fields, sources=sources)
+
+
 def in_order(sources: Sequence[Source]) -> list[int]:
     """Indexes in the order of asking: company questions first, free before paid, then as configured.
 

@@ -1,6 +1,6 @@
 """Campaigns: their state, their sums, and what agents leave on their rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -46,8 +46,10 @@ class CampaignRepository(Protocol):
         """
         ...
 
-    async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
-        """From where `step` had moved it, or an agent of its run has left it to the next one.
+    async def put_back(
+        self, step: Step, left_at: Collection[CampaignStatus], to: CampaignStatus, why: str
+    ) -> bool:
+        """From wherever of `left_at` it stands since `step`, its last move.
 
         False where it is elsewhere, or another run's: one that moved it since, or is at work on it.
         """

@@ -1,12 +1,12 @@
 """A campaign's leads, a page at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypedDict, Unpack
 from uuid import UUID
 
 from phase3_core.email_result import EmailResult
-from phase3_core.enrichment import EnrichmentResult
+from phase3_core.enrichment import EnrichmentResult, Gathered
 from phase3_core.leads import Lead
 from phase3_core.money import Money
 from phase3_core.tiers import Tier
@@ -82,6 +82,10 @@ class LeadRepository(Protocol):
         An address that phase 2 delivered is replaced only by an accepted one. One that is on the
         suppression list is not kept: its lead is marked instead.
         """
+        ...
+
+    async def known_facts(self, leads: Sequence[UUID]) -> Mapping[UUID, Gathered]:
+        """What earlier runs wrote of those among them that were enriched before."""
         ...
 
     async def save_enrichment_results(self, campaign_id: UUID, results: Sequence[EnrichmentResult]) -> None:

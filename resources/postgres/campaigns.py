@@ -1,6 +1,6 @@
 """Campaigns: their status, their numbers, and what they cost."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -29,7 +29,7 @@ from phase3_core.money import ZERO, Money, usd
 from phase3_core.ports.campaigns import AgentResult, DueAgain
 from phase3_core.runs import Run
 from phase3_core.saga import Step, StepKind, StepState
-from phase3_core.statuses import BETWEEN_AGENTS, Agent, CampaignStatus, may_become
+from phase3_core.statuses import Agent, CampaignStatus, may_become
 from resources.postgres.audit import Actor
 from resources.postgres.campaign_counts import counts_of, spend_of
 from resources.postgres.campaign_list import CampaignOverview, overview_of, the_campaign
@@ -99,9 +99,10 @@ class PostgresCampaigns:
         if not await self._moved(campaign_id, to, why, from_there, *beside):
             raise WrongCampaignState(str(campaign_id), await self._status(campaign_id), to)
 
-    async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
-        left_there = among(campaigns.c.status, BETWEEN_AGENTS | {step.undo["moved_to"]})
-        provided = left_there & _is_last_move(step)
+    async def put_back(
+        self, step: Step, left_at: Collection[CampaignStatus], to: CampaignStatus, why: str
+    ) -> bool:
+        provided = among(campaigns.c.status, left_at) & _is_last_move(step)
         return await self._moved(step.campaign_id, to, why, provided, first=_lock_lease(step.campaign_id))
 
     async def call_off(self, campaign_id: UUID, before: datetime, why: str) -> bool:

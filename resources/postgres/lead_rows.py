@@ -23,10 +23,12 @@ OURS = _DELIVERED_OURS & leads.c.suppressed_at.is_(None)
 SUPPRESSED = _DELIVERED_OURS & leads.c.suppressed_at.is_not(None)
 VERIFIED = among(leads.c.email_status, EmailStatus)
 ACCEPTABLE = among(leads.c.email_status, ACCEPTED)
-# Profiles of better tiers ask for more. What phase 2 moves up since is still to be enriched.
-_FOR_ITS_TIER = func.coalesce(leads.c.enriched_as <= lead_tier, true())
-ENRICHED = among(leads.c.enrichment_status, EnrichmentStatus) & _FOR_ITS_TIER
-WHOLE = among(leads.c.enrichment_status, [EnrichmentStatus.ENRICHED]) & _FOR_ITS_TIER
+# Better tiers ask for more, so who moves up is still to be enriched; who moves down may lack nothing there.
+WHOLE = among(leads.c.enrichment_status, [EnrichmentStatus.ENRICHED]) & func.coalesce(
+    leads.c.enriched_as <= lead_tier, true()
+)
+_LACKING = among(leads.c.enrichment_status, [EnrichmentStatus.PARTIAL, EnrichmentStatus.FAILED])
+ENRICHED = WHOLE | (_LACKING & func.coalesce(leads.c.enriched_as == lead_tier, true()))
 READY = OURS & ACCEPTABLE & WHOLE
 
 ADDRESS = func.coalesce(func.btrim(cast(leads.c.email, Text)), "")

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Unpack
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, any_, cast, func, literal, select
+from sqlalchemy import ARRAY, Select, Text, Uuid, any_, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from phase3_core.email_result import EmailResult
-from phase3_core.enrichment import EnrichmentResult
+from phase3_core.enrichment import EnrichmentResult, Gathered
 from phase3_core.forgetting import Pseudonyms
 from phase3_core.leads import Lead
 from phase3_core.money import ZERO, Money, usd
@@ -118,6 +118,15 @@ class PostgresLeads:
         query = leads_as_delivered() if delivered else leads_as_they_stand()
         (lead,) = await self._read(query.where(leads.c.id == lead_id))
         return lead
+
+    @repeatable
+    async def known_facts(self, leads_: Sequence[UUID]) -> dict[UUID, Gathered]:
+        fields, sources = (leads.c.enrichment_data[name].label(name) for name in ("fields", "sources"))
+        theirs = leads.c.id == any_(literal(list(leads_), ARRAY(Uuid)))
+        query = select(leads.c.id, fields, sources).where(theirs, leads.c.enrichment_cost.is_not(None))
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query)
+            return {row.id: Gathered(row.fields or {}, row.sources or {}) for row in rows}
 
     @repeatable
     async def ready_leads(

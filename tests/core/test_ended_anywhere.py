@@ -11,7 +11,7 @@ import pytest
 from phase3_core.calls import Facts, Hit, Judgement
 from phase3_core.compensation import KEPT, NOT_BEGUN, called_off, compensate_dead
 from phase3_core.errors import OutsideFailure
-from phase3_core.policy import Policy
+from phase3_core.policy import Policy, Thresholds
 from phase3_core.ports.books import Books
 from phase3_core.runs import Run
 from phase3_core.saga import StepKind
@@ -121,6 +121,19 @@ async def test_a_stop_at_a_threshold_stands_when_its_run_ends() -> None:
     office.is_at(S.STOPPED)
     await compensate_dead(office.database, office.exporter, "run-1", CANCELLED)
     assert office.campaign.status is S.STOPPED
+
+
+@pytest.mark.parametrize(("tier_a", "status"), [(0, S.VERIFICATION_COMPLETE), (100, S.STOPPED)])
+async def test_a_report_made_again_leaves_its_campaign_at_rest_when_its_run_ends(
+    tier_a: int, status: S
+) -> None:
+    office = a_small_office()
+    office.policy = Policy(Thresholds(0, 0, tier_a), guessing=False)
+    await run(office)
+    await office.report("run-2")
+    reason = office.campaign.reason
+    await compensate_dead(office.database, office.exporter, "run-2", "a check failed")
+    assert (office.campaign.status, office.campaign.reason) == (status, reason)
 
 
 async def test_a_run_that_has_noted_its_move_and_not_made_it_is_taken_back() -> None:

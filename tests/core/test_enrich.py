@@ -124,6 +124,44 @@ async def test_a_vendor_that_is_gone_leaves_a_gap_and_is_not_waited_for() -> Non
     assert office.row(1).enrichment_data["gaps"] == {"apollo": "bad key"}
 
 
+async def test_what_was_bought_of_who_is_gone_is_kept_and_not_bought_of_another() -> None:
+    office = ready_office([a_lead(1, tier=Tier.B)])
+    office.source.enrichers = [enricher("clearbit", frozenset({Topic.COMPANY}), {"acme.com": ALL_OF_A}, CALL)]
+    await office.enrich()
+    office.is_at(CampaignStatus.EMAILS_VERIFIED)
+    office.database.tables.leads[a_lead(1).id].enrichment_status = None  # asked for again
+    office.source.enrichers = [
+        enricher("pdl", frozenset({Topic.COMPANY}), {"acme.com": Facts({"company_industry": "Ore"})}, CALL),
+        enricher("apollo", frozenset({Topic.CONTACT}), {"acme.com": Facts({"contact": "+1"}, NOON)}, CALL),
+    ]
+    await office.enrich("run-2")
+    row = office.row(1)
+    assert row.enrichment_status is EnrichmentStatus.ENRICHED
+    assert row.enrichment_fields == ALL_OF_A.fields
+    told = {name: entry["source"] for name, entry in row.enrichment_data["fields"].items()}
+    assert told == dict.fromkeys(ALL_OF_A.fields, "clearbit") | {"contact": "apollo"}
+    assert row.enrichment_data["sources"].keys() == {"clearbit", "apollo"}
+    assert [question.provider for question in office.source.asked] == ["clearbit", "apollo"]
+
+
+async def test_who_gives_no_answer_this_time_takes_nothing_back() -> None:
+    office = ready_office([a_lead(1)])
+    office.source.enrichers = [enricher("clearbit", frozenset({Topic.COMPANY}), {"acme.com": ALL_OF_A}, CALL)]
+    await office.enrich()
+    office.is_at(CampaignStatus.EMAILS_VERIFIED)
+    office.database.tables.leads[a_lead(1).id].enrichment_status = None
+    office.database.bills.answers.clear()  # they are stale
+    gone = NoAnswer(Gap.PARKED, "bad key")
+    office.source.enrichers = [enricher("clearbit", frozenset({Topic.COMPANY}), {"acme.com": gone}, CALL)]
+    await office.enrich("run-2")
+    row = office.row(1)
+    assert (row.enrichment_status, row.enrichment_data["gaps"]) == (
+        EnrichmentStatus.ENRICHED,
+        {"clearbit": "bad key"},
+    )
+    assert row.enrichment_data["sources"] == {"clearbit": dict(ALL_OF_A.fields)}
+
+
 # Companies
 
 

@@ -90,6 +90,16 @@ async def test_a_campaign_that_was_complete_is_so_again_also_where_two_runs_in_a
     assert office.campaign.status is CampaignStatus.VERIFICATION_COMPLETE
 
 
+async def test_a_campaign_that_is_complete_again_is_so_with_one_line() -> None:
+    office = ready_office()
+    office.is_at(CampaignStatus.VERIFICATION_COMPLETE)
+    await begun(office, CampaignStatus.VERIFICATION_COMPLETE)
+    moved = len(office.database.tables.audit)
+    await died(office)
+    lines = office.database.tables.audit[moved:]
+    assert [action for _, action, _ in lines].count("status_changed") == 1
+
+
 async def test_a_dead_run_leaves_its_campaign_failed_with_a_reason() -> None:
     office = an_office([a_lead(1)])
     office.is_at(CampaignStatus.EMAILS_VERIFIED)

@@ -16,7 +16,7 @@ from phase3_core.budget import Budget
 from phase3_core.calls import NoAnswer
 from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.email_result import EmailResult
-from phase3_core.enrichment import EnrichmentResult
+from phase3_core.enrichment import EnrichmentResult, Gathered
 from phase3_core.errors import CampaignBusy, NotAtTheGate, OutsideFailure, UnknownCampaign, WrongCampaignState
 from phase3_core.leads import Campaign, Lead
 from phase3_core.money import ZERO, Money, ratio, total
@@ -30,7 +30,6 @@ from phase3_core.runs import Advance, Run
 from phase3_core.saga import Step
 from phase3_core.statuses import (
     ACCEPTED,
-    BETWEEN_AGENTS,
     NOT_OURS,
     Agent,
     ApprovalStatus,
@@ -236,6 +235,11 @@ class FakeLeads:
         row.email_verifier = result.verifier
         row.email_confidence = result.confidence
 
+    async def known_facts(self, leads: Sequence[UUID]) -> dict[UUID, Gathered]:
+        await self.tables.reached()
+        known = {lead_id: self.tables.leads[lead_id].enrichment_data for lead_id in leads}
+        return {lead_id: Gathered(data["fields"], data["sources"]) for lead_id, data in known.items() if data}
+
     async def save_enrichment_results(self, campaign_id: UUID, results: Sequence[EnrichmentResult]) -> None:
         await self.tables.reached()
         await self.tables.writing()
@@ -272,13 +276,15 @@ class FakeCampaigns:
         row.status, row.reason = to, why
         self.tables.audit.append((campaign_id, "status_changed", {"to": to, "why": why}))
 
-    async def put_back(self, step: Step, to: CampaignStatus, why: str) -> bool:
+    async def put_back(
+        self, step: Step, left_at: Collection[CampaignStatus], to: CampaignStatus, why: str
+    ) -> bool:
         await self.tables.reached()
         row = self.tables.campaign(step.campaign_id)
         saga = self.tables.saga
         nobody_since = saga.taken_by.get(row.id) == step.run_id or row.id not in self.tables.held
         mine = nobody_since and saga.is_last_move(step)
-        if not mine or row.status not in BETWEEN_AGENTS | {step.undo["moved_to"]}:
+        if not mine or row.status not in left_at:
             return False
         row.status, row.reason = to, why
         self.tables.audit.append((row.id, "status_changed", {"to": to, "why": why}))

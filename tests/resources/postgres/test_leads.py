@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from phase3_core.email_result import EmailResult
-from phase3_core.enrichment import EnrichmentResult
+from phase3_core.enrichment import EnrichmentResult, Gathered
 from phase3_core.leads import Lead, MailboxName
 from phase3_core.money import usd
 from phase3_core.ports.leads import LeadPosition, LeadRepository
@@ -373,6 +373,36 @@ async def test_who_moves_to_a_tier_that_wants_more_is_still_to_be_enriched(
     assert (len(to_enrich), len(ready)) == ((0, 1) if stands else (1, 0))
     assert counts.pending_enrichment == len(to_enrich)
     assert sum(tier.ready for tier in counts.tiers) == overview.ready == len(ready)
+
+
+@pytest.mark.parametrize(("becomes", "stands"), [("A", False), ("B", True), ("C", False)])
+async def test_who_lacks_something_may_lack_nothing_in_another_tier(
+    books: PostgresBooks,
+    make_campaign: MakeCampaign,
+    query: Query,
+    becomes: str,
+    stands: bool,  # noqa: FBT001 - what is expected
+) -> None:
+    campaign = make_campaign([{"email_status": "valid", "lead_tier": "B"}])
+    result = EnrichmentResult(campaign.leads[0], EnrichmentStatus.PARTIAL, FACTS, tier=Tier.B)
+    await books.leads.save_enrichment_results(campaign.id, [result])
+    query("UPDATE leads SET lead_tier = :tier", tier=becomes)
+    to_enrich = await books.leads.get_campaign_leads(campaign.id, is_enriched=False)
+    assert len(to_enrich) == (not stands)
+    assert await books.leads.ready_leads(campaign.id, 10, None) == []
+
+
+async def test_what_was_told_of_a_lead_is_known_and_what_phase_2_brought_is_not(
+    books: PostgresBooks, make_campaign: MakeCampaign
+) -> None:
+    campaign = make_campaign([{}, {"enrichment_data": {"fields": {"shoe": "44"}}}])
+    told, brought = campaign.leads
+    fields = {"contact": {"value": "+1", "source": "apollo", "at": None}}
+    data = {"fields": fields, "sources": {"apollo": {"contact": "+1"}}, "missing": [], "gaps": {}}
+    result = EnrichmentResult(told, EnrichmentStatus.PARTIAL, {}, data)
+    await books.leads.save_enrichment_results(campaign.id, [result])
+    known = await books.leads.known_facts([told, brought])
+    assert known == {told: Gathered(fields, {"apollo": {"contact": "+1"}})}
 
 
 async def test_what_phase_2_knew_of_the_industry_stands(

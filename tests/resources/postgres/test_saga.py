@@ -138,6 +138,22 @@ async def test_a_run_that_dies_between_two_agents_leaves_its_campaign_failed_wit
         assert await books.saga.last_moves() == []
 
 
+@pytest.mark.parametrize("status", [S.STOPPED, S.VERIFICATION_COMPLETE])
+async def test_a_campaign_that_was_reported_anew_rests_as_its_run_left_it(
+    database: PostgresDatabase, make_campaign: MakeCampaign, query: Query, status: S
+) -> None:
+    """Also when the run ended by a check that failed, or by a crash afterwards."""
+    campaign = make_campaign(status=status)
+    run = a_run(campaign.id)
+    async with database.open(run) as books:
+        await books.saga.note(run, {StepKind.STATUS: {"before": status, "moved_to": status}})
+        await books.campaigns.move(campaign.id, status, "1 ready", ends=run)
+    await take_back(database)
+    assert query("SELECT status, status_reason FROM campaigns") == [
+        {"status": status, "status_reason": "1 ready"}
+    ]
+
+
 async def test_between_two_agents_the_campaign_of_a_successor_is_left_alone(
     database: PostgresDatabase, campaign: Made, query: Query
 ) -> None:

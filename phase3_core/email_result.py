@@ -45,7 +45,7 @@ def result_of(lead: Lead, progress: Progress) -> EmailResult:
         latest = progress.candidates[-1].email if progress.candidates else ""
         return EmailResult(lead.id, None, latest, suppressed=True)
     if progress.unfinished:
-        return EmailResult(lead.id, None, waits=progress.waits)
+        return EmailResult(lead.id, None, waits=progress.awaited)
     real = [c for c in progress.candidates if c.source != GUESS or c.status in ACCEPTED]
     if not real:
         return EmailResult(lead.id, EmailStatus.NOT_FOUND)

@@ -68,6 +68,7 @@ class Intent:
 class Stored:
     """The answer was bought before and is fresh. `booked` USD that the lead who asks has paid for it."""
 
+    key: bytes
     http_status: int
     response: Any
     settled_at: datetime
@@ -95,6 +96,7 @@ class Withheld:
     `booked` USD at worst, where it was the lead's who asks.
     """
 
+    key: bytes
     booked: Money = ZERO
 
 
@@ -125,6 +127,17 @@ class Suppressed:
 
 
 Opened = Stored | Granted | Withheld | Elsewhere | OverBudget | Suppressed
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What a lead has cost, USD at worst by call.
+
+    `standing`: questions that are not asked anew, for what became of them is not stale.
+    """
+
+    calls: Mapping[bytes, Money]
+    standing: frozenset[bytes]
 
 
 class End(StrEnum):
@@ -169,8 +182,8 @@ class CallLedger(Protocol):
         """What `open` would say, where that is no grant to ask, whatever it costs; changes nothing."""
         ...
 
-    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, dict[bytes, Money]]:
-        """USD that calls of this run's agent have cost each of the leads at worst, by question."""
+    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, Paid]:
+        """What calls of this run's agent have cost each of the leads that have cost anything."""
         ...
 
     async def open(self, intent: Intent) -> Opened:

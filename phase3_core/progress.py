@@ -40,7 +40,8 @@ class Candidate:
 class Progress:
     """One lead's outcomes so far, oldest first. `waits`: who could not be asked now.
 
-    `bought`: addresses from earlier runs whose finders this one does without.
+    `bought`: addresses from earlier runs whose finders this one does without. `parked`: finders that are
+    left alone.
     """
 
     candidates: tuple[Candidate, ...] = ()
@@ -50,6 +51,7 @@ class Progress:
     waits: tuple[Wait, ...] = ()
     suppressed: bool = False
     bought: tuple[Candidate, ...] = ()
+    parked: tuple[Wait, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -60,7 +62,13 @@ class Progress:
         """The next run goes on with this lead."""
         if self.suppressed:
             return False
-        return self.verifier_gone or (bool(self.waits) and not self.accepted)
+        return self.verifier_gone or (bool(self.awaited) and not self.accepted)
+
+    @property
+    def awaited(self) -> tuple[Wait, ...]:
+        """Who is parked is done without; only where no finder could be asked, nothing is known without it."""
+        nobody_asked = len(self.parked) == len(self.tried)
+        return self.waits or (self.parked if nobody_asked else ())
 
     @property
     def missed(self) -> frozenset[str]:
@@ -92,6 +100,8 @@ def after_find(progress: Progress, provider: str, reply: FinderReply) -> Progres
     tried = replace(progress, tried=(*progress.tried, provider))
     if isinstance(reply, NoAnswer) and reply.gap is Gap.LATER:
         return _waiting(tried, provider, reply)
+    if isinstance(reply, NoAnswer) and reply.gap is Gap.PARKED:
+        return replace(tried, parked=(*tried.parked, _wait(provider, reply)))
     if _is_suppression(reply):
         return replace(tried, suppressed=True)
     if not isinstance(reply, Hit):
@@ -154,8 +164,11 @@ def _without_verifier(progress: Progress, verifier: str, reply: NoAnswer) -> Pro
 
 
 def _waiting(progress: Progress, provider: str, reply: NoAnswer) -> Progress:
-    wait = Wait(provider, reply.detail or reply.gap.value, reply.until, reply.briefly)
-    return replace(progress, waits=(*progress.waits, wait))
+    return replace(progress, waits=(*progress.waits, _wait(provider, reply)))
+
+
+def _wait(provider: str, reply: NoAnswer) -> Wait:
+    return Wait(provider, reply.detail or reply.gap.value, reply.until, reply.briefly)
 
 
 def _judged(candidate: Candidate, verifier: str, judgement: Judgement) -> Candidate:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from phase3_core.budget import Budget
+from phase3_core.budget import Budget, why_spent
 from phase3_core.counts import CampaignCounts, ProviderSpend
 from phase3_core.money import ZERO, Money, ratio, total, usd
 from phase3_core.ports.providers import Skipped
@@ -35,8 +35,30 @@ class AgentSummary:
 
     @property
     def partial(self) -> str:
-        """Why not all was done that could be, in one line; empty where nothing is left waiting."""
-        return f"partial: {in_brief(self.waiting)}" if self.waiting else ""
+        """Why not all was done that could be, in one line; empty where nobody waits and no cap was reached.
+
+        At a cap a lead is done without what its tier does not require.
+        """
+        why = [in_brief(self.waiting)] if self.waiting else []
+        why += self._spent_budgets
+        return f"partial: {'; '.join(why)}" if why else ""
+
+    @property
+    def _spent_budgets(self) -> list[str]:
+        """Where a call found no room, unless leads that wait tell of it already."""
+        told = {one.wait.why for one in self.waiting}
+        refused = {one: why_spent(one.scope)[0] for one in self.budgets if one.refused_at and self._buys(one)}
+        return [
+            f"{one.provider}: {why}" if one.day else why for one, why in refused.items() if why not in told
+        ]
+
+    def _buys(self, under: Budget) -> bool:
+        """A provider's day is everybody's, whether or not this campaign asks that provider."""
+        of_all = self.agent is Agent.FINALIZER
+        if under.day:
+            ours = (row for row in self.spend if of_all or row.agent is self.agent)
+            return any(row.provider == under.provider for row in ours)
+        return of_all or under.agent in {None, self.agent}
 
     @property
     def cost(self) -> Money:

@@ -5,7 +5,8 @@ a provider may not be asked answers `NoAnswer(Gap.LATER, why, until)`, and the r
 
 - a finder: the waterfall goes on to the next one, unless that is too dear (`order.Patience`);
 - a verifier: the candidate waits, nobody else is paid;
-- a lead that found no address elsewhere stays unfinished (no status), and the next run goes on with it;
+- a lead that found no address elsewhere stays unfinished (no status), and the next run goes on with it; so
+  does one about whom every finder that was its turn is parked, for then nobody was asked;
 - an enricher: the next source is asked; only a lead that lacks a required field, which that enricher could
   have told, stays unfinished;
 - checkpoint, metadata, report and `phase3 status` tell how many leads wait for whom until when;

@@ -190,6 +190,8 @@ class Admissions:
         return None if free or self.covers(intent) else self._stopped
 
     def spent_up(self, intent: Intent) -> OverBudget | None:
+        """Who is refused from memory has done with what is promised as well: others may wait for that."""
+        self.asks(intent)
         if stopped := self.stopped(intent):
             return stopped
         worst, over, at = self._spent_up.get((intent.provider, intent.tier), (ZERO, None, 0.0))

@@ -15,6 +15,7 @@ from phase3_core.ledger import (
     Opened,
     Outcome,
     OverBudget,
+    Paid,
     Stored,
     Withheld,
     key,
@@ -79,7 +80,7 @@ class LedgerHistory:
     async def glance(self, intent: Intent) -> Stored | None:
         return await self.find(intent)
 
-    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, dict[bytes, Money]]:
+    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, Paid]:
         """Nothing is bought, so no cap is in danger."""
         del leads
         return {}
@@ -92,7 +93,9 @@ class LedgerHistory:
         if _answered(row, self.until):
             return _stored(row, intent)
         came_later = _answered(row) and _is_own(row, intent)
-        return Withheld(_paid(row, intent)) if came_later or row["state"] != "settled" else NOT_ASKED
+        return (
+            Withheld(row["key"], _paid(row, intent)) if came_later or row["state"] != "settled" else NOT_ASKED
+        )
 
     async def _row(self, intent: Intent) -> RowMapping | None:
         """The newest epoch of the question that had begun by then."""
@@ -175,7 +178,8 @@ def _is_own(row: RowMapping, intent: Intent) -> bool:
 
 
 def _stored(row: RowMapping, intent: Intent) -> Stored:
-    return Stored(row["http_status"] or 200, row["response"], row["settled_at"], _paid(row, intent))
+    status = row["http_status"] or 200
+    return Stored(row["key"], status, row["response"], row["settled_at"], _paid(row, intent))
 
 
 def _paid(row: RowMapping, intent: Intent) -> Money:

@@ -33,6 +33,7 @@ from phase3_core.ledger import (
     Opened,
     Outcome,
     OverBudget,
+    Paid,
     Stored,
     Submitted,
     Suppressed,
@@ -69,10 +70,10 @@ class PostgresLedger:
         caps: Caps | None = None,
     ) -> None:
         self._run = run
+        self._ttl_s = ttl_s
         self._budgets = PostgresBudgets(engine, outage)
         self._caps = caps or Caps()
         self._admissions = Admissions(self._caps)
-        self._told: set[str] = set()
         self._opening: asyncio.Future[None] | None = None
         away = outage or Outage()
         self._owners = Owners(engine, away)
@@ -89,7 +90,7 @@ class PostgresLedger:
     def _stored(self, intent: Intent, row: Row) -> Stored:
         if row.outcome == End.HIT:
             self._admissions.found(intent)
-        return Stored(row.http_status or 200, row.response, row.settled_at, paid(intent, row))
+        return Stored(row.key, row.http_status or 200, row.response, row.settled_at, paid(intent, row))
 
     def spent_up(self, intent: Intent) -> OverBudget | None:
         return self._admissions.spent_up(intent)
@@ -110,12 +111,15 @@ class PostgresLedger:
             return Elsewhere()
         return Submitted() if row.job_id is not None and row.state != "settled" else None
 
-    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, dict[bytes, Money]]:
-        values = {"leads": list(leads), "agent": self._run.agent.value}
-        found: defaultdict[UUID, defaultdict[bytes, Money]] = defaultdict(lambda: defaultdict(Money))
-        for lead_id, call, usd in await self._batches.rows(PAID, values):
-            found[lead_id][question_of(call)] += usd
-        return {lead_id: dict(costs) for lead_id, costs in found.items()}
+    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, Paid]:
+        values = {"leads": list(leads), "agent": self._run.agent.value, "ttl_s": self._ttl_s}
+        calls: defaultdict[UUID, dict[bytes, Money]] = defaultdict(dict)
+        standing: defaultdict[UUID, set[bytes]] = defaultdict(set)
+        for lead_id, call, usd, stands in await self._batches.rows(PAID, values):
+            calls[lead_id][call] = usd
+            if stands:
+                standing[lead_id].add(question_of(call))
+        return {lead_id: Paid(costs, frozenset(standing[lead_id])) for lead_id, costs in calls.items()}
 
     async def open(self, intent: Intent) -> Opened:
         """A fresh question costs one statement; only one asked before is looked at closer.
@@ -169,8 +173,7 @@ class PostgresLedger:
     async def _over(self, intent: Intent, refusal: Refusal, *, in_flight: bool) -> OverBudget:
         returns = in_flight or (not refusal.for_good and await self._others_return(refusal))
         over = self._admissions.over(intent, refusal, in_flight=returns)
-        if over.for_good and over.scope not in self._told:
-            self._told.add(over.scope)
+        if over.for_good:  # told each time, for the cap may have changed since; the others are `spent_up`
             await self._budgets.refused(over.scope)
         return over
 
@@ -208,7 +211,7 @@ class PostgresLedger:
                     await self._batches.rows(BOOK_AS_LOST, lost_row | self._batches.lease)
                 if row.stale:
                     return await self._ask_anew(intent, row)
-                return Withheld(paid(intent, row, int(in_flight)))
+                return Withheld(row.key, paid(intent, row, int(in_flight)))
             case AfterLoss.ASK_AGAIN:
                 return await self._ask_again(intent, row, booked=int(in_flight))
             case AfterLoss.READ_JOB:

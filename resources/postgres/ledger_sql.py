@@ -146,7 +146,9 @@ WHERE (SELECT phase3_hold_budgets(ARRAY[%(key)s::bytea])) >= 0
 # By index, whatever the ledger's length: see migration 0018.
 PAID = """
 SELECT c.lead_id, c.key,
-       c.cost_usd + c.unknown_usd + CASE c.state WHEN 'intent' THEN c.reserved_usd ELSE 0 END
+       c.cost_usd + c.unknown_usd + CASE c.state WHEN 'intent' THEN c.reserved_usd ELSE 0 END,
+       coalesce(c.expires_at, coalesce(c.settled_at, c.lost_after, c.asked_at)
+                + make_interval(secs => %(ttl_s)s)) > now() AS stands
 FROM provider_calls AS c
 WHERE c.lead_id = ANY (%(leads)s::uuid[]) AND c.agent = %(agent)s
     AND (c.cost_usd + c.unknown_usd > 0 OR c.state = 'intent')

@@ -1,7 +1,8 @@
 """Empty accounts, asked for their balance until they hold enough for a call again.
 
 After a minute, then ever more rarely, at most every ten minutes; at once when a run finds an account that
-was empty. A vendor that tells no balance is tried by a call instead (see `health.py`).
+was empty. A vendor that tells no balance is tried by a call instead (see `health.py`): at once too, since
+nobody else may have looked since it was topped up.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ class Emptiable(Protocol):
 
     def refilled(self) -> None: ...
 
+    def try_at_once(self) -> None: ...
+
 
 @dataclass
 class Account:
@@ -35,6 +38,11 @@ class Account:
     _asked: int = 0
     _ask_at: float | None = None
 
+    async def begin(self, now: float) -> None:
+        """What another run was told may be long ago."""
+        if self.health.out_of_credits and await self.ask(now) is None:
+            self.health.try_at_once()
+
     async def look(self, now: float) -> None:
         """The waits grow for the whole run: a vendor whose balance misleads is not asked for ever."""
         if not self.health.out_of_credits:
@@ -44,12 +52,13 @@ class Account:
         elif now >= self._ask_at:
             await self.ask(now)
 
-    async def ask(self, now: float) -> None:
+    async def ask(self, now: float) -> Decimal | None:
         self._asked += 1
         self._ask_at = now + self._wait_s
         left = await self.balance()
         if left is not None and left >= self.enough:
             self.health.refilled()
+        return left
 
     @property
     def _wait_s(self) -> float:
@@ -60,8 +69,7 @@ class Account:
 @asynccontextmanager
 async def watched(accounts: Sequence[Account], monotonic: Callable[[], float]) -> AsyncIterator[None]:
     """Those that are known to be empty are asked before anything is bought."""
-    empty = [account for account in accounts if account.health.out_of_credits]
-    await asyncio.gather(*(account.ask(monotonic()) for account in empty))
+    await asyncio.gather(*(account.begin(monotonic()) for account in accounts))
 
     async def look() -> None:
         await asyncio.gather(*(account.look(monotonic()) for account in accounts))

@@ -29,8 +29,7 @@ SUPPRESSED = NoAnswer(Gap.SUPPRESSED, "on the suppression list")
 
 Desk = BulkDesk | PackDesk
 Ungranted = Stored | Withheld | Elsewhere | OverBudget | Suppressed
-Waiting = Elsewhere | OverBudget | Anew
-Reached = Reply | NoAnswer | Waiting
+Reached = Reply | NoAnswer | Elsewhere | OverBudget | Anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,8 @@ class Admission:
         match opened:
             case Stored() as stored:
                 return self.memory.again(stored, call)
-            case Withheld(booked):
-                self.tally.paid(call.intent.question, call.intent.lead_id, booked)
+            case Withheld(lost, booked):
+                self.tally.paid(lost, call.intent.lead_id, booked)
                 return NoAnswer(Gap.LOST, "an earlier answer was lost and may have been billed")
             case Suppressed():
                 return SUPPRESSED

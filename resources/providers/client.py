@@ -8,11 +8,11 @@ from typing import Any
 
 from phase3_core.calls import Gap, NoAnswer, Reply, Role
 from phase3_core.leads import Lead
-from phase3_core.ledger import CallLedger, Intent, OverBudget, digest
+from phase3_core.ledger import CallLedger, Elsewhere, Intent, OverBudget, digest
 from phase3_core.money import ZERO, Money
 from phase3_core.ports.clock import Clock
 from phase3_core.suppression import subjects_of
-from resources.providers.admission import SUPPRESSED, Admission, Desk, Reached, Waiting
+from resources.providers.admission import SUPPRESSED, Admission, Desk, Reached
 from resources.providers.bulk import BulkDesk
 from resources.providers.call import Call, longest_s
 from resources.providers.catalogue import Terms
@@ -40,6 +40,8 @@ ELSEWHERE_EVERY_S = 0.25
 ROOM_EVERY_S = 0.5  # while reservations in flight fill a budget
 NOT_REMEMBERED = NoAnswer(Gap.LOST, "no answer is remembered")
 CAPPED = NoAnswer(Gap.CAPPED, "what the lead may cost was paid in earlier runs")
+
+Landed = Reply | NoAnswer | OverBudget
 
 
 @dataclass
@@ -80,7 +82,7 @@ class ProviderClient:
         if not self.health.name:  # its own, so it lives in the client's time
             self.health.begin(self.spec.name, Exchange(self.clock.monotonic, self._naps))
         self._gate = self.gate or self._gate_of(CALLS, self.terms.limits)
-        self._flying: dict[bytes, asyncio.Future[Reply | NoAnswer]] = {}
+        self._flying: dict[bytes, asyncio.Future[Landed]] = {}
         self._channel = Channel(self.spec, self.secrets, self.base_url, self.transport, self.tokens)
         self._jobs = self._jobs_of(self.terms.limits.reads_per_minute)
         self.standing = Standing(self.health, self._gate, self.clock)
@@ -204,34 +206,45 @@ class ProviderClient:
     # --- a call of this run's, however many leads have the question
 
     async def _shared(self, call: Call) -> Reply | NoAnswer:
-        """Who is suppressed is so alone: another lead with the same question asks it again."""
-        if self._goes_beyond(call.intent):
-            return await self._memory.fresh(call) or CAPPED
+        """Who is suppressed is so alone: another lead with the same question asks it again.
+
+        So is who finds no room in a budget, for that may be promised to the other lead.
+        """
+        while True:
+            if self._goes_beyond(call.intent):
+                return await self._memory.fresh(call) or CAPPED
+            flying = self._flying.get(call.intent.question)
+            mine = flying is None
+            reply = await asyncio.shield(flying or self._begun(call))
+            if isinstance(reply, OverBudget):
+                if mine:
+                    await self._naps(ROOM_EVERY_S)
+            elif mine or reply != SUPPRESSED:
+                return reply
+
+    def _begun(self, call: Call) -> asyncio.Future[Landed]:
         question = call.intent.question
-        flying = self._flying.get(question)
-        if mine := flying is None:
-            flying = asyncio.create_task(self._answered(call))
-            self._flying[question] = flying
-            flying.add_done_callback(partial(self._landed, question))
-        reply = await asyncio.shield(flying)
-        return reply if mine or reply != SUPPRESSED else await self._shared(call)
+        self._flying[question] = flying = asyncio.create_task(self._answered(call))
+        flying.add_done_callback(partial(self._landed, question))
+        return flying
 
     def _goes_beyond(self, intent: Intent) -> bool:
         """What it takes to verify an address was kept free when that was looked for."""
         return self.spec.role is not Role.VERIFIER and self.tally.goes_beyond(intent)
 
-    def _landed(self, question: bytes, call: asyncio.Future[Reply | NoAnswer]) -> None:
+    def _landed(self, question: bytes, call: asyncio.Future[Landed]) -> None:
         """Its failure is for whoever waits for it. In a run that is ending nobody may: that is no news."""
         self._flying.pop(question, None)
         if not call.cancelled():
             call.exception()
 
-    async def _answered(self, call: Call) -> Reply | NoAnswer:
-        while isinstance(reply := await self._reached(call), Waiting):
+    async def _answered(self, call: Call) -> Landed:
+        while isinstance(reply := await self._reached(call), Elsewhere | Anew):
             if isinstance(reply, Anew):
                 self._singly.add(call.intent.question)
-            await self._naps(ROOM_EVERY_S if isinstance(reply, OverBudget) else ELSEWHERE_EVERY_S)
-        self.standing.note(reply)
+            await self._naps(ELSEWHERE_EVERY_S)
+        if not isinstance(reply, OverBudget):
+            self.standing.note(reply)
         return reply
 
     async def _reached(self, call: Call) -> Reached:

@@ -76,6 +76,7 @@ class Health:
 
     def failed(self, why: str, by: object) -> None:
         """`by`: the failure itself, which is one failure however many calls it ends."""
+        self._trying = False
         if by is self._latest:
             return
         self._latest = by
@@ -95,12 +96,16 @@ class Health:
 
     def hindered(self, why: str) -> None:
         """It may be asked again shortly; while a probe is out, that is no recovery."""
+        self._trying = False
         if self._held:
             self._held.pop()
             self._note(Failed(why))
 
     def not_asked(self) -> None:
-        """The call was not needed after all, so its probe is free again."""
+        """The call was not needed after all, so its probe is free again, or its try another's."""
+        if self._trying:
+            self._trying = False
+            self.try_at_once()
         if self._held:
             self._note(GivenBack(self._held.pop()))
 
@@ -128,10 +133,15 @@ class Health:
         return breaker if isinstance(breaker, Open) else None
 
     async def admits(self, lease_s: float) -> bool:
-        """Half-open, one caller after the other probes or waits for what the others' probes tell."""
-        if self.parked:
-            return self.may_try()
+        """Half-open, one caller after the other probes or waits for what the others' probes tell.
+
+        So it is while an empty account is tried.
+        """
         async with self._turn:
+            while self._is_tried:
+                await self.exchange.naps(LOOK_AGAIN_S)
+            if self.parked:
+                return self.may_try()
             while not self.parked:
                 match at(self.breaker, self.exchange.now()):
                     case Closed():
@@ -166,9 +176,26 @@ class Health:
             self.exchange.note_credits(self.name, empty=False)
         self._trying = False
 
+    @property
+    def may_be_back(self) -> bool:
+        """Parked for want of credits, and a call is to find out whether there are some again."""
+        return self._is_tried or self._try_is_due
+
+    @property
+    def _is_tried(self) -> bool:
+        """By a call that is out; of one that tells nothing the next try takes the place."""
+        return self.out_of_credits and self._trying and not self._try_is_due
+
+    @property
+    def _try_is_due(self) -> bool:
+        return self.out_of_credits and self.exchange.now() >= self._try_at
+
+    def try_at_once(self) -> None:
+        self._try_at = 0.0
+
     def may_try(self) -> bool:
         """One call now and then to an empty account, where nobody tells what it holds."""
-        if not self.out_of_credits or self.exchange.now() < self._try_at:
+        if not self._try_is_due:
             return False
         self._trying = True
         self._try_at = self.exchange.now() + TRY_EVERY_S

@@ -33,7 +33,7 @@ class Memory:
 
     def again(self, stored: Stored, call: Call) -> Reply | NoAnswer:
         """A stored answer is read anew, so that a better reader serves old answers too."""
-        self.tally.paid(call.intent.question, call.intent.lead_id, stored.booked)
+        self.tally.paid(stored.key, call.intent.lead_id, stored.booked)
         response = Response(stored.http_status, json.dumps(stored.response), request=call.request)
         match self.problem(response) or _read_stored(call.operation, response):
             case Facts(fields):

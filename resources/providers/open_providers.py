@@ -63,7 +63,7 @@ class OneProvider:
     def away(self) -> Wait | None:
         """Why it may not be asked at this moment, if it may not."""
         standing, broken = self.client.standing, self.client.health.open
-        if standing.parked:
+        if standing.parked and not standing.may_be_back:
             return Wait(self.name, standing.parked)
         if put_off := standing.put_off:
             return Wait(self.name, put_off.detail, put_off.until)
@@ -169,8 +169,8 @@ class OpenProviders:
 
     async def recollect(self, caps: Mapping[UUID, Money]) -> Collection[UUID]:
         paid = await self.ledger.paid(list(caps)) if self.ledger else {}
-        for lead_id, costs in paid.items():
-            self.tally.recollect(lead_id, costs, caps[lead_id])
+        for lead_id, of_lead in paid.items():
+            self.tally.recollect(lead_id, of_lead, caps[lead_id])
         return paid.keys()
 
     async def bought(self, lead: Lead) -> dict[str, Hit]:

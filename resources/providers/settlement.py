@@ -1,11 +1,11 @@
 """How a call ends in the books: what it cost, what is in doubt, what is kept of the answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from phase3_core.calls import Judgement, Miss, Price, ReplayClass, Reply
-from phase3_core.ledger import CallLedger, End, Granted, Intent, Outcome, question_of
+from phase3_core.ledger import CallLedger, End, Granted, Intent, Outcome, Paid
 from phase3_core.money import ZERO, Money, total
 from phase3_core.ports.clock import Clock
 from resources.providers.catalogue import Terms
@@ -16,9 +16,9 @@ from resources.providers.spec import Operation
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What earlier runs paid for a lead, USD by question, and what it may cost."""
+    """What earlier runs paid for a lead, and what it may cost, USD."""
 
-    paid: Mapping[bytes, Money]
+    paid: Paid
     cap: Money
 
 
@@ -39,17 +39,17 @@ class Tally:
         """This lead pays for the call; `booked` USD for attempts before."""
         if lead_id:
             self._payers[call] = lead_id
-            self.paid(question_of(call), lead_id, booked)
+            self.paid(call, lead_id, booked)
 
-    def paid(self, question: bytes, lead_id: UUID | None, booked: Money) -> None:
+    def paid(self, call: bytes, lead_id: UUID | None, booked: Money) -> None:
         if lead_id and booked:
-            self._by_lead.setdefault(lead_id, {})[question] = booked
+            self._by_lead.setdefault(lead_id, {})[call] = booked
 
     def book(self, call: bytes, cost: Money) -> None:
         self.spent += cost
         if cost and (payer := self._payers.get(call)):
-            costs, question = self._by_lead.setdefault(payer, {}), question_of(call)
-            costs[question] = costs.get(question, ZERO) + cost
+            costs = self._by_lead.setdefault(payer, {})
+            costs[call] = costs.get(call, ZERO) + cost
 
     def ended(self, call: bytes) -> None:
         self._payers.pop(call, None)
@@ -57,15 +57,18 @@ class Tally:
     def of(self, lead_id: UUID) -> Money:
         return total(self._by_lead.get(lead_id, {}).values())
 
-    def recollect(self, lead_id: UUID, paid: Mapping[bytes, Money], cap: Money) -> None:
+    def recollect(self, lead_id: UUID, paid: Paid, cap: Money) -> None:
         self._earlier[lead_id] = Earlier(paid, cap)
 
     def goes_beyond(self, intent: Intent) -> bool:
-        """Whether a question that the lead has not paid for yet might take it beyond its cap."""
+        """Whether a question that the lead has not paid for yet might take it beyond its cap.
+
+        One whose answer is stale is such a question.
+        """
         earlier = self._earlier.get(intent.lead_id) if intent.lead_id else None
-        if earlier is None or intent.lead_id is None or intent.question in earlier.paid:
+        if earlier is None or intent.lead_id is None or intent.question in earlier.paid.standing:
             return False
-        paid = total({**earlier.paid, **self._by_lead.get(intent.lead_id, {})}.values())
+        paid = total({**earlier.paid.calls, **self._by_lead.get(intent.lead_id, {})}.values())
         return paid + intent.reserved + intent.keeps > earlier.cap
 
     def forget(self, lead_id: UUID) -> None:

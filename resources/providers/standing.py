@@ -56,8 +56,15 @@ class Standing:
         return not (self.barred or (self.parked and not self.health.out_of_credits) or self.health.open)
 
     @property
+    def may_be_back(self) -> bool:
+        """Its account was empty, and a call is to find out whether it still is."""
+        return self.health.may_be_back and not self.barred
+
+    @property
     def away(self) -> NoAnswer | None:
-        """Parked, or its breaker open; None also when it is time to probe."""
+        """Parked, or its breaker open; None also when it is time to probe, or to try an empty account."""
+        if self.may_be_back:
+            return None
         if self.parked:
             return NoAnswer(Gap.PARKED, self.parked)
         broken = self.health.open

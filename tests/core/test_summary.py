@@ -1,11 +1,14 @@
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from phase3_core.agent import why_failed
+from phase3_core.budget import NAMES, Budget, campaign_scope, day_scope
 from phase3_core.counts import CampaignCounts, ProviderSpend, TierCounts
 from phase3_core.errors import OutsideFailure
 from phase3_core.money import ZERO, total, usd
@@ -26,6 +29,8 @@ from phase3_core.summary import (
     valid_rate,
 )
 from phase3_core.tiers import Tier
+from phase3_core.waiting import Wait, Waiting
+from tests.fakes.clock import NOON
 
 A = TierCounts(Tier.A, 10, 8, 6, 3, 2, 3, 91.5, usd("1.20"))
 B = TierCounts(Tier.B, 20, 12, 9, 5, 1, 4, 60.0, usd("0.80"))
@@ -82,6 +87,46 @@ def test_bills_that_are_not_known_yet_count_at_their_worst() -> None:
     row = ProviderSpend(Agent.ENRICHMENT, "apollo", "enrich", 2, 1, 0, 1, usd("0.02"), usd("0.03"))
     assert cost_of([row]) == cost_of([row], Agent.ENRICHMENT) == usd("0.05")
     assert cost_of([row], Agent.FINALIZER) == ZERO
+
+
+CAMPAIGN, TODAY = UUID(int=7), date(2026, 11, 22)
+OF_EMAILS, OF_ENRICHMENT = (
+    Budget(campaign_scope(CAMPAIGN, name), usd(1), agent=agent, refused_at=NOON)
+    for agent, name in NAMES.items()
+)
+OF_TIER = Budget(campaign_scope(CAMPAIGN, "tier A"), usd(1), tier=Tier.A, refused_at=NOON)
+OF_DAYS = [
+    Budget(day_scope(name, TODAY), usd(1), provider=name, day=TODAY, refused_at=NOON)
+    for name in ("apollo", "tomba")
+]
+ENRICHMENT = AgentSummary(
+    Agent.ENRICHMENT,
+    "spring",
+    COUNTS,
+    [ProviderSpend(Agent.ENRICHMENT, "apollo", "enrich", 2, 1, 0, 1, usd(1), ZERO)],
+    (),
+    1.0,
+    2,
+    0,
+)
+
+
+def test_a_cap_that_stopped_buying_is_told_of_also_where_nobody_waits() -> None:
+    capped = replace(ENRICHMENT, budgets=[OF_EMAILS, OF_ENRICHMENT, OF_TIER, *OF_DAYS])
+    assert capped.partial == (
+        "partial: the campaign's budget for enrichment is spent; the campaign's budget for tier A is spent; "
+        "apollo: its budget for the day is spent"
+    )
+    assert "budget for email verification" in replace(capped, agent=Agent.FINALIZER).partial
+
+
+def test_a_cap_is_told_of_once_and_only_if_a_call_was_refused_under_it() -> None:
+    waiting = [Waiting(Wait("apollo", "the campaign's budget for enrichment is spent"), 2)]
+    full = replace(OF_TIER, spent=usd(1), refused_at=None)
+    assert replace(ENRICHMENT, budgets=[full]).partial == ""
+    assert replace(ENRICHMENT, waiting=waiting, budgets=[OF_ENRICHMENT, full]).partial == (
+        "partial: 2 leads wait for apollo (the campaign's budget for enrichment is spent)"
+    )
 
 
 def test_quality_is_four_parts_validity_three_enrichment_three_readiness() -> None:

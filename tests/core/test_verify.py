@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from phase3_core import runs
-from phase3_core.calls import Gap, Hit, Judgement, NoAnswer, VerifierReply
+from phase3_core.calls import FinderReply, Gap, Hit, Judgement, NoAnswer, VerifierReply
 from phase3_core.domains import MOST_LEADERS
 from phase3_core.errors import (
     CampaignBusy,
@@ -263,6 +263,23 @@ async def test_while_the_verifier_is_gone_every_lead_waits_with_what_was_found()
     await office.verify("run-2")
     assert {row.email_status for row in office.rows} == {EmailStatus.VALID}
     assert {b.question.provider for b in office.database.bills.rows[bought:]} == {"reoon"}
+
+
+# Finders gone
+
+
+@pytest.mark.parametrize(("others", "status"), [([], None), ([finder("muraena")], EmailStatus.NOT_FOUND)])
+async def test_who_no_finder_could_be_asked_about_waits_and_is_not_held_to_be_without_an_address(
+    others: list[Script[FinderReply]], status: EmailStatus | None
+) -> None:
+    office = an_office([a_lead(1, "Ada L")], SOLO)
+    office.source.verifiers = [everybody()]
+    empty = finder("nimbler", lambda _: NoAnswer(Gap.PARKED, "out of credits"))
+    office.source.finders = [empty, *others]
+    summary = await office.verify()
+    assert office.row(1).email_status is status
+    waits = "" if status else "partial: 1 lead waits for nimbler (out of credits)"
+    assert summary.partial == waits
 
 
 # Failures

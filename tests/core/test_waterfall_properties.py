@@ -139,7 +139,14 @@ def test_a_lead_waits_for_who_may_be_asked_later_unless_it_is_accepted_or_suppre
     later = {wait.provider for wait in went.progress.waits}
     assert later <= {*went.asked, "reoon", "mailverify"}
     waits_for_nobody = went.stop in {Stop.ACCEPTED, Stop.SUPPRESSED}
-    assert went.result.waits == (() if waits_for_nobody else went.progress.waits)
+    assert went.result.waits == (() if waits_for_nobody else went.progress.awaited)
+
+
+@given(CASES)
+def test_who_is_parked_is_waited_for_only_where_no_other_finder_was_asked(case: Case) -> None:
+    progress = walk(*case).progress
+    if awaited := set(progress.awaited) - set(progress.waits):
+        assert {wait.provider for wait in awaited} == set(progress.tried)
 
 
 @given(CASES)

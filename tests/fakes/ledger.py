@@ -18,6 +18,7 @@ from phase3_core.ledger import (
     Opened,
     Outcome,
     OverBudget,
+    Paid,
     Stored,
     Submitted,
     Suppressed,
@@ -66,7 +67,7 @@ class Call:
     def stored(self) -> Stored:
         assert self.settled_at is not None
         response = None if self.last.response is None else json.loads(self.last.response)
-        return Stored(self.last.http_status or 200, response, self.settled_at)
+        return Stored(self.key, self.last.http_status or 200, response, self.settled_at)
 
 
 @dataclass
@@ -112,14 +113,17 @@ class FakeLedger:
             return Elsewhere()
         return Submitted() if newest.job_id is not None and newest.state != "settled" else None
 
-    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, dict[bytes, Money]]:
+    async def paid(self, leads: Sequence[UUID]) -> dict[UUID, Paid]:
         await asyncio.sleep(0)
-        costs: dict[UUID, dict[bytes, Money]] = {}
-        for call in self.calls:
-            lead_id, booked = call.intent.lead_id, call.cost + call.unknown
-            if lead_id and lead_id in leads and booked:
-                costs.setdefault(lead_id, {})[call.intent.question] = booked
-        return costs
+        paid = [(lead_id, self._paid(lead_id)) for lead_id in leads]
+        return {
+            lead_id: Paid(
+                {call.key: call.cost + call.unknown for call in calls},
+                frozenset(call.intent.question for call in calls if not self._stale(call)),
+            )
+            for lead_id, calls in paid
+            if calls
+        }
 
     async def open(self, intent: Intent) -> Opened:
         await asyncio.sleep(0)
@@ -156,6 +160,13 @@ class FakeLedger:
     def _fresh(self, call: Call) -> bool:
         return call.answered and call.settled_at is not None and self.clock.now() - call.settled_at < FRESH
 
+    def _paid(self, lead_id: UUID) -> list[Call]:
+        return [call for call in self.calls if call.intent.lead_id == lead_id and call.cost + call.unknown]
+
+    def _stale(self, call: Call) -> bool:
+        since = call.settled_at or call.asked_at + timedelta(seconds=call.intent.deadline_s)
+        return self.clock.now() - since >= FRESH
+
     def _epoch(self, call: Call) -> int:
         return int.from_bytes(call.key[len(call.intent.question) :], "big")
 
@@ -173,10 +184,9 @@ class FakeLedger:
                 if in_flight:
                     call.book(1)
                     call.state = "unknown"
-                since = call.settled_at or call.asked_at + timedelta(seconds=call.intent.deadline_s)
-                if self.clock.now() - since >= FRESH:
+                if self._stale(call):
                     return self._insert(intent, self._epoch(call) + 1)
-                return Withheld()
+                return Withheld(call.key)
             case AfterLoss.ASK_AGAIN:
                 return self._claim(call, intent, int(in_flight))
             case AfterLoss.READ_JOB:

@@ -107,6 +107,15 @@ async def test_once_the_money_is_spent_it_is_over_for_good_and_said_so(runs: Run
     assert query("SELECT 1 FROM budgets WHERE refused_at IS NOT NULL") != []
 
 
+async def test_a_cap_that_is_raised_and_reached_again_is_said_to_be_reached_again(runs: Runs) -> None:
+    book, budgets = await begun(runs, caps("0.015")), PostgresBudgets(runs.engine)
+    for number, cap in enumerate(("0.015", "0.025")):
+        await budgets.adopt(CAMPAIGN, caps(cap), ["email_verification"])
+        await book.settle(hit((await granted(book, by_lead(number))).key, CEILING))
+        assert await book.open(by_lead(9)) == OverBudget(f"{CAMPAIGN} email_verification", for_good=True)
+        assert [one.refused_at is not None for one in await budgets.of(CAMPAIGN)] == [True]
+
+
 async def test_with_nothing_of_its_own_in_flight_a_run_does_not_wait_for_others(runs: Runs) -> None:
     other, book = await begun(runs, caps("0.01")), await begun(runs, caps("0.01"))
     await granted(other, by_lead(1))
@@ -385,6 +394,15 @@ async def test_a_miss_frees_what_was_kept_and_so_does_a_lead_that_is_done(runs: 
     assert await book.open(finds(4)) != OverBudget(f"{CAMPAIGN} email_verification", for_good=True)
     book.done_with(LEADS[2])
     book.done_with(LEADS[3])
+
+
+async def test_who_is_refused_from_memory_gives_back_what_is_promised_to_it(runs: Runs) -> None:
+    book = await begun(runs, caps("0.017"))
+    await book.settle(hit((await granted(book, finds(1))).key, usd("0.004")))
+    full = OverBudget(f"{CAMPAIGN} email_verification", for_good=False)
+    assert await book.open(by_lead(2, reserved=usd("0.011"))) == full
+    assert book.spent_up(by_lead(1, reserved=usd("0.011"), keeps=VERIFICATION)) == full
+    await granted(book, by_lead(3, reserved=usd("0.012")))
 
 
 async def test_who_stops_buying_verifies_what_was_found_and_reads_what_was_bought(runs: Runs) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from phase3_core.calls import ReplayClass
-from phase3_core.ledger import Elsewhere, End, Granted, Intent, Outcome, Stored, Withheld, digest
+from phase3_core.ledger import Elsewhere, End, Granted, Intent, Outcome, Stored, Withheld, digest, question_of
 from phase3_core.money import Money, usd
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
@@ -344,7 +344,12 @@ async def test_what_leads_have_cost_is_told_by_question_at_worst(runs: Runs, que
     query("UPDATE provider_calls SET agent = 'waterfall_enrichment' WHERE key = :key", key=calls[4].key)
     paid, lost, in_flight, _ = (one.question for one in asked)
     costs = await runs.begin(campaign).paid([ada, bob])
-    assert costs == {ada: {paid: PRICE, lost: CEILING, in_flight: CEILING}}
+    assert costs.keys() == {ada}
+    told = {question_of(call): usd for call, usd in costs[ada].calls.items()}
+    assert told == {paid: PRICE, lost: CEILING, in_flight: CEILING}
+    assert costs[ada].standing == told.keys()
+    query("UPDATE provider_calls SET expires_at = now() WHERE substring(key for 20) = :key", key=paid)
+    assert (await runs.begin(campaign).paid([ada]))[ada].standing == {lost, in_flight}
 
 
 async def test_a_job_that_the_vendor_ended_unbilled_is_no_doubt_and_is_submitted_anew(

@@ -862,6 +862,19 @@ async def test_a_job_is_read_whatever_the_budgets_say() -> None:
     assert following.transport.paths == [READ]
 
 
+async def test_who_waits_for_room_keeps_nobody_with_the_same_question_who_has_it() -> None:
+    vendor = a_vendor("reoon", answer(REOON))
+    full = OverBudget("campaign:1", for_good=False)
+    vendor.ledger.over = lambda intent: None if intent.lead_id == DANA.id else full
+    waits = asyncio.ensure_future(vendor.asking(id=UUID(int=9)))
+    await vendor.time.idle()
+    joins = asyncio.ensure_future(vendor.asking(id=UUID(int=8)))
+    assert isinstance(await vendor.ask(), Judgement)
+    for late in (waits, joins):
+        assert isinstance(await vendor.time.until(late), Judgement)
+    assert vendor.sends == 1
+
+
 async def test_who_is_suppressed_while_a_job_is_read_is_not_submitted_again() -> None:
     vendor = await died("icypeas", SUBMITTED, GOING, DEATH)
     following = vendor.next_run(GOING, ABORTED, AssertionError("nothing may be submitted"))

@@ -319,6 +319,44 @@ async def test_an_empty_account_is_tried_once_in_ten_minutes() -> None:
     assert vendor.client.health.parked == ""
 
 
+async def heard_to_be_empty(*steps: Step) -> Vendor:
+    """As a run begins that hears it of another, from a vendor that tells no balance."""
+    vendor = Vendor("findymail", steps, takes_s=1.0)
+    vendor.client.health.hears(Closed(), out_of_credits=True)
+    vendor.client.health.try_at_once()
+    return vendor
+
+
+async def asked_at_once(vendor: Vendor, count: int) -> list[Any]:
+    return await vendor.time.until(
+        asyncio.gather(*(vendor.asking(first_name=f"Dana{number}") for number in range(count)))
+    )
+
+
+async def test_while_one_call_tries_an_empty_account_the_others_wait_for_what_it_tells() -> None:
+    filled, empty = await heard_to_be_empty(FOUND), await heard_to_be_empty(NO_CREDITS)
+    assert {type(reply) for reply in await asked_at_once(filled, 20)} == {Hit}
+    assert {reply.gap for reply in await asked_at_once(empty, 20)} == {Gap.PARKED}
+    assert empty.sends == 1
+
+
+@pytest.mark.parametrize("failure", [NOT_SENT, LOST, DOWN], ids=["not sent", "lost", "5xx"])
+async def test_a_try_that_tells_nothing_keeps_nobody_waiting(failure: Step) -> None:
+    vendor = await heard_to_be_empty(failure)
+    await asked_at_once(vendor, 20)
+    assert vendor.sends == 1
+    assert vendor.time.seconds < TRY_EVERY_S
+    assert OneProvider(vendor.client).away == Wait("findymail", "out of credits, as another run was told")
+
+
+async def test_a_try_that_needs_no_call_is_anothers() -> None:
+    vendor = await heard_to_be_empty(FOUND)
+    vendor.ledger.over = lambda _: OverBudget("a-campaign email_verification", for_good=True)
+    assert (await vendor.ask()).gap is Gap.LATER
+    vendor.ledger.over = lambda _: None
+    assert await vendor.ask(first_name="Dina") == Hit(EMAIL)
+
+
 async def test_a_refused_key_is_not_tried_again() -> None:
     vendor = Vendor("findymail", (answer({}, 401), FOUND))
     await vendor.ask()

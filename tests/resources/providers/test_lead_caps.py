@@ -16,6 +16,7 @@ from resources.providers.open_providers import OpenProviders
 from resources.providers.source import VendorSource
 from resources.settings import Settings
 from resources.settings_tables import ProviderSettings
+from tests.fakes.ledger import FRESH
 from tests.resources.providers.sheet import DANA, EMAIL, FINDYMAIL, REOON, TOMBA
 from tests.resources.providers.vendor import Step, Vendor, answer
 
@@ -52,6 +53,17 @@ async def test_what_stays_within_a_leads_cap_with_what_earlier_runs_paid_is_boug
 async def test_what_earlier_runs_bought_is_answered_whatever_the_cap() -> None:
     again = await later(await bought(), "findymail", [answer(FINDYMAIL)], usd(0))
     assert (await again.ask(), again.sends) == (Hit(EMAIL), 0)
+
+
+async def test_what_is_stale_by_now_is_paid_again_only_within_the_leads_cap() -> None:
+    earlier = await bought()
+    earlier.time.advance(FRESH.total_seconds())
+    again = await later(earlier, "findymail", [answer(FINDYMAIL)], PAID)
+    assert (await again.ask(), again.sends) == (CAPPED, 0)
+    again = await later(earlier, "findymail", [answer(FINDYMAIL)], usd(1))
+    assert (await again.ask(), again.sends) == (Hit(EMAIL), 1)
+    another = await later(again, "tomba", [answer(TOMBA)], 2 * PAID)
+    assert (await another.ask(), another.sends) == (CAPPED, 0), "both payments count"
 
 
 async def test_a_found_address_is_verified_with_what_was_kept_free_for_it() -> None:

@@ -22,7 +22,7 @@ from phase3_core.breaker import (
     Reading,
     after_all,
 )
-from phase3_core.calls import Gap, Hit, Judgement, Miss, NoAnswer
+from phase3_core.calls import Facts, Gap, Hit, Judgement, Miss, NoAnswer
 from phase3_core.errors import OutsideFailure
 from phase3_core.runs import Run
 from phase3_core.statuses import Agent
@@ -50,8 +50,8 @@ async def market(database_url: str, query: Query) -> AsyncIterator[Market]:
 
 @asynccontextmanager
 async def a_run(market: Market, campaign: Any = None) -> AsyncIterator[OpenProviders]:
-    """All three of a waterfall's parts, with their state shared as a real run shares it."""
-    names = ("TOMBA", "FINDYMAIL", "REOON")
+    """All parts of a waterfall, with their state shared as a real run shares it."""
+    names = ("TOMBA", "FINDYMAIL", "REOON", "PEOPLE_DATA_LABS")
     environment = {key: value for key, value in market.environment.items() if key.startswith(names)}
     clock = HastyClock()
     source = VendorSource(
@@ -133,6 +133,35 @@ async def test_an_empty_account_is_used_again_by_the_next_run_only_once_it_holds
     await market.assert_books_agree()
 
 
+async def about_all(market: Market, run: OpenProviders, first: int) -> list[Any]:
+    """Of ten people each time, so that nothing is known from before."""
+    asked = market.people[10 * first : 10 * first + 10]
+    return await asyncio.gather(*(the(run, "people_data_labs").enrich(lead_of(one)) for one in asked))
+
+
+async def test_an_empty_account_of_which_nobody_tells_is_tried_by_one_call_as_a_run_begins(
+    market: Market, query: Query
+) -> None:
+    account = market.vendor("people_data_labs").account
+    account.balance = Decimal(0)
+    async with a_run(market) as first:
+        await about_all(market, first, 0)
+    asked = account.requests
+    async with a_run(market) as one, a_run(market) as other:
+        assert [*one.away, *other.away] == []
+        for run, people in ((one, 1), (other, 2)):
+            replies = await about_all(market, run, people)
+            assert {reply.gap for reply in replies} == {Gap.PARKED}
+            assert [wait.provider for wait in run.away] == ["people_data_labs"]
+            await about_all(market, run, people + 2)
+    assert account.requests == asked + 2
+    account.balance = Decimal(500)
+    async with a_run(market) as last:
+        assert {type(reply) for reply in await about_all(market, last, 5)} <= {Facts, Miss}
+    assert query("SELECT provider FROM breakers WHERE out_of_credits_since IS NOT NULL") == []
+    await market.assert_books_agree()
+
+
 async def test_an_account_that_is_topped_up_is_used_again_in_the_same_run(market: Market) -> None:
     account, person = market.vendor("findymail").account, known_to(market, "findymail")
     account.balance = Decimal(0)
@@ -160,6 +189,8 @@ class Vault:
 
     def refilled(self) -> None:
         self.out_of_credits = False
+
+    def try_at_once(self) -> None: ...
 
     async def balance(self) -> Decimal | None:
         self.asked_at.append(self.now)

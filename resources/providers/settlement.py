@@ -42,14 +42,14 @@ class Tally:
             self.paid(call, lead_id, booked)
 
     def paid(self, call: bytes, lead_id: UUID | None, booked: Money) -> None:
-        if lead_id and booked:
+        if lead_id:
             self._by_lead.setdefault(lead_id, {})[call] = booked
 
-    def book(self, call: bytes, cost: Money) -> None:
+    def book(self, call: bytes, cost: Money, of_lead: Money) -> None:
+        """`cost` USD of this attempt; `of_lead`, with those before, as the ledger has it."""
         self.spent += cost
-        if cost and (payer := self._payers.get(call)):
-            costs = self._by_lead.setdefault(payer, {})
-            costs[call] = costs.get(call, ZERO) + cost
+        if payer := self._payers.get(call):
+            self._by_lead.setdefault(payer, {})[call] = of_lead
 
     def ended(self, call: bytes) -> None:
         self._payers.pop(call, None)
@@ -133,12 +133,13 @@ class Settlement:
         return self.terms.price if granted.reserved is None else self.terms.price.at(granted.reserved)
 
     def _count(self, granted: Granted, end: End, cost: Money, *, ends_doubt: bool) -> None:
-        """A lost call counts at its worst until an answer settles what it cost."""
-        call = granted.key
+        """A lost call counts at its worst until an answer settles what it cost, whichever run lost it."""
+        call, before, doubt = granted.key, granted.booked, ZERO
         if end is End.LOST:
             cost = self._price(granted).ceiling
             self._doubts[call] = self._doubts.get(call, ZERO) + cost
         elif ends_doubt and end in {End.HIT, End.MISS}:
-            cost -= self._doubts.pop(call, ZERO)
-        self.tally.book(call, cost)
+            doubt = self._doubts.pop(call, ZERO)
+            before = ZERO if self.terms.replay is ReplayClass.FREE else before
+        self.tally.book(call, cost - doubt, before + cost)
         self.tally.ended(call)

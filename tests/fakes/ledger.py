@@ -64,10 +64,11 @@ class Call:
     def answered(self) -> bool:
         return self.state == "settled" and self.last.end in {End.HIT, End.MISS}
 
-    def stored(self) -> Stored:
+    def stored(self, intent: Intent) -> Stored:
         assert self.settled_at is not None
         response = None if self.last.response is None else json.loads(self.last.response)
-        return Stored(self.key, self.last.http_status or 200, response, self.settled_at)
+        status = self.last.http_status or 200
+        return Stored(self.key, status, response, self.settled_at, _paid(self, intent))
 
 
 @dataclass
@@ -98,12 +99,12 @@ class FakeLedger:
     async def find(self, intent: Intent) -> Stored | None:
         await asyncio.sleep(0)
         newest = self._newest(intent)
-        return newest.stored() if newest and self._fresh(newest) else None
+        return newest.stored(intent) if newest and self._fresh(newest) else None
 
     async def recall(self, intent: Intent) -> Stored | None:
         await asyncio.sleep(0)
         newest = self._newest(intent)
-        return newest.stored() if newest and newest.answered else None
+        return newest.stored(intent) if newest and newest.answered else None
 
     async def glance(self, intent: Intent) -> Stored | Elsewhere | Submitted | None:
         newest = self._newest(intent)
@@ -136,7 +137,7 @@ class FakeLedger:
             return self.over(intent) or self._insert(intent, 0)
         if newest.answered:
             fresh = self._fresh(newest)
-            return newest.stored() if fresh else self._insert(intent, self._epoch(newest) + 1)
+            return newest.stored(intent) if fresh else self._insert(intent, self._epoch(newest) + 1)
         return (
             self._after_silence(newest, intent)
             if newest.state != "settled"
@@ -186,7 +187,7 @@ class FakeLedger:
                     call.state = "unknown"
                 if self._stale(call):
                     return self._insert(intent, self._epoch(call) + 1)
-                return Withheld(call.key)
+                return Withheld(call.key, _paid(call, intent))
             case AfterLoss.ASK_AGAIN:
                 return self._claim(call, intent, int(in_flight))
             case AfterLoss.READ_JOB:
@@ -207,10 +208,11 @@ class FakeLedger:
         call.book(losses)
         call.asked_at = call.asked_at if call.losses else self.clock.now()
         reserved = call.intent.reserved if call.job_id else None
+        booked = _paid(call, intent)
         call.state, call.run = "intent", self.run
         call.intent = intent if reserved is None else replace(intent, reserved=reserved)
         call.attempt += 1
-        return Granted(call.key, call.job_id, reserved=reserved)
+        return Granted(call.key, call.job_id, booked, reserved)
 
     async def note_job(self, call: bytes, job_id: str) -> None:
         await asyncio.sleep(0)
@@ -276,3 +278,8 @@ def _acceptable(value: Any) -> None:
 def _each(check: Callable[[Any], None], values: list[Any]) -> None:
     for value in values:
         check(value)
+
+
+def _paid(call: Call, intent: Intent) -> Money:
+    """By the lead who asks."""
+    return call.cost + call.unknown if call.intent.lead_id == intent.lead_id else ZERO

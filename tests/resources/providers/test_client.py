@@ -316,6 +316,17 @@ async def test_a_free_repeat_that_cost_something_is_the_whole_bill() -> None:
     assert (vendor.call.cost, vendor.call.unknown) == (usd("0.03"), ZERO)
 
 
+@pytest.mark.parametrize("end", [answer(TOMBA), answer({"data": {"email": None}})], ids=["hit", "miss"])
+@pytest.mark.parametrize("vendor", ["tomba", "findymail", "reoon", "icypeas"])
+async def test_a_lead_has_cost_what_the_ledger_says_whichever_run_lost_an_answer(
+    vendor: str, end: Step
+) -> None:
+    """Else a run that was killed would leave out what an undisturbed one buys."""
+    following = (await died(vendor, DEATH)).next_run(end)
+    await following.ask()
+    assert following.client.tally.of(DANA.id) == following.ledger.booked
+
+
 @each_breakdown
 async def test_a_free_repeat_has_an_end_too(broken: Step) -> None:
     vendor = a_vendor("tomba", broken)

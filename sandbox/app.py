@@ -28,7 +28,13 @@ class Sandbox:
     """A running sandbox."""
 
     url: str
+    runner: web.AppRunner = field(repr=False)
     parts: "Parts" = field(repr=False)  # a loop that ends spells out what it came to: the whole world, else
+
+    @property
+    def connected(self) -> bool:
+        """Whether anybody is."""
+        return bool(self.runner.server and self.runner.server.connections)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,6 @@ async def serve(options: Options) -> AsyncIterator[Sandbox]:
     try:
         site = web.TCPSite(runner, options.host, options.port, backlog=1_024)
         await site.start()
-        yield Sandbox(f"http://{options.host}:{runner.addresses[0][1]}", parts)
+        yield Sandbox(f"http://{options.host}:{runner.addresses[0][1]}", runner, parts)
     finally:
         await runner.cleanup()

@@ -93,9 +93,9 @@ class LedgerHistory:
         if _answered(row, self.until):
             return _stored(row, intent)
         came_later = _answered(row) and _is_own(row, intent)
-        return (
-            Withheld(row["key"], _paid(row, intent)) if came_later or row["state"] != "settled" else NOT_ASKED
-        )
+        if came_later or row["state"] != "settled":
+            return Withheld(row["key"], _paid(row, intent))
+        return NOT_ASKED
 
     async def _row(self, intent: Intent) -> RowMapping | None:
         """The newest epoch of the question that had begun by then."""

@@ -116,13 +116,13 @@ class FakeLedger:
 
     async def paid(self, leads: Sequence[UUID]) -> dict[UUID, Paid]:
         await asyncio.sleep(0)
-        paid = [(lead_id, self._paid(lead_id)) for lead_id in leads]
+        bought = [(lead_id, self._bought(lead_id)) for lead_id in leads]
         return {
             lead_id: Paid(
                 {call.key: call.cost + call.unknown for call in calls},
                 frozenset(call.intent.question for call in calls if not self._stale(call)),
             )
-            for lead_id, calls in paid
+            for lead_id, calls in bought
             if calls
         }
 
@@ -161,7 +161,7 @@ class FakeLedger:
     def _fresh(self, call: Call) -> bool:
         return call.answered and call.settled_at is not None and self.clock.now() - call.settled_at < FRESH
 
-    def _paid(self, lead_id: UUID) -> list[Call]:
+    def _bought(self, lead_id: UUID) -> list[Call]:
         return [call for call in self.calls if call.intent.lead_id == lead_id and call.cost + call.unknown]
 
     def _stale(self, call: Call) -> bool:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import NullPool, create_engine, text
+from tenacity import retry, retry_if_exception_cause_type
 
 from resources.postgres import tables
 from resources.postgres.columns import TIME
@@ -59,8 +61,11 @@ class Age:
         self.days += int(seconds // DAY_S)
 
 
+@retry(retry=retry_if_exception_cause_type(DeadlockDetected), reraise=True)
 def grow_old(url: str, seconds: float, age: Age, living: Collection[UUID] = ()) -> None:
     """By whole days, or within a day. Waits for the statements of others: not for their event loop.
+
+    Whoever writes several leads takes them in another order, and may be the one who goes on first.
 
     `living`: campaigns that are being worked on.
     """

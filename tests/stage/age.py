@@ -61,7 +61,7 @@ class Age:
         self.days += int(seconds // DAY_S)
 
 
-@retry(retry=retry_if_exception_cause_type(DeadlockDetected), reraise=True)
+@retry(retry=retry_if_exception_cause_type(DeadlockDetected))
 def grow_old(url: str, seconds: float, age: Age, living: Collection[UUID] = ()) -> None:
     """By whole days, or within a day. Waits for the statements of others: not for their event loop.
 
